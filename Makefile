@@ -1,0 +1,32 @@
+# Two commands for a fresh machine with Python and make: `make demo` and `make test`.
+# PYTHON is the interpreter that makes .venv (3.10 or newer).
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test test-all lint bench clean
+
+demo: $(VENV)/.installed-tang
+	@set -e; run=$$($(BIN)/charrnn train demo); \
+	for prompt in 秋 春 月; do echo; $(BIN)/charrnn sample "$$run" --prompt $$prompt --length 100; done; \
+	echo; echo "The run lies in $$run: try  $(BIN)/charrnn sample $$run --prompt 山"
+
+test: $(VENV)/.installed-dev lint
+	$(BIN)/python -m pytest
+
+test-all: $(VENV)/.installed-dev lint
+	$(BIN)/python -m pytest -m "slow or not slow"
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# Installed anew whenever pyproject.toml changes.
+$(VENV)/.installed-%: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[$*]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,61 @@
+"""The command `charrnn`: each subcommand a file; here they are put together and users' mistakes are told."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from charrnn import __version__
+from charrnn.cli import configs, corpus, eval, info, sample, train
+from charrnn.errors import CharrnnError
+
+app = typer.Typer(
+    name="charrnn",
+    help="Train a character-level recurrent network on any text from one YAML file, and write with it.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(train.train)
+app.command()(sample.sample)
+app.command("eval")(eval.evaluate)
+app.command()(info.info)
+app.add_typer(corpus.app, name="corpus")
+app.add_typer(configs.app, name="configs")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"charrnn {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
+) -> None: ...
+
+
+def main() -> None:
+    """Runs the command. A user's mistake is one message and exit code 2; a bug is a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure") and (stream.encoding or "").lower().replace("-", "") != "utf8":
+            stream.reconfigure(encoding="utf-8")  # poems, whatever the locale
+    try:
+        app()
+        sys.stdout.flush()
+    except CharrnnError as error:
+        for line in str(error).splitlines():
+            typer.echo(f"charrnn: {line}", err=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:  # `charrnn sample ... | head`: the reader has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)

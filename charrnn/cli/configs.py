@@ -1,0 +1,79 @@
+"""`charrnn configs`: the ready-made configs."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from charrnn.cli.options import Json, complete_config
+from charrnn.errors import CharrnnError
+
+app = typer.Typer(
+    help="The ready-made configs: list, copy, and the schema of all.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+
+@app.command("list")
+def list_configs(as_json: Json = False) -> None:
+    """List the ready-made configs and what each is for."""
+    from charrnn.loading import ready_made
+    from charrnn.terminal import table
+
+    found = {name: _purpose(file) for name, file in ready_made().items()}
+    if as_json:
+        typer.echo(
+            json.dumps(
+                [{"name": name, "purpose": purpose} for name, purpose in found.items()],
+                ensure_ascii=False,
+                indent=1,
+            )
+        )
+    else:
+        typer.echo(table([[name, purpose] for name, purpose in found.items()]))
+
+
+@app.command()
+def copy(
+    name: Annotated[
+        str,
+        typer.Argument(help="A name from `charrnn configs list`.", autocompletion=complete_config, show_default=False),
+    ],
+    to: Annotated[
+        Path | None,
+        typer.Argument(help="Where to: a file or a folder. Default: NAME.yaml here.", show_default=False),
+    ] = None,
+) -> None:
+    """Copy a ready-made config, to change it; prints the copy's path. An existing file is never replaced."""
+    from charrnn.loading import find_config, ready_made
+
+    source = ready_made().get(name) or find_config(name)
+    target = to or Path(source.name)
+    if target.is_dir():
+        target = target / source.name
+    if target.exists():
+        raise CharrnnError(f"{target}: exists already; give another name: charrnn configs copy {name} FILE")
+    try:
+        shutil.copyfile(source, target)
+    except OSError as error:
+        raise CharrnnError(f"{error.filename or target}: cannot be written: {error.strerror}") from None
+    typer.echo(target)
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of a config, with which editors complete and check keys."""
+    from charrnn.config import Config
+
+    typer.echo(json.dumps(Config.model_json_schema(), ensure_ascii=False, indent=1))
+
+
+def _purpose(file: Path) -> str:
+    """The first comment line of a config."""
+    first = file.read_text(encoding="utf-8").splitlines()[0]
+    return first.removeprefix("#").strip()

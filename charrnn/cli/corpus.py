@@ -1,0 +1,76 @@
+"""`charrnn corpus`: the named corpora."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from charrnn.cli.options import Json, complete_corpus
+from charrnn.errors import CharrnnError
+
+app = typer.Typer(help="The named corpora: list, fetch, look into.", no_args_is_help=True, rich_markup_mode=None)
+Name = Annotated[
+    str,
+    typer.Argument(help="A name from `charrnn corpus list`.", autocompletion=complete_corpus, show_default=False),
+]
+
+
+@app.command("list")
+def list_corpora(as_json: Json = False) -> None:
+    """List the named corpora: language, size, licence."""
+    from charrnn.terminal import table
+    from charrnn.text.corpora import register
+
+    entries = register()
+    if as_json:
+        rows = [{"name": name, **entry.model_dump(exclude={"sources", "base"})} for name, entry in entries.items()]
+        typer.echo(json.dumps(rows, ensure_ascii=False, indent=1))
+        return
+    head = ["name", "characters", "mode", "language", "what"]
+    typer.echo(table([head, *([name, e.characters, e.mode, e.language, e.title] for name, e in entries.items())]))
+
+
+@app.command()
+def get(
+    name: Name,
+    out: Annotated[Path, typer.Option(help="The folder that NAME.txt is put into.")] = Path("data"),
+    overwrite: Annotated[bool, typer.Option(help="Replace a file of that name.")] = False,
+) -> None:
+    """Fetch a corpus, check it, put it as NAME.txt (UTF-8) into data/, and print the file's path.
+
+    Training by name (`corpus: {name: ...}`) does not need this: it keeps a copy of its own in the cache.
+    """
+    from charrnn.text.corpora import prepare
+
+    target = out / f"{name}.txt"
+    source = prepare(name)
+    if target.exists() and not overwrite and target.read_bytes() != source.read_bytes():
+        raise CharrnnError(f"{target}: exists and is another text; give --out another folder, or --overwrite")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)
+    except OSError as error:
+        raise CharrnnError(f"{error.filename or target}: cannot be written: {error.strerror}") from None
+    typer.echo(target)
+
+
+@app.command()
+def show(name: Name, length: Annotated[int, typer.Option(help="Characters of the text to show.", min=0)] = 300) -> None:
+    """Say what a corpus is, and show how it begins."""
+    from charrnn.terminal import printable, table
+    from charrnn.text.corpora import named, prepare
+
+    entry = named(name)
+    file = prepare(name)
+    with file.open(encoding="utf-8") as stream:
+        beginning = stream.read(length)
+    sources = (
+        f"{entry.base} ({len(entry.sources)} file{'s' * (len(entry.sources) != 1)})" if entry.base else entry.format
+    )
+    rows = [["name", name], ["what", entry.title], ["language", entry.language], ["licence", entry.licence]]
+    rows += [["characters", entry.characters], ["mode", entry.mode], ["source", sources], ["file", str(file)]]
+    typer.echo(table(rows) + "\n\n" + printable(beginning))

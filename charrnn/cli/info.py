@@ -1,0 +1,89 @@
+"""`charrnn info`."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import typer
+
+from charrnn.cli.options import Json, RunFolder
+
+
+def info(run: RunFolder, as_json: Json = False) -> None:
+    """Say what a run is: architecture, parameters, corpus, vocabulary, best loss and its history."""
+    from charrnn.run import load
+    from charrnn.terminal import printable, table
+
+    opened = load(run, "cpu")
+    facts, config = opened.facts, opened.config
+    evaluations = [line for line in opened.history() if "val_loss" in line]
+    last = opened.checkpoints.facts("last")
+    if as_json:
+        document: dict[str, Any] = {
+            "run": str(opened.path),
+            **facts,
+            "model": config.model.model_dump(),
+            "corpus": config.corpus.model_dump(),
+            "training": config.training.model_dump(),
+            "vocabulary_size": len(opened.vocabulary),
+            "steps": last.get("step", 0),
+            "minutes": last.get("seconds", 0) / 60,
+            "best_loss": last.get("best"),
+            "history": evaluations,
+        }
+        typer.echo(json.dumps(document, ensure_ascii=False, indent=1))
+        return
+    model, sizes = config.model, facts["characters"]
+    best = last.get("best")
+    rows = [
+        ["run", str(opened.path)],
+        ["model", _architecture(model.model_dump())],
+        ["parameters", f"{facts['parameters']:,}"],
+        ["corpus", printable(str(config.corpus.name or config.corpus.path)) + f" ({facts['mode']})"],
+        [
+            "characters",
+            f"{sizes['train']:,} to train, {sizes['val']:,} to validate, {sizes['test']:,} to test",
+        ],
+        [
+            "vocabulary",
+            f"{facts['vocabulary']:,} {opened.vocabulary.kind}s: {_glimpse(opened.vocabulary.characters)}",
+        ],
+        ["trained", f"{last.get('step', 0):,} steps in {last.get('seconds', 0) / 60:.1f} minutes"],
+        [
+            "best",
+            f"{best:.4f} nats = {best / math.log(2):.4f} bits per character"
+            if best is not None
+            else "not evaluated yet",
+        ],
+    ]
+    typer.echo(table(rows))
+    if evaluations:
+        head = ["step", "minutes", "epochs", "val nats", "val bits/char"]
+        shown = [
+            [
+                f"{e['step']:,}",
+                f"{e['minutes']:.1f}",
+                f"{e['epochs']:.2f}",
+                f"{e['val_loss']:.4f}",
+                f"{e['val_bits_per_char']:.4f}",
+            ]
+            for e in evaluations
+        ]
+        typer.echo("\n" + table([head, *shown]))
+
+
+def _architecture(model: dict[str, Any]) -> str:
+    layers = f"{model['num_layers']} × {model['hidden_size']}"
+    extra = [
+        f"{key} {model[key]}" for key in ("input_layers", "output_layers", "dropout", "tie_embedding") if model[key]
+    ]
+    cell = f"{model['cell']} ({model['activation']})" if model["cell"] == "rnn" else model["cell"]
+    return ", ".join([f"{cell} {layers}", f"embedding {model['embedding_size']}", *extra])
+
+
+def _glimpse(characters: list[str]) -> str:
+    shown = [c for c in characters if c.isprintable() and not c.isspace()]
+    step = max(1, len(shown) // 30)
+    return "".join(shown[::step][:30])

@@ -1,0 +1,28 @@
+"""Options and their completion that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Device = Annotated[str, typer.Option(help="auto (CUDA where there is one), cpu, cuda or cuda:N.", metavar="DEVICE")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text for people.")]
+RunFolder = Annotated[
+    Path, typer.Argument(metavar="RUN", help="The folder that `charrnn train` printed.", show_default=False)
+]
+
+
+def complete_config(incomplete: str) -> list[str]:
+    """The ready-made configs that begin so."""
+    from charrnn.loading import ready_made
+
+    return [name for name in ready_made() if name.startswith(incomplete)]
+
+
+def complete_corpus(incomplete: str) -> list[str]:
+    """The named corpora that begin so."""
+    from charrnn.text.corpora import register
+
+    return [name for name in register() if name.startswith(incomplete)]

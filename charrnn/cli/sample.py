@@ -1,0 +1,139 @@
+"""`charrnn sample`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from charrnn.cli.options import Device, Json, RunFolder
+from charrnn.errors import CharrnnError
+
+if TYPE_CHECKING:
+    from charrnn.generation.filters import Filters
+    from charrnn.run import Run
+
+
+def sample(
+    run: RunFolder,
+    prompt: Annotated[
+        str | None,
+        typer.Option(help="The text to go on from; - reads standard input. Default: the config's."),
+    ] = None,
+    prompt_file: Annotated[
+        Path | None, typer.Option(help="A UTF-8 file with the text to go on from; - is standard input.")
+    ] = None,
+    length: Annotated[
+        int | None, typer.Option(help="Characters to write after the prompt, at most. Default: the config's.")
+    ] = None,
+    temperature: Annotated[
+        float | None,
+        typer.Option(help="Below 1 more careful, above 1 bolder, 0 the most likely. Default: the config's."),
+    ] = None,
+    top_k: Annotated[
+        int | None, typer.Option(help="Draw from the K most likely characters only. Default: from all.")
+    ] = None,
+    top_p: Annotated[
+        float | None,
+        typer.Option(help="Draw from the likeliest characters that hold this much probability. Default: 1, all."),
+    ] = None,
+    repetition_penalty: Annotated[
+        float | None,
+        typer.Option(help="Above 1, the last 64 characters become less likely again. Default: 1."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same text; sample i has the seed SEED + i.")] = 0,
+    samples: Annotated[int, typer.Option(help="How many texts, written side by side.")] = 1,
+    stop: Annotated[str | None, typer.Option(help=r"End a text once this has been written; \n is a line end.")] = None,
+    unknown: Annotated[
+        str, typer.Option(help="Characters of the prompt that the model does not know: error or replace.")
+    ] = "error",
+    stream: Annotated[
+        bool | None,
+        typer.Option("--stream/--no-stream", help="Show characters as they come. Default: on a terminal."),
+    ] = None,
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
+    """Write with a trained model. The text goes to standard output and nothing else does."""
+    if unknown not in ("error", "replace"):
+        raise CharrnnError(f"--unknown {unknown}: error or replace was expected")
+    how: Literal["error", "replace"] = "replace" if unknown == "replace" else "error"
+    text = _prompt(prompt, prompt_file)
+    if stop == "":
+        raise CharrnnError('--stop "": a text of one character or more was expected')
+    stop = stop.replace(r"\n", "\n") if stop else None
+
+    from charrnn.generation.filters import Filters
+    from charrnn.run import load
+
+    opened = load(run, device)
+    filters = Filters.of(opened.config.sampling, temperature, top_k, top_p, repetition_penalty)
+    if stream is None:
+        stream = sys.stdout.isatty() and samples == 1 and not as_json
+    if stream:
+        if samples != 1 or as_json:
+            raise CharrnnError("--stream shows one text as it comes, without --samples and --json")
+        text = opened.config.sampling.prompt if text is None else text
+        _stream(
+            opened,
+            opened.encode_prompt(text, how),
+            length or opened.config.sampling.length if length is None else length,
+            seed,
+            filters,
+            stop,
+        )
+        return
+    written = opened.sample(
+        text,
+        length=length,
+        temperature=temperature,
+        top_k=top_k,
+        top_p=top_p,
+        repetition_penalty=repetition_penalty,
+        seed=seed,
+        samples=samples,
+        stop=stop,
+        unknown=how,
+    )
+    if as_json:
+        rows = [{"text": one.text, "log_prob": one.log_prob, "seed": one.seed} for one in written]
+        typer.echo(json.dumps(rows, ensure_ascii=False, indent=1))
+    else:
+        typer.echo("\n\n".join(_safe(one.text) for one in written))
+
+
+def _stream(opened: Run, ids: list[int], length: int, seed: int, filters: Filters, stop: str | None) -> None:
+    out = sys.stdout
+    out.write(_safe(opened.vocabulary.decode(ids)))
+    for pieces in opened.sampler(filters).write(ids, length, [seed], stop):
+        out.write(_safe(pieces[0][0]))
+        out.flush()
+    out.write("\n")
+
+
+def _safe(text: str) -> str:
+    """What a terminal shows must not command it; a pipe gets the text as it is."""
+    if not sys.stdout.isatty():
+        return text
+    from charrnn.terminal import printable
+
+    return printable(text)
+
+
+def _prompt(prompt: str | None, file: Path | None) -> str | None:
+    if prompt is not None and file is not None:
+        raise CharrnnError("give --prompt or --prompt-file, not both")
+    if file is None and prompt != "-":
+        return prompt
+    name = "standard input" if file is None or str(file) == "-" else str(file)
+    try:
+        raw = sys.stdin.buffer.read() if name == "standard input" else Path(name).read_bytes()
+        text = raw.decode("utf-8-sig").replace("\r\n", "\n")
+    except OSError as error:
+        raise CharrnnError(f"--prompt-file {name}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise CharrnnError(f"--prompt-file {name}: not UTF-8 at byte {error.start}") from None
+    return text.removesuffix("\n")  # editors and echo end a file with one

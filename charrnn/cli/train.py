@@ -1,0 +1,73 @@
+"""`charrnn train`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from charrnn.cli.options import Device, complete_config
+from charrnn.errors import CharrnnError
+
+
+def train(
+    config: Annotated[
+        str | None,
+        typer.Argument(
+            help="A YAML file, or the name of a ready-made config (`charrnn configs list`).",
+            autocompletion=complete_config,
+        ),
+    ] = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY.PATH=VALUE",
+            help="Set a key of the config, e.g. model.hidden_size=512. May be repeated.",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The run's folder. Default: runs/NAME, numbered where that is taken.")
+    ] = None,
+    minutes: Annotated[
+        float | None, typer.Option(help="Train for this many minutes, whatever length the config gives.")
+    ] = None,
+    resume: Annotated[
+        Path | None, typer.Option(metavar="RUN", help="Go on with this run instead of beginning one.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option(help="Replace a run that lies in --out.")] = False,
+    device: Device = "auto",
+    quiet: Annotated[bool, typer.Option(help="No bar, no log, no samples on standard error.")] = False,
+) -> None:
+    """Train a model as a config says, and print the folder of its run.
+
+    Ctrl-C saves a checkpoint first. What was measured is in the run's metrics.jsonl, what it wrote in samples.txt.
+    """
+    if (config is None) == (resume is None):
+        from charrnn.loading import ready_made
+
+        raise CharrnnError(f"train: give a CONFIG (a YAML file, or one of {', '.join(ready_made())}), or --resume RUN")
+    if resume is not None and (out is not None or overwrite):
+        raise CharrnnError("train: --resume goes on in the run's own folder, without --out and --overwrite")
+
+    from charrnn.training import session
+
+    try:
+        if resume is not None:
+            run = session.resume(resume, overrides=overrides or [], minutes=minutes, device=device, quiet=quiet)
+        else:
+            assert config is not None
+            run = session.train(
+                config,
+                overrides=overrides or [],
+                minutes=minutes,
+                out=out,
+                overwrite=overwrite,
+                device=device,
+                quiet=quiet,
+            )
+    except session.Interrupted as interrupted:
+        typer.echo(f"stopped and saved; go on with: charrnn train --resume {interrupted.run.path}", err=True)
+        raise typer.Exit(130) from None
+    typer.echo(run.path)

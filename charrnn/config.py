@@ -1,0 +1,227 @@
+"""The whole YAML schema on one page: every key, its default, its unit, its bound.
+
+How a file becomes a `Config`, and how a mistake in it is told, is in `loading.py`.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal, NamedTuple
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+UNITS = ("steps", "minutes", "epochs", "%")
+"""What an interval can be counted in; `%` is of the whole training."""
+
+
+class Interval(NamedTuple):
+    """An amount of training: `500 steps`, `2 minutes`, `1 epochs`, `10 %`."""
+
+    amount: float
+    unit: str
+
+
+def parse_interval(text: str) -> Interval:
+    """The interval that `text` names. Raises ValueError, with the form expected, when it names none."""
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(steps?|minutes?|epochs?|%)\s*", text)
+    if not match or not 0 < float(match[1]) < 1e12:
+        raise ValueError("an amount above 0 and a unit, such as '500 steps', '2 minutes', '1 epoch' or '10%'")
+    unit = match[2]
+    return Interval(float(match[1]), unit if unit == "%" or unit.endswith("s") else unit + "s")
+
+
+def _check_interval(text: str) -> str:
+    parse_interval(text)
+    return text
+
+
+Every = Annotated[str, AfterValidator(_check_interval)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
+class Section(BaseModel):
+    """A section of the file: unknown keys and wrong types are mistakes, not guesses."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, use_attribute_docstrings=True, allow_inf_nan=False)
+
+
+class CorpusConfig(Section):
+    """The text: a named corpus or your own files."""
+
+    name: str | None = None
+    """A named corpus (`charrnn corpus list`). Give either this or `path`."""
+    path: str | list[str] | None = None
+    """Your own text: a file, a list of files, a glob such as "songs/*.txt", or a folder (its *.txt files),
+    relative to the folder in which the command runs."""
+    mode: Literal["stream", "documents"] | None = None
+    """`stream` reads one long text (a novel), the state carried along; `documents` reads many short ones
+    (poems), each from a fresh state. Default: what a named corpus says of itself, otherwise `stream`."""
+    separator: Literal["blank-line", "line", "file"] = "blank-line"
+    """What ends a document, in documents mode; a file's end always does."""
+    encoding: str = "utf-8"
+    """A codec's name (utf-8, gb18030, big5, shift_jis, utf-16, latin-1, ...) or `auto` to recognise it."""
+    normalization: Literal["none", "nfc", "nfkc"] = "none"
+    """Unicode normalisation of the text and of prompts."""
+    simplify: bool = False
+    """Traditional Chinese characters to simplified ones (extra `charrnn[simplify]`)."""
+    split: Annotated[list[Fraction], Field(min_length=3, max_length=3)] = [0.9, 0.1, 0.0]
+    """Fractions for training, validation and test; their sum is 1. In stream mode the parts lie one after
+    the other; in documents mode each document belongs to one part, dealt in a fixed shuffled order."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> CorpusConfig:
+        if (self.name is None) == (self.path is None):
+            raise ValueError("exactly one of corpus.name (`charrnn corpus list`) and corpus.path (your own text)")
+        if abs(sum(self.split) - 1) > 1e-6 or self.split[0] == 0:
+            raise ValueError(
+                f"fractions whose sum is 1, the first above 0, as corpus.split; their sum is {sum(self.split):g}"
+            )
+        return self
+
+
+class VocabConfig(Section):
+    """The alphabet."""
+
+    kind: Literal["char", "byte"] = "char"
+    """`char`: Unicode characters. `byte`: the 256 byte values, so that any file at all can be read."""
+    min_count: Annotated[int, Field(ge=1)] = 1
+    """Characters that occur less often than this become <unk>."""
+    max_size: Annotated[int, Field(ge=1)] | None = None
+    """At most this many characters, the most frequent; the others become <unk>."""
+
+
+class ModelConfig(Section):
+    """The network."""
+
+    cell: Literal["rnn", "lstm", "gru"] = "lstm"
+    """The recurrence (see charrnn/models/)."""
+    activation: Literal["tanh", "relu"] = "tanh"
+    """The non-linearity of `cell: rnn`; relu starts from identity recurrent weights."""
+    num_layers: Annotated[int, Field(ge=1, le=64)] = 1
+    """Recurrent layers, stacked."""
+    hidden_size: Annotated[int, Field(ge=1, le=65536)] = 256
+    """Units of each recurrent layer."""
+    embedding_size: Annotated[int, Field(ge=1, le=65536)] = 64
+    """Numbers by which a character is represented."""
+    input_layers: Annotated[int, Field(ge=0, le=64)] = 0
+    """Fully connected layers of `hidden_size` between the embedding and the recurrence."""
+    output_layers: Annotated[int, Field(ge=0, le=64)] = 0
+    """Fully connected layers of `hidden_size` between the recurrence and the output."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Probability with which a unit is dropped: of the embedding, between layers, and of the output."""
+    tie_embedding: bool = False
+    """The output layer uses the embedding's weights (needs `embedding_size` equal to `hidden_size`)."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> ModelConfig:
+        if self.tie_embedding and self.embedding_size != self.hidden_size:
+            raise ValueError(
+                f"model.embedding_size equal to model.hidden_size ({self.hidden_size}), because "
+                f"model.tie_embedding is on; embedding_size is {self.embedding_size}"
+            )
+        if self.activation != "tanh" and self.cell != "rnn":
+            raise ValueError(
+                f"no model.activation: {self.activation}; it belongs to `cell: rnn`, and the cell is {self.cell}"
+            )
+        return self
+
+
+class TrainingConfig(Section):
+    """How long, in which steps, and how carefully."""
+
+    minutes: Annotated[float, Field(gt=0, le=525_600)] | None = None
+    """Length of the training in minutes, over which the learning rate anneals. Default, when neither `steps`
+    nor `epochs` is given: 5."""
+    steps: Annotated[int, Field(ge=1)] | None = None
+    """Length of the training in optimizer steps."""
+    epochs: Annotated[float, Field(gt=0)] | None = None
+    """Length of the training in passes over the training text."""
+    batch_size: Annotated[int, Field(ge=1, le=1_000_000)] = 16
+    """Texts read side by side: streams, or documents."""
+    window: Annotated[int, Field(ge=1, le=1_000_000)] = 64
+    """Characters through which the gradient flows back (truncated backpropagation through time)."""
+    optimizer: Literal["adamw", "adam", "rmsprop", "sgd"] = "adamw"
+    """The rule by which weights follow the gradient."""
+    learning_rate: Annotated[float, Field(gt=0, le=1000)] = 3e-3
+    """The highest learning rate."""
+    weight_decay: Annotated[float, Field(ge=0, le=100)] = 0.01
+    """Decay of matrices (never of biases), per step and unit of learning rate."""
+    beta1: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    """Memory of the gradient: Adam's first moment, or the momentum of sgd and rmsprop."""
+    beta2: Annotated[float, Field(ge=0, lt=1)] = 0.99
+    """Memory of the squared gradient (adamw, adam, rmsprop)."""
+    schedule: Literal["cosine", "constant", "step"] = "cosine"
+    """How the learning rate falls after the warm-up."""
+    warmup: Every | None = "5%"
+    """Linear rise of the learning rate from 0; null for none."""
+    final_rate: Fraction = 0.02
+    """`schedule: cosine` ends at this fraction of the learning rate."""
+    decay_every: Every = "25%"
+    """`schedule: step` multiplies the learning rate by `decay_factor` each time this has passed."""
+    decay_factor: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """See `decay_every`."""
+    clip_norm: Annotated[float, Field(gt=0)] | None = 1.0
+    """Gradients longer than this are shortened to it (arXiv:1211.5063); null for no clipping."""
+    clip_value: Annotated[float, Field(gt=0)] | None = None
+    """Each component of the gradient is cut to [-clip_value, clip_value]; null for no cutting."""
+    evaluate_every: Every = "10%"
+    """How often the validation loss is measured and a checkpoint written if it is the best so far."""
+    evaluate_characters: Annotated[int, Field(ge=1)] | None = 200_000
+    """At most this many validation characters each time; null for all."""
+    checkpoint_every: Every = "10%"
+    """How often a checkpoint is written to resume from."""
+    sample_every: Every | None = "25%"
+    """How often a sample is written; null for never."""
+    log_every: Annotated[int, Field(ge=1)] = 10
+    """Steps between two lines of metrics.jsonl."""
+    patience: Annotated[int, Field(ge=1)] | None = None
+    """Training stops after this many evaluations without a better one; null for never."""
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    """Of the initial weights, the order of documents and the dropout masks."""
+    autocast: bool = True
+    """bfloat16 matrix products on CUDA; on the CPU it does nothing."""
+    tensorboard: bool = False
+    """Writes TensorBoard files into the run (extra `charrnn[tensorboard]`)."""
+
+    @model_validator(mode="after")
+    def _one_length(self) -> TrainingConfig:
+        given = [key for key in ("minutes", "steps", "epochs") if getattr(self, key) is not None]
+        if len(given) > 1:
+            raise ValueError(f"one of training.minutes, training.steps and training.epochs, not {' and '.join(given)}")
+        if not given:
+            self.minutes = 5.0
+        return self
+
+
+class SamplingConfig(Section):
+    """What the training writes now and then, and the defaults of `charrnn sample`."""
+
+    prompt: str = ""
+    """The text to go on from."""
+    length: Annotated[int, Field(ge=1, le=10_000_000)] = 200
+    """Characters to write after the prompt, at most."""
+    temperature: Annotated[float, Field(ge=0, le=100)] = 0.8
+    """Below 1 more careful, above 1 bolder; 0 always takes the most likely character."""
+    top_k: Annotated[int, Field(ge=1)] | None = None
+    """Only the k most likely characters; null for all."""
+    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Only the most likely characters that hold this much of the probability (arXiv:1904.09751)."""
+    repetition_penalty: Annotated[float, Field(ge=1, le=100)] = 1.0
+    """Above 1, characters among the last 64 become less likely: their log-probability is multiplied by it."""
+
+
+class Config(Section):
+    """A whole experiment."""
+
+    corpus: CorpusConfig
+    vocab: VocabConfig = Field(default_factory=VocabConfig)
+    model: ModelConfig = Field(default_factory=ModelConfig)
+    training: TrainingConfig = Field(default_factory=TrainingConfig)
+    sampling: SamplingConfig = Field(default_factory=SamplingConfig)
+
+
+EXCLUSIVE = (
+    ("corpus.name", "corpus.path"),
+    ("training.minutes", "training.steps", "training.epochs"),
+)
+"""Keys of which a config gives one: setting one of them from outside takes the place of the others."""

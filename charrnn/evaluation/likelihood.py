@@ -1,0 +1,95 @@
+"""Bits per character: how well a model predicts a text that it did not learn from."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from charrnn.models import LanguageModel, State
+from charrnn.text.batches import IGNORE, Batch, Batches, DocumentBatches, StreamBatches
+from charrnn.text.dataset import Part
+
+STREAM = 10_000
+"""Characters that a stream of an evaluation has at least: so few streams begin without a past that it does not show."""
+MAX_STREAMS = 64
+MAX_LOGITS = 2**24
+"""Numbers that one window of logits may hold: 64 MB."""
+
+
+@dataclass(frozen=True)
+class Likelihood:
+    """How surprised a model was by a text."""
+
+    nats: float
+    """-ln P(text), of all characters together."""
+    characters: int
+    """How many were predicted; in documents mode the end of each counts as one."""
+
+    @property
+    def nats_per_char(self) -> float:
+        """Cross-entropy in nats: the loss that training shows."""
+        return self.nats / self.characters
+
+    @property
+    def bits_per_char(self) -> float:
+        """Cross-entropy in bits: what a perfect compressor would need for a character."""
+        return self.nats_per_char / math.log(2)
+
+    @property
+    def perplexity(self) -> float:
+        """Among how many equally likely characters the model in effect chooses."""
+        return math.exp(min(self.nats_per_char, 700))
+
+
+def cross_entropy(model: LanguageModel, batch: Batch, state: State, device: torch.device) -> tuple[Tensor, State]:
+    """The sum of -ln p over the characters of a batch, a scalar, and the state after it."""
+    inputs = torch.from_numpy(batch.inputs).to(device, non_blocking=True)
+    targets = torch.from_numpy(batch.targets).to(device, non_blocking=True)
+    logits, state = model(inputs, state)
+    loss = F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten(), ignore_index=IGNORE, reduction="sum")
+    return loss, state
+
+
+@torch.no_grad()
+def likelihood(model: LanguageModel, part: Part, boundary: int, device: torch.device) -> Likelihood:
+    """The likelihood of every character of `part`: streams with the state carried, documents each from a fresh one.
+
+    A long text is read as up to 64 streams side by side, each of 10,000 characters or more.
+    """
+    batches: Batches
+    if part.documents is None:
+        streams = max(1, min(MAX_STREAMS, len(part.ids) // STREAM))
+        batches = StreamBatches(part, streams, _window(model, streams), boundary)
+    else:
+        batches = DocumentBatches(part, MAX_STREAMS, _window(model, MAX_STREAMS), boundary, seed=None)
+    training = model.training
+    model.eval()
+    nats, characters = torch.zeros((), dtype=torch.float64), 0
+    state: State = ()
+    while batches.position.epoch == 0:
+        batch = batches.next()
+        if batch.fresh:
+            state = model.initial_state(batch.inputs.shape[1])
+        loss, state = cross_entropy(model, batch, state, device)
+        nats += loss.double().cpu()
+        characters += batch.characters
+    model.train(training)
+    return Likelihood(nats.item(), characters)
+
+
+def first_characters(part: Part, limit: int | None) -> Part:
+    """The beginning of a part: about `limit` characters, whole documents, at least one."""
+    if limit is None or part.characters <= limit:
+        return part
+    if part.documents is None:
+        return Part(part.ids[:limit])
+    lengths = (part.documents[:, 1] - part.documents[:, 0]).cumsum()
+    return Part(part.ids, part.documents[: max(1, int((lengths <= limit).sum()))])
+
+
+def _window(model: LanguageModel, batch: int) -> int:
+    return max(1, min(256, MAX_LOGITS // (batch * model.vocab_size)))

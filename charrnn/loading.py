@@ -1,0 +1,252 @@
+"""From a YAML file and `--set` overrides to a validated `Config`, and every mistake told in one place."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from charrnn.config import EXCLUSIVE, Config
+from charrnn.errors import CharrnnError
+
+MAX_BYTES = 1_000_000
+"""A config is a page; a larger file is something else."""
+
+KeyPath = tuple[str, ...]
+Marks = dict[KeyPath, str]
+"""Where each key was given: "line 3", or "--set"."""
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML with the scalars of version 1.2: `4e-3` is a number and `no` is a text, as people expect."""
+
+    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 (PyYAML's own way)
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        """Composes a node; aliases are refused, since a few lines of them unfold to gigabytes."""
+        if self.check_event(yaml.AliasEvent):
+            event: Any = self.peek_event()  # type: ignore[no-untyped-call]
+            raise yaml.MarkedYAMLError(
+                problem="an alias (*name); write the value itself", problem_mark=event.start_mark
+            )
+        return super().compose_node(parent, index)
+
+
+for _tag, _pattern, _first in (
+    ("bool", r"^(?:true|True|TRUE|false|False|FALSE)$", "tTfF"),
+    ("null", r"^(?:~|null|Null|NULL|)$", ["~", "n", "N", ""]),
+    ("int", r"^[-+]?(?:[0-9][0-9_]*|0x[0-9a-fA-F]+)$", "-+0123456789"),
+    (
+        "float",
+        r"^[-+]?(?:\.[0-9]+|[0-9][0-9_]*(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?$|^[-+]?\.(?:inf|Inf|INF)$|^\.(?:nan|NaN|NAN)$",
+        "-+.0123456789",
+    ),
+):
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(_pattern), list(_first))
+
+
+def configs_folder() -> Path:
+    """The folder of the ready-made configs: in the package, or beside it in a source checkout."""
+    here = Path(__file__).parent
+    packaged = here / "configs"
+    return packaged if packaged.is_dir() else here.parent / "configs"
+
+
+def ready_made() -> dict[str, Path]:
+    """Name and file of each ready-made config, in alphabetical order."""
+    return {file.stem: file for file in sorted(configs_folder().glob("*.yaml"))}
+
+
+def find_config(config: str | Path) -> Path:
+    """The file that `config` names: a path, or the name of a ready-made config.
+
+    Raises CharrnnError, naming the ready-made ones, when there is neither.
+    """
+    path = Path(config)
+    if path.is_file():
+        return path
+    names = ready_made()
+    if str(config) in names:
+        return names[str(config)]
+    raise CharrnnError(
+        f"{config}: no such file, and no ready-made config of that name{_nearest(str(config), names)}; "
+        f"the ready-made ones are {', '.join(names)}"
+    )
+
+
+def load_config(config: str | Path, overrides: Sequence[str] = ()) -> Config:
+    """The validated config of a YAML file, or of a ready-made one's name, with `key.path=value` overrides.
+
+    Raises CharrnnError with file, line, key path, what was expected and the nearest valid key.
+    """
+    path = find_config(config)
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise CharrnnError(f"{path}: cannot be read: {error.strerror}") from None
+    if len(raw) > MAX_BYTES:
+        raise CharrnnError(f"{path}: {len(raw):,} bytes; a config has at most {MAX_BYTES:,}. Is it the text itself?")
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise CharrnnError(f"{path}: not UTF-8 at byte {error.start}; a config is a YAML file in UTF-8") from None
+    return parse_config(text, str(path), overrides)
+
+
+def parse_config(text: str, source: str = "config", overrides: Sequence[str] = ()) -> Config:
+    """The validated config of a YAML text; `source` names it in messages. Raises CharrnnError."""
+    data, marks = _read_yaml(text, source)
+    for override in overrides:
+        _apply(data, marks, override)
+    return validate(data, source, marks)
+
+
+def validate(data: Any, source: str, marks: Marks | None = None) -> Config:
+    """The `Config` that plain `data` describes. Raises CharrnnError with every mistake, a line each."""
+    try:
+        return Config.model_validate(data)
+    except ValidationError as error:
+        lines = [_explain(dict(item), data, source, marks or {}) for item in error.errors(include_url=False)]
+        raise CharrnnError("\n".join(dict.fromkeys(lines))) from None
+
+
+def dump(config: Config) -> str:
+    """The config as YAML, every default written out: what a run keeps."""
+    return yaml.safe_dump(config.model_dump(), sort_keys=False, allow_unicode=True, width=100)
+
+
+def _read_yaml(text: str, source: str) -> tuple[dict[str, Any], Marks]:
+    try:
+        loader = _Loader(text)
+        try:
+            node = loader.get_single_node()
+            marks: Marks = {}
+            if node is not None:
+                _mark(node, (), marks, source)
+            data = loader.construct_document(node) if node is not None else {}
+        finally:
+            loader.dispose()
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f", line {mark.line + 1}" if mark else ""
+        raise CharrnnError(f"{source}{where}: not valid YAML: {error.problem or error}") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        detail = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise CharrnnError(f"{source}: not valid YAML: {detail}") from None
+    if not isinstance(data, dict):
+        raise CharrnnError(f"{source}: sections such as `corpus: {{name: tang}}` were expected, not {_show(data)}")
+    return data, marks
+
+
+def _mark(node: yaml.Node, path: KeyPath, marks: Marks, source: str) -> None:
+    """Notes the line of every key, and refuses what would silently mean something else."""
+    if len(path) > 8:
+        raise CharrnnError(f"{source}, line {node.start_mark.line + 1}: {'.'.join(path)}: nested too deeply")
+    marks.setdefault(path, f"line {node.start_mark.line + 1}")
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            here = (*path, str(key.value))
+            if here in marks:
+                line = key.start_mark.line + 1
+                raise CharrnnError(f"{source}, line {line}: {'.'.join(here)}: given twice (first on {marks[here]})")
+            marks[here] = f"line {key.start_mark.line + 1}"
+            _mark(value, here, marks, source)
+    elif isinstance(node, yaml.SequenceNode):
+        for i, value in enumerate(node.value):
+            _mark(value, (*path, str(i)), marks, source)
+
+
+def _apply(data: dict[str, Any], marks: Marks, override: str) -> None:
+    """Sets one `key.path=value` in `data`; the value is read as YAML."""
+    key, equals, value = override.partition("=")
+    path = tuple(part.strip() for part in key.split("."))
+    if not equals or not all(path):
+        raise CharrnnError(f"--set {override}: key.path=value was expected, such as training.minutes=3")
+    if len(path) != 2:
+        raise CharrnnError(
+            f"--set {override}: a section and a key were expected, such as training.minutes=3{_nearest_path(key)}"
+        )
+    try:
+        parsed = yaml.load(value, _Loader)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise CharrnnError(f"--set {override}: the value is not valid YAML: {str(error).splitlines()[0]}") from None
+    section = data.setdefault(path[0], {})
+    if section is None:
+        section = data[path[0]] = {}
+    if not isinstance(section, dict):
+        return  # the file's own mistake, which validation tells
+    for group in EXCLUSIVE:
+        if key.strip() in group and parsed is not None:
+            for other in group:
+                section.pop(other.split(".")[1], None)
+    section[path[1]] = parsed
+    marks[path] = f"--set {override}"
+
+
+def _explain(item: dict[str, Any], data: Any, source: str, marks: Marks) -> str:
+    """One line for one of pydantic's errors: where, which key, what was expected, what was found."""
+    path = _path_in(data, item["loc"])
+    kind, message, context = item["type"], item["msg"], item.get("ctx", {})
+    if kind in ("extra_forbidden", "missing"):
+        path = tuple(str(part) for part in item["loc"])
+    place = next((marks[path[:n]] for n in range(len(path), -1, -1) if path[:n] in marks), "")
+    where = place if place.startswith("--set") else f"{source}, {place}" if place else source
+    key = ".".join(path)
+    if kind == "extra_forbidden":
+        valid = _keys(path[:-1])
+        what = "section" if len(path) == 1 else "key"
+        return f"{where}: {key}: unknown {what}{_nearest(path[-1], valid)}; valid here: {', '.join(valid)}"
+    if kind == "missing":
+        example = (
+            " such as `corpus: {name: tiny-shakespeare}` or `corpus: {path: novel.txt}`" if key == "corpus" else ""
+        )
+        return f"{where}: {key}: missing; it is needed{example}"
+    if kind == "value_error":
+        return f"{where}: {key + ': ' if key else ''}expected {context['error']}"
+    expected = message.replace("Input should be ", "").replace(
+        "a valid dictionary or instance of", "a section of keys, as in"
+    )
+    expected = expected.replace("a valid ", "a ").replace("a string", "a text")
+    return f"{where}: {key}: expected {expected}, not {_show(item['input'])}"
+
+
+def _path_in(data: Any, loc: Iterable[str | int]) -> KeyPath:
+    """The part of pydantic's location that exists in the data: it also names the branches of unions."""
+    path: list[str] = []
+    for part in loc:
+        if (isinstance(data, dict) and part in data) or (isinstance(data, list) and isinstance(part, int) and part < len(data)):
+            data = data[part]
+        else:
+            break
+        path.append(str(part))
+    return tuple(path)
+
+
+def _keys(section: KeyPath) -> list[str]:
+    """The valid keys of a section, or the sections."""
+    fields = Config.model_fields
+    if not section:
+        return list(fields)
+    model = fields[section[0]].annotation if section[0] in fields else None
+    return list(getattr(model, "model_fields", {}))
+
+
+def _nearest(word: str, valid: Iterable[str]) -> str:
+    """' (nearest: X)' where X is close to the word; nothing otherwise."""
+    close = difflib.get_close_matches(word, list(valid), n=1, cutoff=0.5)
+    return f" (nearest: {close[0]})" if close else ""
+
+
+def _nearest_path(key: str) -> str:
+    return _nearest(key, [f"{section}.{name}" for section in Config.model_fields for name in _keys((section,))])
+
+
+def _show(value: Any) -> str:
+    """The value, short enough for a message."""
+    text = "nothing" if value is None else repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,101 @@
+"""The one interface: what a language model gives to everyone who trains, samples, scores or exports."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+State = tuple[Tensor, ...]
+"""All that a model remembers of what it has read: a flat tuple of tensors whose first dimension is the batch, so that
+every caller can detach, index, move and save it without knowing the cell."""
+
+
+class LanguageModel(nn.Module):
+    """Gives for each character a distribution over the next one, from all characters before it.
+
+    T is time, B the batch, V the vocabulary, D the width of `features`. Three ways to call it agree with each other:
+    the whole text at once, in windows with the state carried, and character by character with `step`.
+    """
+
+    def __init__(self, vocab_size: int) -> None:
+        super().__init__()
+        self.vocab_size = vocab_size
+
+    def initial_state(self, batch: int) -> State:
+        """The state before anything is read; each tensor `[batch, ...]`."""
+        raise NotImplementedError
+
+    def features(self, ids: Tensor, state: State) -> tuple[Tensor, State]:
+        """ids `[T, B]` and a state to all but the last layer, `[T, B, D]`, and the new state."""
+        raise NotImplementedError
+
+    def readout(self, features: Tensor) -> Tensor:
+        """The last layer: features `[..., D]` to logits `[..., V]`."""
+        raise NotImplementedError
+
+    def forward(self, ids: Tensor, state: State) -> tuple[Tensor, State]:
+        """ids `[T, B]` and a state to logits `[T, B, V]` and the new state."""
+        features, state = self.features(ids, state)
+        return self.readout(features), state
+
+    def step(self, ids: Tensor, state: State) -> tuple[Tensor, State]:
+        """One character: ids `[B]` and a state to logits `[B, V]` and the new state."""
+        logits, state = self(ids[None], state)
+        return logits[0], state
+
+
+class RecurrentLayer(nn.Module):
+    """One recurrence over a sequence of vectors, the part that a new cell defines.
+
+    `forward` is the fast way over a whole window; `step` is the equation as it is printed. A contract test holds the
+    two equal.
+    """
+
+    state_sizes: tuple[int, ...]
+    """Width of each tensor of this layer's state."""
+
+    def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        """x `[T, B, D]` and a state of `[B, H]` each to outputs `[T, B, H]` and the new state."""
+        raise NotImplementedError
+
+    def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        """x `[B, D]` and a state to an output `[B, H]` and the new state."""
+        raise NotImplementedError
+
+
+class Dropout(nn.Module):
+    """Drops each number with probability p while training, and divides what stays by 1 - p.
+
+    The masks come from `generator`, which the trainer sets and seeds anew at every step, so that a mask depends on
+    the seed and the step alone and a resumed run draws the same ones.
+    """
+
+    generator: torch.Generator | None = None
+
+    def __init__(self, p: float) -> None:
+        super().__init__()
+        self.p = p
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x of any shape to the same shape."""
+        if not self.training or not self.p:
+            return x
+        keep = 1 - self.p
+        mask = torch.empty_like(x).bernoulli_(keep, generator=self.generator)
+        return x * mask.div_(keep)
+
+    def extra_repr(self) -> str:
+        """Shown by print(model)."""
+        return f"p={self.p}"
+
+
+def uniform(rows: int, columns: int, like: int) -> Tensor:
+    """A matrix of uniform numbers in ±1/sqrt(like), so that a unit's input is of the order of 1."""
+    return torch.empty(rows, columns).uniform_(-(like**-0.5), like**-0.5)
+
+
+def orthogonal(size: int) -> Tensor:
+    """A random orthogonal matrix: it keeps the length of every vector, and so, at first, of a gradient through time
+    (arXiv:1312.6120).
+    """
+    return nn.init.orthogonal_(torch.empty(size, size))

@@ -1,0 +1,49 @@
+"""Long short-term memory (Hochreiter & Schmidhuber 1997, with the forget gate of Gers et al. 2000)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from charrnn.models.base import RecurrentLayer, State, orthogonal, uniform
+
+
+class LSTMLayer(RecurrentLayer):
+    r"""Keeps a cell that is changed by addition, behind gates that learn what to forget, write and show.
+
+    .. math::
+        i_t &= \sigma(U_i x_t + W_i h_{t-1} + b_i) \\
+        f_t &= \sigma(U_f x_t + W_f h_{t-1} + b_f) \\
+        g_t &= \tanh(U_g x_t + W_g h_{t-1} + b_g) \\
+        o_t &= \sigma(U_o x_t + W_o h_{t-1} + b_o) \\
+        c_t &= f_t \odot c_{t-1} + i_t \odot g_t, \qquad h_t = o_t \odot \tanh(c_t)
+
+    (the equations of arXiv:1503.04069 without peepholes). Along c the gradient is multiplied by f alone, which may
+    stay at 1: that is why it does not vanish. b_f starts at 1, so that at first things are kept (Jozefowicz et al.
+    2015), and each W starts orthogonal.
+    """
+
+    def __init__(self, input_size: int, hidden_size: int) -> None:
+        super().__init__()
+        self.state_sizes = (hidden_size, hidden_size)
+        self.U = nn.Parameter(uniform(4 * hidden_size, input_size, like=hidden_size))  # rows of i, f, g, o
+        self.W = nn.Parameter(torch.cat([orthogonal(hidden_size) for _ in range(4)]))
+        self.b = nn.Parameter(torch.zeros(4 * hidden_size))
+        with torch.no_grad():
+            self.b[hidden_size : 2 * hidden_size] = 1.0  # b_f
+
+    def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        """x `[T, B, D]`, state (h, c) to outputs `[T, B, H]` and (h, c)."""
+        h, c = (tensor[None].contiguous() for tensor in state)
+        weights = [self.U, self.W, self.b, torch.zeros_like(self.b)]
+        y, h, c = torch.lstm(x, (h, c), weights, True, 1, 0.0, self.training, False, False)
+        return y, (h[0], c[0])
+
+    def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        """The equations above for one t."""
+        h, c = state
+        i, f, g, o = (F.linear(x, self.U, self.b) + F.linear(h, self.W)).chunk(4, dim=-1)
+        c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+        h = torch.sigmoid(o) * torch.tanh(c)
+        return h, (h, c)

@@ -1,0 +1,248 @@
+"""A run: the folder that a training leaves, complete in itself, and what can be done with it.
+
+config.yaml     the whole config, every default written out
+run.json        format, corpus, parameters
+vocab.json      the alphabet
+metrics.jsonl   a line for every log and evaluation
+samples.txt     what it wrote on the way
+checkpoints/    weights and optimizer state
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from charrnn import __version__
+from charrnn.config import Config
+from charrnn.device import find_device
+from charrnn.errors import CharrnnError
+from charrnn.evaluation.likelihood import Likelihood, likelihood
+from charrnn.generation.filters import Filters
+from charrnn.generation.sampler import Sample, Sampler
+from charrnn.loading import dump, parse_config
+from charrnn.models import LanguageModel, build_model
+from charrnn.text.corpora import resolve
+from charrnn.text.dataset import Dataset, Part, SplitName, encode_text, load_dataset
+from charrnn.text.reader import Progress, find_files, normalizer, read_corpus
+from charrnn.text.vocab import Vocabulary
+from charrnn.training.checkpoint import Checkpoints, Which, read_json, write_json
+
+FORMAT = 1
+"""Of the folder. A run of a newer format is refused; older ones will go on being read."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A training's folder. Made by `Run.create`, opened by `charrnn.load`."""
+
+    path: Path
+    config: Config
+    vocabulary: Vocabulary
+    facts: dict[str, Any]
+    device: torch.device
+
+    @classmethod
+    def create(cls, path: Path, config: Config, dataset: Dataset, parameters: int, device: torch.device) -> Run:
+        """Writes all of a new run but its checkpoints, into a folder that is empty or not there yet."""
+        facts = {
+            "format": FORMAT,
+            "charrnn": __version__,
+            "torch": torch.__version__,
+            "parameters": parameters,
+            "fingerprint": dataset.fingerprint,
+            "mode": "stream" if dataset.starts is None else "documents",
+            "characters": {
+                name: dataset.part(name, config.corpus.split).characters for name in ("train", "val", "test")
+            },
+            "documents": None if dataset.starts is None else len(dataset.starts) - 1,
+            "vocabulary": len(dataset.vocabulary.characters),
+        }
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            (path / "config.yaml").write_text(dump(config), encoding="utf-8")
+            dataset.vocabulary.save(path / "vocab.json")
+            write_json(path / "run.json", facts)
+        except OSError as error:
+            raise CharrnnError(f"{error.filename or path}: the run cannot be written: {error.strerror}") from None
+        return cls(path, config, dataset.vocabulary, facts, device)
+
+    @classmethod
+    def open(cls, path: str | Path, device: str = "auto") -> Run:
+        """Opens a run. Raises CharrnnError where the folder is none, or of a newer format."""
+        path = Path(path)
+        if not is_run(path):
+            what = (
+                "no such folder"
+                if not path.exists()
+                else "not a run: run.json is not in it"
+                if path.is_dir()
+                else "not a folder"
+            )
+            raise CharrnnError(f"{path}: {what}; give the folder that `charrnn train` printed")
+        facts = read_json(path / "run.json")
+        version = facts.get("format")
+        if not isinstance(version, int) or version > FORMAT:
+            raise CharrnnError(
+                f"{path}: a run of format {version!r}, and this charrnn ({__version__}) knows {FORMAT}: upgrade charrnn"
+            )
+        file = path / "config.yaml"
+        try:
+            config = parse_config(file.read_text(encoding="utf-8"), str(file))
+        except (OSError, UnicodeDecodeError) as error:
+            raise CharrnnError(f"{file}: cannot be read: {error}") from None
+        return cls(path, config, Vocabulary.load(path / "vocab.json"), facts, find_device(device))
+
+    @property
+    def checkpoints(self) -> Checkpoints:
+        """The run's checkpoints."""
+        return Checkpoints(self.path)
+
+    @cached_property
+    def model(self) -> LanguageModel:
+        """The model with its best weights, ready to predict."""
+        return self.load_model("best")
+
+    def load_model(self, which: Which) -> LanguageModel:
+        """The model with the weights of the best or the last checkpoint. Raises CharrnnError where there are none."""
+        model = build_model(self.config.model, len(self.vocabulary))
+        self.checkpoints.load_weights(model, which)
+        return model.to(self.device).eval().requires_grad_(False)
+
+    def sampler(self, filters: Filters, which: Which = "best") -> Sampler:
+        """A sampler that writes with this run's model."""
+        model = self.model if which == "best" else self.load_model(which)
+        return Sampler(model, self.vocabulary, filters, documents=self.facts["mode"] == "documents", device=self.device)
+
+    def sample(
+        self,
+        prompt: str | None = None,
+        *,
+        length: int | None = None,
+        temperature: float | None = None,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        repetition_penalty: float | None = None,
+        seed: int = 0,
+        samples: int = 1,
+        stop: str | None = None,
+        unknown: Literal["error", "replace"] = "error",
+    ) -> list[Sample]:
+        """Texts that go on from `prompt`; what is None is as the run's config has it under `sampling`.
+
+        Sample i is written with the seed `seed + i`. Raises CharrnnError for a prompt with unknown characters and for
+        impossible values.
+        """
+        filters = Filters.of(self.config.sampling, temperature, top_k, top_p, repetition_penalty)
+        text = self.config.sampling.prompt if prompt is None else prompt
+        ids = self.encode_prompt(text, unknown)
+        length = self.config.sampling.length if length is None else length
+        return self.sampler(filters).sample(ids, length, [seed + i for i in range(samples)], stop)
+
+    def encode_prompt(self, text: str, unknown: Literal["error", "replace"] = "error") -> list[int]:
+        """The ids of a prompt, brought to the same form as the corpus. Raises CharrnnError for unknown characters."""
+        return self.vocabulary.encode(normalizer(self.config.corpus)(text), unknown)
+
+    def evaluate(
+        self, text: str | Path | None = None, split: SplitName = "val", progress: Progress = lambda _: None
+    ) -> Likelihood:
+        """The likelihood of a part of the run's corpus, or of a text file that the model may never have seen.
+
+        Characters outside the vocabulary count as <unk>. Raises CharrnnError where there is nothing to evaluate.
+        """
+        if text is not None:
+            part, what = self.read_part(text), str(text)
+        else:
+            part, what = (
+                self.dataset(progress).part(split, self.config.corpus.split),
+                f"the {split} part of the corpus",
+            )
+        if not part.characters:
+            raise CharrnnError(
+                f"{what} is empty (corpus.split is {self.config.corpus.split}); give --text FILE or another --split"
+            )
+        return likelihood(self.model, part, self.vocabulary.boundary, self.device)
+
+    def read_part(self, text: str | Path) -> Part:
+        """A text file in this run's alphabet, read as its corpus was."""
+        corpus = self.config.corpus.model_copy(update={"mode": self.facts["mode"]})
+        raw = self.vocabulary.kind == "byte"
+        return encode_text(read_corpus(find_files(str(text), "--text"), corpus, raw), self.vocabulary)
+
+    def dataset(self, progress: Progress = lambda _: None) -> Dataset:
+        """The corpus that the run was trained on. Raises CharrnnError where it is gone or has changed."""
+        files, corpus = resolve(self.config.corpus)
+        dataset = load_dataset(files, corpus, self.config.vocab, progress)
+        if dataset.fingerprint != self.facts["fingerprint"]:
+            raise CharrnnError(
+                f"{self.path}: its corpus has changed since the training ({', '.join(map(str, files[:3]))}); "
+                "put the old text back, or evaluate another one with --text FILE"
+            )
+        return dataset
+
+    def history(self) -> list[dict[str, Any]]:
+        """The lines of metrics.jsonl."""
+        file = self.path / "metrics.jsonl"
+        try:
+            return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] if file.exists() else []
+        except (OSError, ValueError) as error:
+            raise CharrnnError(f"{file}: cannot be read: {error}") from None
+
+
+def load(path: str | Path, device: str = "auto") -> Run:
+    """Opens the folder of a run, to sample from and to evaluate. Raises CharrnnError where it is none."""
+    return Run.open(path, device)
+
+
+def is_run(path: Path) -> bool:
+    """Whether a folder holds a run."""
+    return (path / "run.json").is_file()
+
+
+def new_folder(out: str | Path | None, name: str, overwrite: bool) -> Path:
+    """The folder for a new run: `out`, which must not hold anything, or the first free of runs/NAME, runs/NAME-2, ...
+
+    With `overwrite` a run that lies in `out` is removed; anything else is never touched.
+    Raises CharrnnError where `out` is taken.
+    """
+    try:
+        if out is None:
+            for i in range(1, 10_000):
+                path = Path("runs") / (name if i == 1 else f"{name}-{i}")
+                path.parent.mkdir(exist_ok=True)
+                try:
+                    path.mkdir()
+                    return path
+                except FileExistsError:
+                    continue
+            raise CharrnnError(f"runs/{name}-9999 exists; give --out DIR")
+        path = Path(out)
+        if is_run(path):
+            if not overwrite:
+                raise CharrnnError(
+                    f"{path}: already holds a run; go on with it (--resume {path}), or replace it (--overwrite)"
+                )
+            shutil.rmtree(path)
+        elif path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise CharrnnError(f"{path}: exists and is not a run; give --out another folder")
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+    except OSError as error:
+        raise CharrnnError(f"{error.filename or out}: the run's folder cannot be made: {error.strerror}") from None
+
+
+def absolute(config: Config) -> Config:
+    """The config with its corpus files named so that the run can be used from any folder."""
+    path = config.corpus.path
+    if path is None:
+        return config
+    entries: Sequence[str] = [path] if isinstance(path, str) else path
+    corpus = config.corpus.model_copy(update={"path": [str(Path(entry).expanduser().absolute()) for entry in entries]})
+    return config.model_copy(update={"corpus": corpus})

@@ -1,0 +1,24 @@
+"""Text for a terminal: columns that line up in any script, and no character that could command the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from wcwidth import wcswidth
+
+
+def printable(text: str) -> str:
+    """The text with control characters made visible, apart from line ends and tabs."""
+    return "".join(c if c in "\n\t" or (c >= " " and not "\x7f" <= c <= "\x9f") else f"\\x{ord(c):02x}" for c in text)
+
+
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """The rows in aligned columns, wide characters counted as the two columns that they take."""
+    widths = [max(_width(cell) for cell in column) for column in zip(*rows, strict=True)]
+    lines = ("  ".join(cell + " " * (w - _width(cell)) for cell, w in zip(row, widths, strict=True)) for row in rows)
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _width(text: str) -> int:
+    width = wcswidth(text)
+    return width if width >= 0 else len(text)

@@ -1,0 +1,209 @@
+"""Ids to batches: parallel streams of one long text, or documents side by side.
+
+Both give `Batch`es for ever, epoch after epoch, and know by `position` where they are, so that a run can go on from
+any step. Order depends on the seed and the epoch alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from charrnn.errors import CharrnnError
+from charrnn.text.dataset import Part
+
+IGNORE = -100
+"""The target of padding: no loss is counted for it (PyTorch's own convention)."""
+
+Array = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Characters to read and, for each, the one to predict."""
+
+    inputs: Array
+    """`[T, B]`"""
+    targets: Array
+    """`[T, B]`; IGNORE where there is nothing to predict."""
+    fresh: bool
+    """Whether the texts begin here; otherwise they go on where the last batch ended, with its state."""
+
+    @property
+    def characters(self) -> int:
+        """How many characters are predicted."""
+        return int((self.targets != IGNORE).sum())
+
+
+@dataclass
+class Position:
+    """A place in the endless sequence of batches."""
+
+    epoch: int = 0
+    group: int = 0
+    """The group of documents in this epoch; always 0 for streams."""
+    offset: int = 0
+    """Characters of the current texts that have been read."""
+
+
+class Batches(Protocol):
+    """What the trainer and the evaluation read from."""
+
+    position: Position
+
+    def next(self) -> Batch:
+        """The batch at `position`, which then moves on."""
+        ...
+
+    @property
+    def epochs(self) -> float:
+        """Passes over the text so far."""
+        ...
+
+
+class StreamBatches:
+    """One text cut into `batch_size` streams of equal length that are read side by side, window by window.
+
+    The state is carried from window to window, so that a network sees its stream from the beginning although the
+    gradient flows back through one window only. The last stream may be shorter; its end is padding.
+    """
+
+    def __init__(self, part: Part, batch_size: int, window: int, boundary: int) -> None:
+        self._ids, self._window, self._boundary = part.ids, window, boundary
+        self._length = -(-len(part.ids) // batch_size)
+        self._starts = np.arange(batch_size) * self._length
+        self._ends = np.minimum(self._starts + self._length, len(part.ids))
+        self.position = Position()
+
+    @property
+    def epochs(self) -> float:
+        """Passes over the text so far."""
+        return self.position.epoch + self.position.offset / self._length
+
+    def next(self) -> Batch:
+        """The next window of every stream."""
+        place = self.position
+        start, stop = place.offset, min(place.offset + self._window, self._length)
+        inputs, targets = _read(self._ids, self._starts, self._ends, start, stop, self._boundary, closed=False)
+        if stop == self._length:
+            self.position = Position(place.epoch + 1)
+        else:
+            place.offset = stop
+        return Batch(inputs, targets, fresh=start == 0)
+
+
+class DocumentBatches:
+    """Documents of similar length side by side, each between boundaries and from a fresh state.
+
+    Documents longer than a window are read in several, the state carried. Padding is IGNOREd.
+    """
+
+    POOL = 50
+    """Groups whose documents are sorted by length together: enough to waste little on padding, and few enough that
+    every epoch puts other documents side by side."""
+
+    def __init__(self, part: Part, batch_size: int, window: int, boundary: int, seed: int | None) -> None:
+        """`seed` None reads in order of length, once through each epoch, for evaluation."""
+        if part.documents is None:
+            raise ValueError("documents were expected")
+        self._ids, self._documents = part.ids, part.documents
+        self._batch_size, self._window, self._boundary, self._seed = batch_size, window, boundary, seed
+        self.position = Position()
+        self._groups_of: int | None = None
+        self._groups: list[Array] = []
+
+    @property
+    def epochs(self) -> float:
+        """Passes over the text so far."""
+        return self.position.epoch + self.position.group / -(-len(self._documents) // self._batch_size)
+
+    def next(self) -> Batch:
+        """The next window of the current group of documents."""
+        place = self.position
+        if self._groups_of != place.epoch:
+            self._groups, self._groups_of = self._deal(place.epoch), place.epoch
+        group = self._documents[self._groups[place.group]]
+        longest = int((group[:, 1] - group[:, 0]).max()) + 1  # the end counts: it is predicted too
+        start, stop = place.offset, min(place.offset + self._window, longest)
+        inputs, targets = _read(self._ids, group[:, 0], group[:, 1], start, stop, self._boundary, closed=True)
+        if stop < longest:
+            place.offset = stop
+        elif place.group + 1 < len(self._groups):
+            self.position = Position(place.epoch, place.group + 1)
+        else:
+            self.position = Position(place.epoch + 1)
+        return Batch(inputs, targets, fresh=start == 0)
+
+    def _deal(self, epoch: int) -> list[Array]:
+        """The groups of this epoch: shuffled documents, sorted by length within pools, groups shuffled again."""
+        lengths = self._documents[:, 1] - self._documents[:, 0]
+        size = self._batch_size
+        if self._seed is None:
+            order = np.argsort(lengths, kind="stable")
+            return [order[i : i + size] for i in range(0, len(order), size)]
+        rng = np.random.default_rng([self._seed, epoch])
+        order = rng.permutation(len(lengths))
+        groups = []
+        for i in range(0, len(order), size * self.POOL):
+            pool = order[i : i + size * self.POOL]
+            pool = pool[np.argsort(lengths[pool], kind="stable")]
+            groups += [pool[j : j + size] for j in range(0, len(pool), size)]
+        return [groups[i] for i in rng.permutation(len(groups))]
+
+
+def _read(
+    ids: npt.NDArray[np.integer[Any]],
+    begins: Array,
+    ends: Array,
+    start: int,
+    stop: int,
+    boundary: int,
+    closed: bool,
+) -> tuple[Array, Array]:
+    """Inputs and targets `[stop - start, B]` of texts that lie side by side at `begins` to `ends` in `ids`.
+
+    Each is read as boundary, characters, and where `closed` the boundary again: character t is predicted from t-1,
+    the first one from the boundary. Only the window itself is touched, which matters where `ids` is on disk.
+    """
+    text = np.full((stop - start + 1, len(begins)), IGNORE, np.int64)
+    first = int(start == 0)
+    text[:first] = boundary
+    for b, (begin, end) in enumerate(zip(begins.tolist(), ends.tolist(), strict=True)):
+        column = ids[begin + max(start - 1, 0) : min(begin + stop, end)]
+        text[first : first + len(column), b] = column
+        if closed and start <= end - begin + 1 <= stop:
+            text[end - begin + 1 - start, b] = boundary
+    inputs = text[:-1]
+    return np.where(inputs == IGNORE, boundary, inputs), text[1:]
+
+
+def training_batches(part: Part, batch_size: int, window: int, boundary: int, seed: int) -> Batches:
+    """The batches to train on. Raises CharrnnError, with the numbers that would fit, where the text is too short."""
+    if part.documents is not None:
+        if len(part.documents) < batch_size:
+            count = len(part.documents)
+            remedy = f"the largest batch_size is {count}" if count else "give more text or another corpus.split"
+            raise CharrnnError(
+                f"the training part has {count} documents, and training.batch_size is {batch_size}; {remedy}"
+            )
+        return DocumentBatches(part, batch_size, window, boundary, seed)
+    characters = len(part.ids)
+    if characters < batch_size * window:
+        fits = (
+            f"the largest batch_size for this window is {characters // window}"
+            if characters >= window
+            else "no batch_size fits this window"
+        )
+        largest = (
+            f"the largest window for this batch_size is {characters // batch_size}"
+            if characters >= batch_size
+            else "no window fits this batch_size"
+        )
+        raise CharrnnError(
+            f"the training part has {characters:,} characters, and one batch needs training.batch_size {batch_size} × "
+            f"training.window {window} = {batch_size * window:,}; {fits}; {largest}"
+        )
+    return StreamBatches(part, batch_size, window, boundary)

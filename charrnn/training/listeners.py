@@ -1,0 +1,182 @@
+"""Who listens to a training: the bar, the log, the samples, the checkpoints, TensorBoard."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+from tqdm import tqdm
+
+from charrnn.errors import CharrnnError
+from charrnn.generation.filters import Filters
+from charrnn.generation.sampler import Sampler
+from charrnn.run import Run
+from charrnn.terminal import printable
+from charrnn.training.schedule import Progress
+from charrnn.training.trainer import Event, Trainer
+
+
+class Listener(Protocol):
+    """Is told every event, and at last that there are no more."""
+
+    def hear(self, event: Event) -> None:
+        """Takes notice of an event; the trainer waits."""
+        ...
+
+    def close(self) -> None:
+        """The training has ended, well or not."""
+        ...
+
+
+def say(text: str) -> None:
+    """Prints a line for people, on standard error, above the bar if there is one."""
+    tqdm.write(text, file=sys.stderr)
+
+
+class Bar:
+    """The progress bar, and a line for every evaluation; no bar where standard error is no terminal."""
+
+    def __init__(self, trainer: Trainer) -> None:
+        self._trainer = trainer
+        form = "{percentage:3.0f}% {bar} {elapsed} < {remaining}{postfix}"
+        self._bar = tqdm(
+            total=100.0,
+            initial=self._percent(trainer.progress),
+            bar_format=form,
+            dynamic_ncols=True,
+            disable=None,
+        )
+        self._train = math.nan
+
+    @staticmethod
+    def _percent(progress: Progress) -> float:
+        return 100 * progress.fraction
+
+    def hear(self, event: Event) -> None:
+        """Moves on."""
+        if event.kind == "step":
+            self._bar.update(max(0.0, self._percent(event.progress) - self._bar.n))
+            if event.metrics:
+                m = event.metrics
+                self._train = m["loss"]
+                loss, rate = (
+                    f"loss {m['loss']:.3f} nats = {m['bits_per_char']:.3f} bits/char",
+                    m["characters_per_second"],
+                )
+                self._bar.set_postfix_str(f"{loss}, {rate:,.0f} chars/s", refresh=False)
+        elif event.kind == "evaluation":
+            at, m = event.progress, event.metrics
+            best = "  best so far" if event.is_best else ""
+            say(
+                f"step {at.steps:>7,}  {at.minutes:6.1f} min  {at.epochs:6.2f} epochs  train {self._train:.4f}  "
+                f"val {m['val_loss']:.4f} nats = {m['val_bits_per_char']:.4f} bits/char{best}"
+            )
+
+    def close(self) -> None:
+        """Leaves the finished bar."""
+        self._bar.close()
+
+
+class Log:
+    """metrics.jsonl: a JSON object a line, first what was measured in training, then at evaluations."""
+
+    def __init__(self, run: Run, from_step: int) -> None:
+        file = run.path / "metrics.jsonl"
+        if file.exists():  # a resumed run: what came after its checkpoint will be measured again
+            kept = [line for line in run.history() if line["step"] <= from_step]
+            file.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
+        self._file = file.open("a", encoding="utf-8")
+
+    def hear(self, event: Event) -> None:
+        """Writes a line where something was measured."""
+        if event.metrics:
+            at = event.progress
+            line = {"step": at.steps, "minutes": round(at.minutes, 4), "epochs": round(at.epochs, 4)}
+            line |= {key: float(f"{value:.6g}") for key, value in event.metrics.items()}
+            self._file.write(json.dumps(line) + "\n")
+            self._file.flush()
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._file.close()
+
+
+class Saver:
+    """Checkpoints: the best after its evaluation, the last now and then."""
+
+    def __init__(self, run: Run, trainer: Trainer) -> None:
+        self._run, self._trainer = run, trainer
+        self._saved = -1
+
+    def hear(self, event: Event) -> None:
+        """Saves if it is time to."""
+        if event.kind == "checkpoint" and self._saved != self._trainer.step:
+            self._save(best=False)
+        elif event.is_best:
+            self._save(best=True)
+
+    def _save(self, best: bool) -> None:
+        trainer = self._trainer
+        tensors, facts = trainer.state()
+        try:
+            self._run.checkpoints.save(trainer.step, trainer.model.state_dict(), tensors, facts, best)
+        except OSError as error:
+            raise CharrnnError(
+                f"{error.filename or self._run.path}: the checkpoint cannot be written: {error.strerror}"
+            ) from None
+        self._saved = trainer.step
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class Writer:
+    """Samples: into samples.txt, and for people on standard error."""
+
+    def __init__(self, run: Run, trainer: Trainer, quiet: bool) -> None:
+        self._run, self._trainer, self._quiet = run, trainer, quiet
+        documents = run.facts["mode"] == "documents"
+        filters = Filters.of(run.config.sampling)
+        self._sampler = Sampler(trainer.model, run.vocabulary, filters, documents, trainer.device)
+        self._prompt = run.encode_prompt(run.config.sampling.prompt)
+
+    def hear(self, event: Event) -> None:
+        """Writes a sample if it is time to."""
+        if event.kind != "sample":
+            return
+        model, step = self._trainer.model, event.progress.steps
+        model.eval()
+        sample = self._sampler.sample(self._prompt, self._run.config.sampling.length, [step])[0]
+        model.train()
+        with (self._run.path / "samples.txt").open("a", encoding="utf-8") as file:
+            file.write(f"=== step {step}\n{sample.text}\n\n")
+        if not self._quiet:
+            say(f"--- sample at step {step:,}\n{printable(sample.text)}\n---")
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class TensorBoard:
+    """TensorBoard files in the run's folder, for `tensorboard --logdir runs`."""
+
+    def __init__(self, folder: Path) -> None:
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError:
+            raise CharrnnError("training.tensorboard: needs TensorBoard: pip install 'charrnn[tensorboard]'") from None
+        writer: Callable[..., Any] = SummaryWriter
+        self._writer = writer(str(folder))
+
+    def hear(self, event: Event) -> None:
+        """Passes the metrics on."""
+        for name, value in event.metrics.items():
+            self._writer.add_scalar(name, value, event.progress.steps)
+
+    def close(self) -> None:
+        """Closes the files."""
+        self._writer.close()

@@ -1,0 +1,66 @@
+"""Where a training stands, and the learning rate there."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from charrnn.config import Interval, TrainingConfig, parse_interval
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a training is, in each unit that an interval can be counted in."""
+
+    steps: int
+    minutes: float
+    epochs: float
+    fraction: float
+    """Of the whole training, 0 to 1."""
+
+    def count(self, interval: Interval) -> float:
+        """How many of `interval` have passed."""
+        passed = {
+            "steps": self.steps,
+            "minutes": self.minutes,
+            "epochs": self.epochs,
+            "%": 100 * self.fraction,
+        }
+        return passed[interval.unit] / interval.amount
+
+
+def progress_of(config: TrainingConfig, steps: int, minutes: float, epochs: float) -> Progress:
+    """The progress of a training whose length is given in one of the three units."""
+    if config.steps is not None:
+        fraction = steps / config.steps
+    elif config.epochs is not None:
+        fraction = epochs / config.epochs
+    else:
+        assert config.minutes is not None  # the config's own rule
+        fraction = minutes / config.minutes
+    return Progress(steps, minutes, epochs, min(fraction, 1.0))
+
+
+def is_due(every: str | None, before: Progress, now: Progress) -> bool:
+    """Whether a multiple of the interval lies between two moments; never where the interval is None."""
+    if every is None:
+        return False
+    interval = parse_interval(every)
+    return math.floor(now.count(interval)) > math.floor(before.count(interval))
+
+
+def learning_rate(config: TrainingConfig, progress: Progress) -> float:
+    """The learning rate at a moment: a linear rise, then a cosine (arXiv:1608.03983), steps, or nothing.
+
+    With a length in minutes the cosine ends when the time does, so that a training is fully annealed however many
+    steps the machine makes.
+    """
+    rate = config.learning_rate
+    if config.schedule == "cosine":
+        rate *= config.final_rate + (1 - config.final_rate) * 0.5 * (1 + math.cos(math.pi * progress.fraction))
+    elif config.schedule == "step":
+        rate *= config.decay_factor ** math.floor(progress.count(parse_interval(config.decay_every)))
+    if config.warmup is not None:
+        # Never quite 0: the first step would be none.
+        rate *= min(1.0, max(progress.count(parse_interval(config.warmup)), 0.01))
+    return rate

@@ -1,0 +1,221 @@
+"""The training loop, to be read from top to bottom.
+
+A `Trainer` yields events; the progress bar, the log, the checkpoints and the samples are listeners, each in
+`listeners.py`. Nothing here writes a file or prints.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from charrnn.config import TrainingConfig
+from charrnn.errors import CharrnnError
+from charrnn.evaluation.likelihood import Likelihood, cross_entropy, first_characters, likelihood
+from charrnn.models import LanguageModel, State, set_dropout_generator
+from charrnn.text.batches import Batch, Batches, Position
+from charrnn.text.dataset import Part
+from charrnn.training.optimizer import build_optimizer, load_optimizer_tensors, optimizer_tensors
+from charrnn.training.schedule import Progress, is_due, learning_rate, progress_of
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened in a training.
+
+    `step`: a step was made; `metrics` is filled every `log_every` steps, and before evaluations and checkpoints.
+    `evaluation`: the validation loss is in `metrics`.
+    `sample`: it is time to write one.
+    `checkpoint`: it is time to save; the last event is always one.
+    """
+
+    kind: Literal["step", "evaluation", "sample", "checkpoint"]
+    progress: Progress
+    metrics: dict[str, float] = field(default_factory=dict)
+    is_best: bool = False
+
+
+class Trainer:
+    """Trains a model on batches, as the config says, and remembers all that is needed to go on later."""
+
+    def __init__(
+        self,
+        model: LanguageModel,
+        batches: Batches,
+        validation: Part,
+        boundary: int,
+        config: TrainingConfig,
+        device: torch.device,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self.model, self.batches, self.config, self.device = model.to(device), batches, config, device
+        self.optimizer = build_optimizer(model, config)
+        self.validation = first_characters(validation, config.evaluate_characters)
+        self.boundary = boundary
+        self.step, self.best, self.evaluations_since_best = 0, math.inf, 0
+        self.carried: State = ()
+        self._masks = torch.Generator(device)
+        set_dropout_generator(model, self._masks)
+        self._clock, self._seconds_before, self._started = clock, 0.0, clock()
+        self._losses: list[Tensor] = []
+        self._norms: list[Tensor] = []
+        self._characters, self._since = 0, self._started
+        self._stop = False
+
+    def stop(self) -> None:
+        """Ends the training after the current step, with a checkpoint."""
+        self._stop = True
+
+    @property
+    def seconds(self) -> float:
+        """Time spent in training, over all resumptions."""
+        return self._seconds_before + self._clock() - self._started
+
+    @property
+    def progress(self) -> Progress:
+        """Where the training stands."""
+        return progress_of(self.config, self.step, self.seconds / 60, self.batches.epochs)
+
+    def events(self) -> Iterator[Event]:
+        """Trains until the config's length is reached, `stop` is called, or patience ends.
+
+        Raises CharrnnError where the loss or the gradient is no longer finite; the weights are then those before.
+        """
+        config, now, evaluated = self.config, self.progress, -1
+        self.model.train()
+        while now.fraction < 1 and not self._stop and not self._out_of_patience:
+            before = now
+            batch = self.batches.next()
+            self._learn(batch, learning_rate(config, before))
+            now = self.progress
+            logged = self.step % config.log_every == 0
+            evaluate = is_due(config.evaluate_every, before, now) and self.validation.characters > 0
+            save = is_due(config.checkpoint_every, before, now)
+            # Only here the numbers come back from the device: in between, steps follow each other without waiting.
+            metrics = self._metrics(before) if logged or evaluate or save else {}
+            yield Event("step", now, metrics)
+            if evaluate:
+                evaluated = self.step
+                yield self._evaluate()
+            if is_due(config.sample_every, before, now):
+                yield Event("sample", now)
+            if save:
+                yield Event("checkpoint", now)
+        if self._losses:
+            self._metrics(now)
+        if self.validation.characters and evaluated != self.step and not self._stop and self.step:
+            yield self._evaluate()
+        yield Event("checkpoint", now)
+
+    def _learn(self, batch: Batch, rate: float) -> None:
+        """One step: forward, backward through the window, clip, update."""
+        self._masks.manual_seed((self.config.seed * 1_000_003 + self.step) % 2**63)
+        if batch.fresh:
+            self.carried = self.model.initial_state(batch.inputs.shape[1])
+        with self._autocast():
+            total, state = cross_entropy(self.model, batch, self.carried, self.device)
+        loss = total / batch.characters
+        self.optimizer.zero_grad(set_to_none=True)
+        torch.autograd.backward(loss)
+        norm = self._clip()
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.step()
+        # The state goes on into the next window; the gradient stops here: truncated backpropagation through time.
+        self.carried = tuple(tensor.detach() for tensor in state)
+        self.step += 1
+        self._losses.append(loss.detach())
+        self._norms.append(norm)
+        self._characters += batch.characters
+
+    def _clip(self) -> Tensor:
+        """Shortens the gradient as the config says; its norm before that."""
+        gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
+        norm = torch.nn.utils.get_total_norm(gradients)
+        if self.config.clip_norm is not None:
+            torch.nn.utils.clip_grads_with_norm_(self.model.parameters(), self.config.clip_norm, norm)
+        if self.config.clip_value is not None:
+            torch.nn.utils.clip_grad_value_(self.model.parameters(), self.config.clip_value)
+        return norm
+
+    def _metrics(self, at: Progress) -> dict[str, float]:
+        """Means since the last call."""
+        loss = torch.stack(self._losses).mean().item()
+        norms = torch.stack(self._norms)
+        if not math.isfinite(loss) or not torch.isfinite(norms).all():
+            raise CharrnnError(_explosion(self.step, loss, self.config))
+        seconds = self._clock() - self._since
+        metrics = {
+            "loss": loss,
+            "bits_per_char": loss / math.log(2),
+            "gradient_norm": norms.mean().item(),
+            "learning_rate": learning_rate(self.config, at),
+            "characters_per_second": self._characters / max(seconds, 1e-9),
+        }
+        self._losses, self._norms, self._characters, self._since = [], [], 0, self._clock()
+        return metrics
+
+    def _evaluate(self) -> Event:
+        """The validation loss, and whether it is the best so far."""
+        result: Likelihood = likelihood(self.model, self.validation, self.boundary, self.device)
+        is_best = result.nats_per_char < self.best
+        self.best = min(self.best, result.nats_per_char)
+        self.evaluations_since_best = 0 if is_best else self.evaluations_since_best + 1
+        self._since = self._clock()
+        metrics = {"val_loss": result.nats_per_char, "val_bits_per_char": result.bits_per_char}
+        return Event("evaluation", self.progress, metrics, is_best)
+
+    @property
+    def _out_of_patience(self) -> bool:
+        return self.config.patience is not None and self.evaluations_since_best >= self.config.patience
+
+    def _autocast(self) -> AbstractContextManager[Any]:
+        on = self.config.autocast and self.device.type == "cuda"
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=on)
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """All that training needs to go on, apart from the weights: tensors, and facts for JSON."""
+        tensors = {f"optimizer.{key}": value for key, value in optimizer_tensors(self.optimizer).items()}
+        tensors |= {f"carried.{i}": value for i, value in enumerate(self.carried)}
+        facts = {
+            "step": self.step,
+            "seconds": self.seconds,
+            "best": self.best if math.isfinite(self.best) else None,
+            "evaluations_since_best": self.evaluations_since_best,
+            "position": asdict(self.batches.position),
+        }
+        return tensors, facts
+
+    def load_state(self, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
+        """Puts back what `state` gave; the weights are loaded into the model by the caller."""
+        inside = "optimizer."
+        own = {key[len(inside) :]: value for key, value in tensors.items() if key.startswith(inside)}
+        load_optimizer_tensors(self.optimizer, own)
+        count = sum(key.startswith("carried.") for key in tensors)
+        self.carried = tuple(tensors[f"carried.{i}"].to(self.device) for i in range(count))
+        self.step, self._seconds_before = facts["step"], facts["seconds"]
+        self.best = math.inf if facts["best"] is None else facts["best"]
+        self.evaluations_since_best = facts["evaluations_since_best"]
+        self.batches.position = Position(**facts["position"])
+        self._started = self._since = self._clock()
+
+
+def _explosion(step: int, loss: float, config: TrainingConfig) -> str:
+    advice = [f"a lower training.learning_rate (it is {config.learning_rate:g})"]
+    if config.clip_norm is None and config.clip_value is None:
+        advice.insert(0, "training.clip_norm: 1.0 (clipping is off)")
+    else:
+        advice.append("a smaller training.clip_norm")
+    if config.warmup is None:
+        advice.append('a warm-up (training.warmup: "5%")')
+    return (
+        f"step {step}: the loss is {loss:g} and the gradient no longer finite: the training exploded. "
+        f"The last checkpoint is intact. Try {', or '.join(advice)}"
+    )
