@@ -97,6 +97,8 @@ class ModelConfig(Section):
     """The recurrence (see charrnn/models/)."""
     activation: Literal["tanh", "relu"] = "tanh"
     """The non-linearity of `cell: rnn`; relu starts from identity recurrent weights."""
+    forget_bias: Annotated[float, Field(ge=-20, le=20)] = 1.0
+    """Bias with which the forget gates of `cell: lstm` start; above 0 the cell at first keeps what it holds."""
     num_layers: Annotated[int, Field(ge=1, le=64)] = 1
     """Recurrent layers, stacked."""
     hidden_size: Annotated[int, Field(ge=1, le=65536)] = 256
@@ -119,10 +121,9 @@ class ModelConfig(Section):
                 f"model.embedding_size equal to model.hidden_size ({self.hidden_size}), because "
                 f"model.tie_embedding is on; embedding_size is {self.embedding_size}"
             )
-        if self.activation != "tanh" and self.cell != "rnn":
-            raise ValueError(
-                f"no model.activation: {self.activation}; it belongs to `cell: rnn`, and the cell is {self.cell}"
-            )
+        for key, cell in (("activation", "rnn"), ("forget_bias", "lstm")):
+            if self.cell != cell and getattr(self, key) != type(self).model_fields[key].default:
+                raise ValueError(f"no model.{key}, which belongs to `cell: {cell}`; the cell is {self.cell}")
         return self
 
 

@@ -20,7 +20,7 @@ Layer = Callable[[int, int], RecurrentLayer]
 
 REGISTER: dict[str, Callable[[ModelConfig], Layer]] = {
     "rnn": lambda config: partial(RNNLayer, activation=config.activation),
-    "lstm": lambda config: LSTMLayer,
+    "lstm": lambda config: partial(LSTMLayer, forget_bias=config.forget_bias),
     "gru": lambda config: GRULayer,
 }
 """`model.cell` to the recurrence that it names. A new cell is one file and one line here."""

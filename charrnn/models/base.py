@@ -89,9 +89,9 @@ class Dropout(nn.Module):
         return f"p={self.p}"
 
 
-def uniform(rows: int, columns: int, like: int) -> Tensor:
-    """A matrix of uniform numbers in ±1/sqrt(like), so that a unit's input is of the order of 1."""
-    return torch.empty(rows, columns).uniform_(-(like**-0.5), like**-0.5)
+def input_weights(rows: int, columns: int, gain: float = 1.0) -> Tensor:
+    """A matrix of normal numbers that maps inputs of unit variance to sums of variance gain²."""
+    return nn.init.normal_(torch.empty(rows, columns), std=gain * columns**-0.5)
 
 
 def orthogonal(size: int) -> Tensor:

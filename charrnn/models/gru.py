@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from charrnn.models.base import RecurrentLayer, State, orthogonal, uniform
+from charrnn.models.base import RecurrentLayer, State, input_weights, orthogonal
 
 
 class GRULayer(RecurrentLayer):
@@ -25,7 +25,7 @@ class GRULayer(RecurrentLayer):
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__()
         self.state_sizes = (hidden_size,)
-        self.U = nn.Parameter(uniform(3 * hidden_size, input_size, like=hidden_size))  # rows of r, z, n
+        self.U = nn.Parameter(input_weights(3 * hidden_size, input_size))  # rows of r, z, n
         self.W = nn.Parameter(torch.cat([orthogonal(hidden_size) for _ in range(3)]))
         self.b = nn.Parameter(torch.zeros(3 * hidden_size))
         self.c = nn.Parameter(torch.zeros(hidden_size))

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from charrnn.models.base import RecurrentLayer, State, orthogonal, uniform
+from charrnn.models.base import RecurrentLayer, State, input_weights, orthogonal
 
 
 class RNNLayer(RecurrentLayer):
@@ -26,7 +26,7 @@ class RNNLayer(RecurrentLayer):
         super().__init__()
         self.state_sizes = (hidden_size,)
         self.activation = activation
-        self.U = nn.Parameter(uniform(hidden_size, input_size, like=hidden_size))
+        self.U = nn.Parameter(input_weights(hidden_size, input_size))
         self.W = nn.Parameter(torch.eye(hidden_size) if activation == "relu" else orthogonal(hidden_size))
         self.b = nn.Parameter(torch.zeros(hidden_size))
 

@@ -1,0 +1,272 @@
+"""The commands as a user types them: what lands on standard output, and what a mistake gets."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+from charrnn.cli import main
+
+TEXT = "The cat sat on the mat. The dog sat on the log.\nA bird sang in the tree, and the cat looked up.\n" * 60
+POEMS = "\n\n".join(["床前一盞燈，\n窗外雨無聲。", "山高水又長，\n月下獨還鄉。", "春風吹綠草，\n小鳥叫得早。"] * 40)
+CONFIG = {
+    "corpus": {"path": "text.txt"},
+    "model": {"hidden_size": 16, "embedding_size": 8},
+    "training": {"steps": 40, "batch_size": 8, "window": 16, "learning_rate": 0.02},
+    "sampling": {"prompt": "The", "length": 40},
+}
+ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
+
+
+@dataclass
+class Done:
+    """What a command printed."""
+
+    stdout: str
+    stderr: str
+
+
+def charrnn(*arguments: str | Path, cwd: Path, code: int = 0, stdin: str = "") -> Done:
+    """Runs a command in this process, as `main` would in its own: PyTorch is imported once and not for each."""
+    streams = [io.TextIOWrapper(io.BytesIO(text.encode()), encoding="utf-8", newline="") for text in (stdin, "", "")]
+    before = sys.argv, sys.stdin, sys.stdout, sys.stderr, Path.cwd()
+    sys.argv, (sys.stdin, sys.stdout, sys.stderr) = ["charrnn", *map(str, arguments)], streams
+    os.chdir(cwd)
+    try:
+        main()
+        left = 0
+    except SystemExit as exit:
+        left = exit.code if isinstance(exit.code, int) else 0
+    finally:
+        sys.argv, sys.stdin, sys.stdout, sys.stderr = before[:4]
+        os.chdir(before[4])
+    texts = []
+    for stream in streams[1:]:
+        stream.flush()
+        texts.append(stream.buffer.getvalue().decode("utf-8"))  # type: ignore[attr-defined]  # it is a BytesIO
+    done = Done(*texts)
+    assert left == code, f"exit code {left}\n{done.stdout}\n{done.stderr}"
+    if code == 2:
+        assert "Traceback" not in done.stderr
+        assert done.stdout == ""
+    return done
+
+
+def refused(*arguments: str | Path, cwd: Path) -> str:
+    return charrnn(*arguments, cwd=cwd, code=2).stderr
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a text, a config and two trained runs."""
+    folder = tmp_path_factory.mktemp("work")
+    (folder / "text.txt").write_text(TEXT, encoding="utf-8")
+    (folder / "poems.txt").write_text(POEMS, encoding="utf-8")
+    (folder / "config.yaml").write_text(yaml.safe_dump(CONFIG), encoding="utf-8")
+    poems = CONFIG | {"corpus": {"path": "poems.txt", "mode": "documents"}, "sampling": {"prompt": "春", "length": 60}}
+    (folder / "poems.yaml").write_text(yaml.safe_dump(poems, allow_unicode=True), encoding="utf-8")
+    done = charrnn("train", "config.yaml", "--out", "run", cwd=folder)
+    assert done.stdout == "run\n"
+    charrnn("train", "poems.yaml", "--out", "poems", cwd=folder)
+    return folder
+
+
+def test_help_does_not_wait_for_torch(tmp_path: Path) -> None:
+    code = "import sys; from charrnn.cli import app; sys.exit('torch' in sys.modules or 'pydantic' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+    assert "sample" in charrnn("--help", cwd=tmp_path).stdout
+
+
+def test_a_run_is_complete(folder: Path) -> None:
+    run = folder / "run"
+    assert {"config.yaml", "run.json", "vocab.json", "metrics.jsonl", "samples.txt", "checkpoints"} <= {p.name for p in run.iterdir()}
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines if "loss" in line][-1] == 40
+    assert any("val_bits_per_char" in line for line in lines)
+    assert not list(run.rglob("*.tmp")) and not list(run.rglob("*.pt"))
+
+
+def test_sample(folder: Path) -> None:
+    first = charrnn("sample", "run", "--prompt", "The", "--length", "30", "--seed", "3", cwd=folder)
+    assert first.stderr == ""
+    assert first.stdout.startswith("The")
+    assert len(first.stdout) == 3 + 30 + 1
+    again = charrnn("sample", "run", "--prompt", "The", "--length", "30", "--seed", "3", cwd=folder)
+    assert again.stdout == first.stdout
+    streamed = charrnn("sample", "run", "--prompt", "The", "--length", "30", "--seed", "3", "--stream", cwd=folder)
+    assert streamed.stdout == first.stdout
+
+
+def test_sample_json_and_several(folder: Path) -> None:
+    done = charrnn("sample", "run", "--samples", "3", "--seed", "5", "--length", "20", "--json", cwd=folder)
+    rows = json.loads(done.stdout)
+    assert [set(row) for row in rows] == [{"text", "log_prob", "seed"}] * 3
+    assert [row["seed"] for row in rows] == [5, 6, 7]
+    assert all(row["log_prob"] < 0 for row in rows)
+
+
+def test_sample_from_a_file_and_from_standard_input(folder: Path) -> None:
+    (folder / "prompt.txt").write_text("The cat\n", encoding="utf-8")
+    options = ("--length", "10", "--temperature", "0")
+    texts = [
+        charrnn("sample", "run", "--prompt", "The cat", *options, cwd=folder).stdout,
+        charrnn("sample", "run", "--prompt-file", "prompt.txt", *options, cwd=folder).stdout,
+        charrnn("sample", "run", "--prompt-file", "-", *options, cwd=folder, stdin="The cat\n").stdout,
+        charrnn("sample", "run", "--prompt", "-", *options, cwd=folder, stdin="The cat\n").stdout,
+    ]
+    assert len(set(texts)) == 1
+
+
+def test_poems_in_any_locale(folder: Path) -> None:
+    environment = dict(ENVIRONMENT) | {"LC_ALL": "C", "PYTHONIOENCODING": "ascii"}
+    command = [sys.executable, "-m", "charrnn", "sample", "poems", "--prompt", "春"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, env=environment, check=True)
+    assert done.stdout.decode("utf-8").startswith("春")
+
+
+def test_eval(folder: Path) -> None:
+    result = json.loads(charrnn("eval", "run", "--json", cwd=folder).stdout)
+    assert set(result) == {"bits_per_char", "nats_per_char", "perplexity", "characters"}
+    assert result["characters"] == len(TEXT) - round(0.9 * len(TEXT))
+    (folder / "other.txt").write_text("The cat sat.", encoding="utf-8")
+    assert json.loads(charrnn("eval", "run", "--text", "other.txt", "--json", cwd=folder).stdout)["characters"] == 12
+    documents = json.loads(charrnn("eval", "poems", "--json", "--split", "val", cwd=folder).stdout)
+    assert documents["characters"] == 12 * 14  # the end of each counts
+    assert "bits per character" in charrnn("eval", "run", cwd=folder).stdout
+
+
+def test_info(folder: Path) -> None:
+    document = json.loads(charrnn("info", "run", "--json", cwd=folder).stdout)
+    assert document["steps"] == 40
+    assert document["best_loss"] == pytest.approx(min(line["val_loss"] for line in document["history"]), rel=1e-4)
+    assert "lstm 1 × 16" in charrnn("info", "run", cwd=folder).stdout
+
+
+def test_training_that_has_ended_goes_on_when_made_longer(folder: Path) -> None:
+    charrnn("train", "config.yaml", "--out", "longer", "--set", "training.steps=20", cwd=folder)
+    message = refused("train", "--resume", "longer", cwd=folder)
+    assert "finished (20 steps)" in message and "--set training.steps=40" in message
+    assert charrnn("train", "--resume", "longer", "--set", "training.steps=30", cwd=folder).stdout == "longer\n"
+    steps = [json.loads(line)["step"] for line in (folder / "longer" / "metrics.jsonl").read_text().splitlines()]
+    assert steps == sorted(steps) and steps[-1] == 30
+    assert "train a new one" in refused("train", "--resume", "longer", "--set", "model.hidden_size=8", cwd=folder)
+
+
+def test_interrupted_training_saves_and_says_how_to_go_on(folder: Path) -> None:
+    command = [sys.executable, "-m", "charrnn", "train", "config.yaml", "--out", "stopped", "--set", "training.steps=100000"]
+    process = subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True, env=dict(ENVIRONMENT))
+    metrics = folder / "stopped" / "metrics.jsonl"
+    deadline = time.monotonic() + 60
+    while not (metrics.exists() and metrics.read_text()) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "charrnn train --resume stopped" in errors
+    step = json.loads(charrnn("info", "stopped", "--json", cwd=folder).stdout)["steps"]
+    assert step > 0
+    charrnn("train", "--resume", "stopped", "--set", f"training.steps={step + 5}", cwd=folder)
+
+
+def test_runs_get_names_of_their_own(folder: Path) -> None:
+    short = ("--set", "training.steps=2", "--quiet")
+    first, second = (charrnn("train", "config.yaml", *short, cwd=folder) for _ in range(2))
+    assert (first.stdout, second.stdout) == ("runs/config\n", "runs/config-2\n")
+    assert first.stderr == ""
+
+
+def test_a_run_is_never_overwritten_unasked(folder: Path) -> None:
+    before = (folder / "poems" / "run.json").stat().st_mtime_ns
+    message = refused("train", "config.yaml", "--out", "poems", cwd=folder)
+    assert "--resume poems" in message and "--overwrite" in message
+    assert (folder / "poems" / "run.json").stat().st_mtime_ns == before
+    (folder / "mine").mkdir(exist_ok=True)
+    (folder / "mine" / "novel.txt").write_text("mine", encoding="utf-8")
+    for more in ((), ("--overwrite",)):
+        assert "is not a run" in refused("train", "config.yaml", "--out", "mine", *more, cwd=folder)
+    assert (folder / "mine" / "novel.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["train"], ["CONFIG", "shakespeare", "--resume"]),
+        (["train", "shakespear"], ["no such file", "nearest: shakespeare"]),
+        (["train", "config.yaml", "--set", "model.hiden_size=3"], ["model.hiden_size", "nearest: hidden_size"]),
+        (["train", "config.yaml", "--set", "training.batch_size=9000"], ["5,184", "9000", "largest batch_size for this window is 324"]),
+        (["train", "config.yaml", "--set", "training.window=9000"], ["largest window for this batch_size is 648"]),
+        (["train", "config.yaml", "--set", "corpus.path=empty.txt"], ["empty"]),
+        (["train", "config.yaml", "--set", "corpus.path=nothing.txt"], ["nothing.txt", "no such file"]),
+        (["train", "config.yaml", "--set", "corpus.path=gbk.txt"], ["gbk.txt", "byte 7", "gb18030"]),
+        (["train", "config.yaml", "--set", "sampling.prompt=秋"], ["秋(U+79CB)"]),
+        (["train", "config.yaml", "--device", "cuda:7"], ["--device cpu"]),
+        (["train", "config.yaml", "--device", "tpu"], ["cpu, cuda"]),
+        (["train", "--resume", "mine"], ["not a run"]),
+        (["sample", "nowhere"], ["nowhere", "no such folder"]),
+        (["sample", "newer"], ["newer", "upgrade"]),
+        (["sample", "run", "--temperature", "-1"], ["--temperature -1", "0"]),
+        (["sample", "run", "--top-p", "2"], ["--top-p 2", "at most 1"]),
+        (["sample", "run", "--top-k", "0"], ["--top-k 0", "1 or more"]),
+        (["sample", "run", "--length", "0"], ["--length 0", "1 or more"]),
+        (["sample", "run", "--samples", "0"], ["--samples 0"]),
+        (["sample", "run", "--prompt", "秋天"], ["秋(U+79CB)", "天(U+5929)", "--unknown replace"]),
+        (["sample", "run", "--prompt-file", "nothing.txt"], ["nothing.txt"]),
+        (["sample", "run", "--stream", "--samples", "2"], ["--stream"]),
+        (["eval", "run", "--split", "test"], ["test", "empty"]),
+        (["eval", "run", "--text", "empty.txt"], ["empty"]),
+        (["corpus", "show", "tiny-shakespear"], ["tiny-shakespeare"]),
+        (["configs", "copy", "tan"], ["tang"]),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_mistakes_are_told_in_one_message(folder: Path, arguments: list[str], words: list[str]) -> None:
+    (folder / "empty.txt").write_bytes(b"")
+    (folder / "gbk.txt").write_bytes(b"Hello: " + "红楼梦".encode("gbk") * 100)
+    (folder / "mine").mkdir(exist_ok=True)
+    (folder / "newer").mkdir(exist_ok=True)
+    (folder / "newer" / "run.json").write_text('{"format": 99}')
+    message = refused(*arguments, cwd=folder)
+    for word in words:
+        assert word in message
+    assert all(line.startswith("charrnn: ") for line in message.splitlines())
+
+
+def test_unknown_characters_can_be_replaced(folder: Path) -> None:
+    done = charrnn("sample", "run", "--prompt", "秋", "--unknown", "replace", "--length", "5", cwd=folder)
+    assert done.stdout.startswith("\ufffd")
+
+
+def test_configs(folder: Path) -> None:
+    assert "shakespeare" in charrnn("configs", "list", cwd=folder).stdout
+    assert charrnn("configs", "copy", "shakespeare", "mine.yaml", cwd=folder).stdout == "mine.yaml\n"
+    assert "exists already" in refused("configs", "copy", "shakespeare", "mine.yaml", cwd=folder)
+    schema = json.loads(charrnn("configs", "schema", cwd=folder).stdout)
+    assert "CorpusConfig" in schema["$defs"]
+
+
+def test_corpus_get_keeps_what_is_there(folder: Path) -> None:
+    assert charrnn("corpus", "get", "tang-regulated", cwd=folder).stdout == "data/tang-regulated.txt\n"
+    file = folder / "data" / "tang-regulated.txt"
+    charrnn("corpus", "get", "tang-regulated", cwd=folder)
+    file.write_text("mine", encoding="utf-8")
+    assert "--overwrite" in refused("corpus", "get", "tang-regulated", cwd=folder)
+    assert file.read_text() == "mine"
+    assert "tang-regulated" in charrnn("corpus", "list", cwd=folder).stdout
+    assert "七言律詩" in charrnn("corpus", "show", "tang-regulated", cwd=folder).stdout
+
+
+def test_a_closed_pipe_is_no_error(folder: Path) -> None:
+    command = f'"{sys.executable}" -m charrnn sample run --length 20000 --stream | head -c 10'
+    done = subprocess.run(["bash", "-c", command], cwd=folder, capture_output=True, text=True)
+    assert done.stderr == ""
+    assert len(done.stdout) == 10

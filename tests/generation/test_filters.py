@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from charrnn.errors import CharrnnError
+from charrnn.generation.filters import Filters
+from charrnn.generation.sampler import draw
+
+NONE = torch.zeros(1, 0, dtype=torch.long)
+logits = st.lists(st.floats(-20, 20), min_size=2, max_size=12)
+filters = st.builds(
+    Filters,
+    temperature=st.one_of(st.just(0.0), st.floats(0.05, 5)),
+    top_k=st.one_of(st.none(), st.integers(1, 15)),
+    top_p=st.floats(0.01, 1),
+    repetition_penalty=st.floats(1, 5),
+)
+
+
+def log_probs(values: list[float]) -> Tensor:
+    return torch.tensor([values], dtype=torch.float32).log_softmax(1)
+
+
+@given(logits, filters, st.lists(st.integers(0, 1), max_size=5))
+def test_gives_probabilities_that_sum_to_one(values: list[float], f: Filters, recent: list[int]) -> None:
+    p = f(log_probs(values), torch.tensor([recent], dtype=torch.long).reshape(1, -1))
+    assert torch.isfinite(p).all()
+    assert (p >= 0).all()
+    assert p.sum().item() == pytest.approx(1, abs=1e-4)
+
+
+@given(logits)
+def test_nothing_asked_nothing_changed(values: list[float]) -> None:
+    assert torch.allclose(Filters()(log_probs(values), NONE), log_probs(values).exp(), atol=1e-6)
+
+
+@given(logits)
+def test_temperature_zero_is_the_most_likely(values: list[float]) -> None:
+    p = Filters(temperature=0)(log_probs(values), NONE)
+    assert p[0, log_probs(values).argmax()] == 1
+
+
+@given(logits, st.integers(1, 15))
+def test_top_k_keeps_k_of_the_likeliest(values: list[float], k: int) -> None:
+    before, p = log_probs(values)[0], Filters(top_k=k)(log_probs(values), NONE)[0]
+    kept = p > 0
+    assert kept.sum() <= min(k, len(values))
+    assert kept[before.argmax()]
+    if (~kept).any():
+        assert before[kept].min() >= before[~kept].max() - 20 * (p[kept].min() == 0)
+
+
+@given(logits, st.floats(0.01, 0.999))
+def test_top_p_keeps_the_smallest_set_that_holds_p(values: list[float], top_p: float) -> None:
+    before = log_probs(values)[0].exp()
+    kept = Filters(top_p=top_p)(log_probs(values), NONE)[0] > 0
+    held = before[kept].sum().item()
+    assert held >= top_p - 1e-4
+    assert held - before[kept].min().item() < top_p + 1e-4
+
+
+def test_repetition_penalty_makes_the_seen_less_likely() -> None:
+    p = Filters(repetition_penalty=2)(log_probs([0.0, 0.0, 0.0]), torch.tensor([[1, 1]]))
+    assert p[0, 1] < p[0, 0] == p[0, 2]
+
+
+@pytest.mark.parametrize(
+    ("name", "bad"), [("temperature", -1), ("temperature", 101), ("top_k", 0), ("top_p", 0), ("top_p", 2), ("repetition_penalty", 0.5)]
+)
+def test_bounds(name: str, bad: float) -> None:
+    with pytest.raises(CharrnnError, match=f"--{name.replace('_', '-')} .*expected"):
+        Filters(**{name: bad})  # type: ignore[arg-type]
+
+
+@given(logits, st.floats(0, 1, exclude_max=True))
+def test_draw_never_takes_the_impossible(values: list[float], uniform: float) -> None:
+    p = Filters(top_k=2)(log_probs(values), NONE)
+    i = draw(p, torch.tensor([[uniform]], dtype=torch.float64))
+    assert p[0, i] > 0
+
+
+def test_draw_follows_the_distribution() -> None:
+    p = torch.tensor([0.5, 0.0, 0.2, 0.3])
+    n = 20_000
+    uniform = torch.rand(n, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    counts = torch.bincount(draw(p.expand(n, -1), uniform), minlength=4) / n
+    assert torch.allclose(counts, p, atol=0.02)

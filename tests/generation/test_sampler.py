@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from charrnn.config import ModelConfig
+from charrnn.errors import CharrnnError
+from charrnn.generation.filters import Filters
+from charrnn.generation.sampler import Sampler
+from charrnn.models import LanguageModel, State, build_model
+from charrnn.text.vocab import Vocabulary
+
+CPU = torch.device("cpu")
+VOCABULARY = Vocabulary("char", "abc\n")
+
+
+def sampler(filters: Filters = Filters(), documents: bool = False, cell: str = "lstm") -> Sampler:
+    config = ModelConfig.model_validate({"cell": cell, "hidden_size": 8, "embedding_size": 4})
+    return Sampler(build_model(config, len(VOCABULARY), seed=3).eval(), VOCABULARY, filters, documents, CPU)
+
+
+def test_the_same_seed_gives_the_same_text_alone_or_among_others() -> None:
+    s, prompt = sampler(), VOCABULARY.encode("ab")
+    together = s.sample(prompt, 30, [5, 6, 7])
+    assert [one.seed for one in together] == [5, 6, 7]
+    assert len({one.text for one in together}) == 3
+    for one in together:
+        alone = s.sample(prompt, 30, [one.seed])[0]
+        assert alone.text == one.text
+        assert alone.log_prob == pytest.approx(one.log_prob, abs=1e-4)
+
+
+def test_text_is_the_prompt_and_length_characters_of_the_alphabet() -> None:
+    text = sampler().sample(VOCABULARY.encode("ab"), 50, [0])[0].text
+    assert text.startswith("ab")
+    assert len(text) == 52
+    assert set(text) <= set("abc\n")
+
+
+def test_log_prob_is_that_of_the_model_reading_the_text() -> None:
+    s = sampler(Filters(temperature=0.5, top_k=3))
+    sample = s.sample(VOCABULARY.encode("ab"), 20, [1])[0]
+    ids = torch.tensor([VOCABULARY.boundary, *VOCABULARY.encode(sample.text)])[:, None]
+    logits, _ = s.model(ids[:-1], s.model.initial_state(1))
+    log_probs = logits.log_softmax(-1)[torch.arange(len(ids) - 1), 0, ids[1:, 0]]
+    assert sample.log_prob == pytest.approx(log_probs[2:].sum().item(), abs=1e-3)
+
+
+def test_temperature_zero_takes_the_likeliest_at_every_step() -> None:
+    s = sampler(Filters(temperature=0))
+    first, second = s.sample([], 20, [0, 1])
+    assert first.text == second.text
+    state, character = s.model.initial_state(1), torch.tensor([VOCABULARY.boundary])
+    for expected in first.text:
+        logits, state = s.model.step(character, state)
+        logits[:, VOCABULARY.unknown :] = -math.inf
+        character = logits.argmax(1)
+        assert VOCABULARY.characters[int(character)] == expected
+
+
+def test_stop_ends_each_text_where_it_comes_first() -> None:
+    s = sampler(Filters(temperature=2.0))
+    for sample in s.sample([], 200, list(range(8)), stop="ab"):
+        assert sample.text.endswith("ab")
+        assert sample.text.count("ab") == 1
+
+
+class Countdown(LanguageModel):
+    """Says a, b, then that the document ends; its state counts the characters read."""
+
+    def initial_state(self, batch: int) -> State:
+        return (torch.zeros(batch, 1),)
+
+    def features(self, ids: torch.Tensor, state: State) -> tuple[torch.Tensor, State]:
+        n = state[0] + torch.arange(1, len(ids) + 1)[:, None, None]
+        return n, (n[-1],)
+
+    def readout(self, features: torch.Tensor) -> torch.Tensor:
+        says = torch.tensor([0, 0, 1, VOCABULARY.boundary])[features[..., 0].long().clamp(max=3)]
+        return torch.nn.functional.one_hot(says, len(VOCABULARY)) * 50.0
+
+
+def test_a_document_ends_where_the_model_ends_it_and_a_stream_does_not() -> None:
+    model = Countdown(len(VOCABULARY))
+    ended = Sampler(model, VOCABULARY, Filters(), True, CPU).sample([], 10, [0])[0]
+    assert ended.text == "ab"
+    assert ended.log_prob == pytest.approx(0, abs=1e-6)
+    assert len(Sampler(model, VOCABULARY, Filters(), False, CPU).sample([], 10, [0])[0].text) == 10
+
+
+def test_bytes_become_characters_when_they_are_whole() -> None:
+    vocabulary = Vocabulary("byte")
+    config = ModelConfig(hidden_size=8, embedding_size=4)
+    s = Sampler(build_model(config, len(vocabulary)).eval(), vocabulary, Filters(), False, CPU)
+    sample = s.sample(vocabulary.encode("秋"), 40, [0])[0]
+    assert sample.text.startswith("秋")
+    sample.text.encode()
+
+
+def test_bad_input() -> None:
+    for arguments in ([0, [0]], [-3, [0]], [5, []], [5, [-1]], [5, [2**63]]):
+        with pytest.raises(CharrnnError, match="expected"):
+            sampler().sample([], *arguments)  # type: ignore[arg-type]

@@ -1,0 +1,85 @@
+"""Each recurrence against a transcription of the published equations in NumPy, one number at a time, in float64."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+
+from charrnn.models.base import RecurrentLayer
+from charrnn.models.gru import GRULayer
+from charrnn.models.lstm import LSTMLayer
+from charrnn.models.rnn import RNNLayer
+
+Vector = npt.NDArray[np.float64]
+D, H, T, B = 3, 4, 6, 2
+
+
+def sigma(x: Vector) -> Vector:
+    return 1 / (1 + np.exp(-x))
+
+
+def rnn(layer: RecurrentLayer, x: Vector, state: list[Vector]) -> list[Vector]:
+    p = {name: value.detach().numpy() for name, value in layer.named_parameters()}
+    a = p["U"] @ x + p["W"] @ state[0] + p["b"]
+    return [np.tanh(a) if layer.activation == "tanh" else np.maximum(a, 0)]
+
+
+def lstm(layer: RecurrentLayer, x: Vector, state: list[Vector]) -> list[Vector]:
+    p = {name: value.detach().numpy() for name, value in layer.named_parameters()}
+    U, W, b = (np.split(p[name], 4) for name in ("U", "W", "b"))
+    h, c = state
+    i = sigma(U[0] @ x + W[0] @ h + b[0])
+    f = sigma(U[1] @ x + W[1] @ h + b[1])
+    g = np.tanh(U[2] @ x + W[2] @ h + b[2])
+    o = sigma(U[3] @ x + W[3] @ h + b[3])
+    c = f * c + i * g
+    return [o * np.tanh(c), c]
+
+
+def gru(layer: RecurrentLayer, x: Vector, state: list[Vector]) -> list[Vector]:
+    p = {name: value.detach().numpy() for name, value in layer.named_parameters()}
+    U, W, b = (np.split(p[name], 3) for name in ("U", "W", "b"))
+    (h,) = state
+    r = sigma(U[0] @ x + W[0] @ h + b[0])
+    z = sigma(U[1] @ x + W[1] @ h + b[1])
+    n = np.tanh(U[2] @ x + b[2] + r * (W[2] @ h + p["c"]))
+    return [(1 - z) * n + z * h]
+
+
+@pytest.mark.parametrize(
+    ("layer", "equations"),
+    [(RNNLayer(D, H), rnn), (RNNLayer(D, H, "relu"), rnn), (LSTMLayer(D, H), lstm), (GRULayer(D, H), gru)],
+    ids=["tanh", "relu", "lstm", "gru"],
+)
+def test_forward_and_step_follow_the_equations(layer: RecurrentLayer, equations) -> None:  # type: ignore[no-untyped-def]
+    layer = layer.double()
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for weight in layer.parameters():
+            weight.copy_(torch.randn(weight.shape, generator=generator, dtype=torch.float64))
+    x = torch.randn(T, B, D, generator=generator, dtype=torch.float64)
+    state = tuple(torch.randn(B, size, generator=generator, dtype=torch.float64) for size in layer.state_sizes)
+    outputs, after = layer(x, state)
+    stepped = state
+    expected = [[s[b].numpy() for s in state] for b in range(B)]
+    for t in range(T):
+        y, stepped = layer.step(x[t], stepped)
+        for b in range(B):
+            expected[b] = equations(layer, x[t, b].numpy(), expected[b])
+            np.testing.assert_allclose(outputs[t, b].detach().numpy(), expected[b][0], rtol=1e-10, atol=1e-10)
+            np.testing.assert_allclose(y[b].detach().numpy(), expected[b][0], rtol=1e-10, atol=1e-10)
+    for b in range(B):
+        for one, other, numbers in zip(after, stepped, expected[b], strict=True):
+            np.testing.assert_allclose(one[b].detach().numpy(), numbers, rtol=1e-10, atol=1e-10)
+            np.testing.assert_allclose(other[b].detach().numpy(), numbers, rtol=1e-10, atol=1e-10)
+
+
+def test_initial_weights() -> None:
+    eye = np.eye(H)
+    for W in RNNLayer(D, H).W.detach().chunk(1) + LSTMLayer(D, H).W.detach().chunk(4) + GRULayer(D, H).W.detach().chunk(3):
+        np.testing.assert_allclose((W @ W.T).numpy(), eye, atol=1e-5)
+    np.testing.assert_array_equal(RNNLayer(D, H, "relu").W.detach().numpy(), eye)
+    b = LSTMLayer(D, H).b.detach().numpy()
+    np.testing.assert_array_equal(b, np.repeat([0.0, 1.0, 0.0, 0.0], H))

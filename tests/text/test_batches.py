@@ -1,0 +1,263 @@
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from charrnn.errors import CharrnnError
+from charrnn.text.batches import (
+    IGNORE,
+    Array,
+    Batch,
+    Batches,
+    DocumentBatches,
+    Position,
+    StreamBatches,
+    training_batches,
+)
+from charrnn.text.dataset import Part
+
+BOUNDARY = 10**6
+SIZES = st.integers(1, 12)
+LENGTHS = st.lists(st.integers(1, 30), min_size=1, max_size=60)
+SEEDS = st.none() | st.integers(0, 5)
+
+
+def stream(length: int) -> Part:
+    """Every character another one, so that each can be told from the others."""
+    return Part(np.arange(length))
+
+
+def documents(lengths: list[int]) -> Part:
+    """The same, in documents that do not lie in the order of their numbers, as after a split."""
+    ends = np.cumsum(lengths)
+    spans = np.stack([ends - lengths, ends], axis=1)
+    return Part(np.arange(ends[-1]), spans[np.random.default_rng(1).permutation(len(lengths))])
+
+
+def epoch_of(batches: Batches) -> Iterator[Batch]:
+    """The batches of the epoch that begins at the position."""
+    epoch = batches.position.epoch
+    while batches.position.epoch == epoch:
+        yield batches.next()
+
+
+def follow(batches: Batches) -> list[tuple[list[int], list[int]]]:
+    """What each text of an epoch is read as and what is predicted of it, from its beginning to its end.
+
+    Checks on the way that nothing comes after padding and that a text that is continued was there before.
+    """
+    texts: list[tuple[list[int], list[int]]] = []
+    side_by_side: list[tuple[list[int], list[int]]] = []
+    for batch in epoch_of(batches):
+        assert batch.inputs.shape == batch.targets.shape
+        assert batch.inputs.dtype == batch.targets.dtype == np.int64
+        assert (batch.inputs >= 0).all()
+        if batch.fresh:
+            side_by_side = [([], []) for _ in range(batch.inputs.shape[1])]
+            texts += side_by_side
+        assert batch.inputs.shape[1] == len(side_by_side)
+        for (read, predicted), inputs, targets in zip(side_by_side, batch.inputs.T, batch.targets.T, strict=True):
+            count = int((targets != IGNORE).sum())
+            assert (targets[:count] != IGNORE).all()
+            assert not count or len(read) == len(predicted)
+            read += inputs[:count].tolist()
+            predicted += targets[:count].tolist()
+        assert batch.characters == int((batch.targets != IGNORE).sum()) > 0
+    return texts
+
+
+def same(a: Batch, b: Batch) -> bool:
+    return np.array_equal(a.inputs, b.inputs) and np.array_equal(a.targets, b.targets) and a.fresh == b.fresh
+
+
+@given(st.integers(1, 300), st.integers(1, 20), SIZES)
+def test_a_stream_is_predicted_once_an_epoch_from_what_precedes(length: int, batch_size: int, window: int) -> None:
+    batches = StreamBatches(stream(length), batch_size, window, BOUNDARY)
+    for epoch in range(2):
+        assert batches.epochs == batches.position.epoch == epoch
+        texts = follow(batches)
+        assert len(texts) == batch_size
+        assert [i for _, predicted in texts for i in predicted] == list(range(length))
+        for read, predicted in texts:
+            assert read == [BOUNDARY, *predicted[:-1]][: len(predicted)]
+
+
+@given(st.integers(1, 300), st.integers(1, 20), SIZES)
+def test_windows_of_a_stream_follow_one_another(length: int, batch_size: int, window: int) -> None:
+    batches = StreamBatches(stream(length), batch_size, window, BOUNDARY)
+    epoch = list(epoch_of(batches))
+    assert [batch.fresh for batch in epoch] == [True] + [False] * (len(epoch) - 1)
+    assert all(batch.inputs.shape == (window, batch_size) for batch in epoch[:-1])
+    for batch, after in zip(epoch, epoch[1:], strict=False):
+        going_on = after.targets[0] != IGNORE
+        assert np.array_equal(batch.targets[-1, going_on], after.inputs[0, going_on])
+
+
+@given(LENGTHS, SIZES, SIZES, SEEDS)
+def test_documents_and_their_ends_are_predicted_once_an_epoch(
+    lengths: list[int], batch_size: int, window: int, seed: int | None
+) -> None:
+    part = documents(lengths)
+    batches = DocumentBatches(part, batch_size, window, BOUNDARY, seed)
+    assert part.documents is not None
+    expected = sorted([*range(start, end), BOUNDARY] for start, end in part.documents.tolist())
+    for epoch in range(2):
+        assert batches.epochs == batches.position.epoch == epoch
+        texts = follow(batches)
+        assert sorted(predicted for _, predicted in texts) == expected
+        for read, predicted in texts:
+            assert read == [BOUNDARY, *predicted[:-1]]
+
+
+@given(LENGTHS, SIZES, SIZES, SEEDS)
+def test_sizes_of_document_batches(lengths: list[int], batch_size: int, window: int, seed: int | None) -> None:
+    batches = DocumentBatches(documents(lengths), batch_size, window, BOUNDARY, seed)
+    epoch = list(epoch_of(batches))
+    groups = [batch.inputs.shape[1] for batch in epoch if batch.fresh]
+    full, rest = divmod(len(lengths), batch_size)
+    assert sorted(groups) == sorted([batch_size] * full + [rest] * bool(rest))
+    assert all(batch.inputs.shape[0] <= window for batch in epoch)
+    if seed is None:
+        longest = [int((batch.targets != IGNORE).sum(axis=0).max()) for batch in epoch if batch.fresh]
+        assert longest == sorted(longest)
+
+
+@given(LENGTHS, SIZES)
+def test_documents_side_by_side_are_of_similar_length(lengths: list[int], batch_size: int) -> None:
+    sorted_lengths = sorted(lengths)
+    batches = DocumentBatches(documents(lengths), batch_size, 100, BOUNDARY, seed=0)
+    for batch in epoch_of(batches):
+        found = sorted(((batch.targets != IGNORE).sum(axis=0) - 1).tolist())
+        at = sorted_lengths.index(found[0])
+        neighbours = {tuple(sorted_lengths[i : i + len(found)]) for i in range(at, at + sorted_lengths.count(found[0]))}
+        assert tuple(found) in neighbours
+
+
+def either(kind: str, lengths: list[int], batch_size: int, window: int, seed: int) -> Batches:
+    if kind == "stream":
+        return StreamBatches(stream(sum(lengths)), batch_size, window, BOUNDARY)
+    return DocumentBatches(documents(lengths), batch_size, window, BOUNDARY, seed)
+
+
+@given(st.sampled_from(["stream", "documents"]), LENGTHS, SIZES, SIZES, st.integers(0, 40))
+def test_a_copied_position_gives_the_same_next_batches(
+    kind: str, lengths: list[int], batch_size: int, window: int, taken: int
+) -> None:
+    first = either(kind, lengths, batch_size, window, seed=3)
+    for _ in range(taken):
+        first.next()
+    second = either(kind, lengths, batch_size, window, seed=3)
+    second.position = copy.copy(first.position)
+    for _ in range(20):
+        assert first.epochs == second.epochs
+        assert same(first.next(), second.next())
+        assert first.position == second.position
+
+
+@given(st.sampled_from(["stream", "documents"]), LENGTHS, SIZES, SIZES)
+def test_passes_are_counted_without_steps_back(kind: str, lengths: list[int], batch_size: int, window: int) -> None:
+    batches = either(kind, lengths, batch_size, window, seed=0)
+    before = batches.epochs
+    assert before == 0
+    while batches.position.epoch < 2:
+        batches.next()
+        assert before <= batches.epochs <= before + 1
+        before = batches.epochs
+    assert before == 2
+
+
+def order(seed: int, epoch: int) -> list[list[int]]:
+    batches = DocumentBatches(documents([3] * 200), 4, 10, BOUNDARY, seed)
+    batches.position = Position(epoch)
+    return [batch.targets[0].tolist() for batch in epoch_of(batches)]
+
+
+def test_the_order_of_documents_depends_on_seed_and_epoch_alone() -> None:
+    assert order(0, 1) == order(0, 1)
+    assert order(0, 1) != order(0, 2)
+    assert order(0, 1) != order(1, 1)
+    batches = DocumentBatches(documents([3] * 200), 4, 10, BOUNDARY, 0)
+    passed = [[batch.targets[0].tolist() for batch in epoch_of(batches)] for _ in range(3)]
+    assert passed == [order(0, epoch) for epoch in range(3)]
+
+
+def test_every_epoch_puts_other_documents_side_by_side() -> None:
+    sides = [{frozenset(group) for group in order(0, epoch)} for epoch in range(2)]
+    assert len(sides[0] & sides[1]) < len(sides[0]) / 2
+
+
+def test_a_stream_is_no_collection_of_documents() -> None:
+    with pytest.raises(ValueError, match="documents"):
+        DocumentBatches(stream(5), 1, 1, BOUNDARY, 0)
+
+
+def fits(part: Part, batch_size: int, window: int) -> bool:
+    try:
+        batches = training_batches(part, batch_size, window, BOUNDARY, 0)
+    except CharrnnError:
+        return False
+    return batches.next().characters > 0
+
+
+def number_after(words: str, message: str) -> int | None:
+    found = re.search(rf"{words} is ([\d,]+)", message)
+    return int(found[1].replace(",", "")) if found else None
+
+
+@given(st.integers(0, 60), SIZES, SIZES)
+def test_a_text_too_short_is_told_with_numbers_that_fit(length: int, batch_size: int, window: int) -> None:
+    part = stream(length)
+    if length >= batch_size * window:
+        assert fits(part, batch_size, window)
+        return
+    with pytest.raises(CharrnnError, match=rf"has {length} characters") as raised:
+        training_batches(part, batch_size, window, BOUNDARY, 0)
+    message = str(raised.value)
+    largest = number_after("largest batch_size for this window", message)
+    if largest is None:
+        assert "no batch_size fits this window" in message
+        assert not fits(part, 1, window)
+    else:
+        assert fits(part, largest, window)
+        assert not fits(part, largest + 1, window)
+    largest = number_after("largest window for this batch_size", message)
+    if largest is None:
+        assert "no window fits this batch_size" in message
+        assert not fits(part, batch_size, 1)
+    else:
+        assert fits(part, batch_size, largest)
+        assert not fits(part, batch_size, largest + 1)
+
+
+@given(LENGTHS, st.integers(1, 100), SIZES)
+def test_too_few_documents_are_told_with_a_number_that_fits(lengths: list[int], batch_size: int, window: int) -> None:
+    part = documents(lengths)
+    if len(lengths) >= batch_size:
+        assert fits(part, batch_size, window)
+        return
+    with pytest.raises(CharrnnError, match=rf"has {len(lengths)} documents") as raised:
+        training_batches(part, batch_size, window, BOUNDARY, 0)
+    largest = number_after("largest batch_size", str(raised.value))
+    assert largest is not None
+    assert fits(part, largest, window)
+    assert not fits(part, largest + 1, window)
+
+
+def test_no_documents_at_all() -> None:
+    part = Part(np.arange(5), np.zeros((0, 2), np.int64))
+    with pytest.raises(CharrnnError, match=r"0 documents.*corpus\.split"):
+        training_batches(part, 1, 1, BOUNDARY, 0)
+
+
+def test_any_integer_type_is_read() -> None:
+    expected: Array = np.array([[BOUNDARY], [1], [2]])
+    for dtype in (np.uint8, np.uint16, np.uint32, np.int64):
+        batch = StreamBatches(Part(np.array([1, 2, 3], dtype)), 1, 3, BOUNDARY).next()
+        assert np.array_equal(batch.inputs, expected)
+        assert batch.targets[:, 0].tolist() == [1, 2, 3]

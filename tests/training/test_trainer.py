@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from itertools import count
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from charrnn.config import ModelConfig, TrainingConfig
+from charrnn.errors import CharrnnError
+from charrnn.evaluation.likelihood import likelihood
+from charrnn.models import build_model
+from charrnn.text.batches import training_batches
+from charrnn.text.dataset import Part
+from charrnn.training.trainer import Event, Trainer
+
+CPU, V, BOUNDARY = torch.device("cpu"), 7, 6
+STREAM = Part(np.tile([0, 1, 2, 0, 1, 3, 4, 5], 60))
+DOCUMENTS = Part(STREAM.ids, np.stack([np.arange(0, 470, 10), np.arange(0, 470, 10) + np.arange(47) % 10 + 1], axis=1))
+
+
+def ticking(seconds: float) -> Callable[[], float]:
+    """A clock on which each look takes some time."""
+    ticks = count()
+    return lambda: next(ticks) * seconds
+
+
+def trainer(part: Part = STREAM, model: dict[str, Any] | None = None, clock: Callable[[], float] = ticking(0.0), **keys: Any) -> Trainer:
+    config = TrainingConfig.model_validate({"batch_size": 4, "window": 9, "learning_rate": 0.02, "log_every": 3} | keys)
+    network = build_model(ModelConfig.model_validate({"hidden_size": 12, "embedding_size": 6} | (model or {})), V, config.seed)
+    batches = training_batches(part, config.batch_size, config.window, BOUNDARY, config.seed)
+    return Trainer(network, batches, part, BOUNDARY, config, CPU, clock)
+
+
+def kinds(events: Iterator[Event]) -> list[str]:
+    return [event.kind for event in events]
+
+
+@pytest.mark.parametrize("part", [STREAM, DOCUMENTS], ids=["stream", "documents"])
+@pytest.mark.parametrize("optimizer", ["adamw", "adam", "rmsprop", "sgd"])
+def test_learns(part: Part, optimizer: str) -> None:
+    t = trainer(part, steps=60, optimizer=optimizer, learning_rate=0.3 if optimizer == "sgd" else 0.02)
+    before = likelihood(t.model, part, BOUNDARY, CPU).nats_per_char
+    list(t.events())
+    assert likelihood(t.model, part, BOUNDARY, CPU).nats_per_char < 0.85 * before
+
+
+def test_events_come_when_they_are_due() -> None:
+    t = trainer(steps=20, evaluate_every="5 steps", checkpoint_every="10 steps", sample_every="20 steps")
+    events = list(t.events())
+    steps = {kind: [e.progress.steps for e in events if e.kind == kind] for kind in kinds(iter(events))}
+    assert steps["step"] == list(range(1, 21))
+    assert steps["evaluation"] == [5, 10, 15, 20]
+    assert steps["sample"] == [20]
+    assert steps["checkpoint"] == [10, 20, 20]
+    assert events[-1].kind == "checkpoint"
+
+
+def test_each_step_is_in_one_line_of_metrics() -> None:
+    t = trainer(steps=20, evaluate_every="7 steps")
+    logged = [e.progress.steps for e in t.events() if e.kind == "step" and e.metrics]
+    assert logged == [2, 3, 4, 6, 7, 8, 9, 10, 12, 14, 15, 16, 18, 20]  # every third, every seventh, every tenth of the whole
+
+
+def test_minutes_end_the_training_and_anneal_it() -> None:
+    t = trainer(minutes=1.0, clock=ticking(0.5))
+    rates = [e.metrics["learning_rate"] for e in t.events() if e.kind == "step" and e.metrics]
+    assert 0.9 < t.seconds / 60 < 1.3
+    assert rates[-1] < 0.1 * max(rates)
+
+
+def test_epochs_end_the_training() -> None:
+    t = trainer(epochs=2)
+    list(t.events())
+    assert t.batches.epochs == 2
+
+
+def test_patience_ends_the_training() -> None:
+    t = trainer(steps=1000, evaluate_every="1 steps", patience=3, learning_rate=1e-9, weight_decay=0, schedule="constant")
+    t._evaluate = lambda: Event("evaluation", t.progress, {"val_loss": 1.0})  # type: ignore[method-assign]
+    t.evaluations_since_best = 3
+    list(t.events())
+    assert t.step == 0
+
+
+def test_stop_ends_with_a_checkpoint() -> None:
+    t = trainer(steps=1000)
+    seen = []
+    for event in t.events():
+        seen.append(event.kind)
+        if t.step == 5:
+            t.stop()
+    assert t.step == 5
+    assert seen[-1] == "checkpoint"
+
+
+@pytest.mark.parametrize("clip", [{"clip_norm": 0.01}, {"clip_value": 1e-4, "clip_norm": None}])
+def test_clipping_bounds_the_update(clip: dict[str, Any]) -> None:
+    t = trainer(steps=1, optimizer="sgd", beta1=0.0, weight_decay=0.0, warmup=None, learning_rate=1.0, schedule="constant", **clip)
+    before = [p.clone() for p in t.model.parameters()]
+    metrics = next(t.events()).metrics or t._metrics(t.progress)
+    update = [(b - p).detach() for b, p in zip(before, t.model.parameters(), strict=True)]
+    if "clip_value" in clip:
+        assert max(u.abs().max() for u in update) <= 1.01e-4
+    else:
+        length = math.sqrt(sum(u.square().sum().item() for u in update))
+        assert length == pytest.approx(0.01, rel=0.01)
+        assert metrics["gradient_norm"] > 0.01  # it is logged as it was
+
+
+def test_an_explosion_is_told_and_no_checkpoint_follows() -> None:
+    t = trainer(steps=500, model={"cell": "rnn", "activation": "relu"}, optimizer="sgd", learning_rate=1000, clip_norm=None)
+    seen = []
+    with pytest.raises(CharrnnError, match=r"exploded.*clip_norm.*learning_rate"):
+        for event in t.events():
+            seen.append(event.kind)
+    assert seen[-1] == "step"
+
+
+def test_padding_counts_for_nothing() -> None:
+    """Ten documents of different lengths in one batch give the mean loss of their characters."""
+    documents = np.array([[10 * i, 10 * i + i + 1] for i in range(10)])
+    t = trainer(Part(STREAM.ids, documents), batch_size=10, window=50, steps=1, log_every=1)
+    before = likelihood(t.model, Part(STREAM.ids, documents), BOUNDARY, CPU).nats_per_char
+    assert next(t.events()).metrics["loss"] == pytest.approx(before, rel=1e-4)
+
+
+@settings(max_examples=12, deadline=None)
+@given(
+    cut=st.integers(1, 29),
+    part=st.sampled_from([STREAM, DOCUMENTS]),
+    cell=st.sampled_from(["rnn", "lstm", "gru"]),
+    optimizer=st.sampled_from(["adamw", "rmsprop", "sgd"]),
+)
+def test_going_on_gives_what_never_stopping_gives(cut: int, part: Part, cell: str, optimizer: str) -> None:
+    keys: dict[str, Any] = {"steps": 30, "optimizer": optimizer, "model": {"cell": cell, "num_layers": 2, "dropout": 0.3}}
+    whole = trainer(part, **keys)
+    list(whole.events())
+    first = trainer(part, **keys)
+    for event in first.events():
+        if event.kind == "step" and first.step == cut:
+            break
+    second = trainer(part, **keys)
+    second.model.load_state_dict({name: value.clone() for name, value in first.model.state_dict().items()})
+    tensors, facts = first.state()
+    second.load_state({name: value.clone() for name, value in tensors.items()}, facts)
+    list(second.events())
+    assert second.step == whole.step == 30
+    for (name, a), b in zip(whole.model.state_dict().items(), second.model.state_dict().values(), strict=True):
+        assert torch.equal(a, b), name
