@@ -93,24 +93,32 @@ class VocabConfig(Section):
 class ModelConfig(Section):
     """The network."""
 
-    cell: Literal["rnn", "lstm", "gru"] = "lstm"
-    """The recurrence (see charrnn/models/)."""
-    activation: Literal["tanh", "relu"] = "tanh"
-    """The non-linearity of `cell: rnn`; relu starts from identity recurrent weights."""
-    forget_bias: Annotated[float, Field(ge=-20, le=20)] = 1.0
-    """Bias with which the forget gates of `cell: lstm` start; above 0 the cell at first keeps what it holds."""
+    cell: Literal["mlp", "rnn", "lstm", "gru", "mingru", "minlstm"] = "lstm"
+    """The architecture (see charrnn/models/)."""
     num_layers: Annotated[int, Field(ge=1, le=64)] = 1
-    """Recurrent layers, stacked."""
+    """Recurrent layers, stacked; of `cell: mlp`, fully connected ones."""
     hidden_size: Annotated[int, Field(ge=1, le=65536)] = 256
-    """Units of each recurrent layer."""
+    """Units of each layer."""
     embedding_size: Annotated[int, Field(ge=1, le=65536)] = 64
     """Numbers by which a character is represented."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Probability with which a unit is dropped: of the embedding and of what each layer gives."""
+    context: Annotated[int, Field(ge=1, le=1000)] = 8
+    """Characters that `cell: mlp` sees."""
+    activation: Literal["tanh", "relu"] = "tanh"
+    """The non-linearity of rnn and mlp; a relu rnn starts from identity recurrent weights."""
+    forget_bias: Annotated[float, Field(ge=-20, le=20)] = 1.0
+    """Bias with which the forget gates of lstm start; above 0 the cell at first keeps what it holds."""
     input_layers: Annotated[int, Field(ge=0, le=64)] = 0
     """Fully connected layers of `hidden_size` between the embedding and the recurrence."""
     output_layers: Annotated[int, Field(ge=0, le=64)] = 0
     """Fully connected layers of `hidden_size` between the recurrence and the output."""
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Probability with which a unit is dropped: of the embedding, between layers, and of the output."""
+    bidirectional: bool = False
+    """Predict each character from those before and after it (rnn, lstm, gru): fills blanks, cannot write on."""
+    residual: bool = False
+    """Each recurrent layer adds to its input instead of replacing it, where their widths agree."""
+    norm: Literal["none", "layer", "rms"] = "none"
+    """Normalisation before each recurrent layer and after the last."""
     tie_embedding: bool = False
     """The output layer uses the embedding's weights (needs `embedding_size` equal to `hidden_size`)."""
 
@@ -121,10 +129,23 @@ class ModelConfig(Section):
                 f"model.embedding_size equal to model.hidden_size ({self.hidden_size}), because "
                 f"model.tie_embedding is on; embedding_size is {self.embedding_size}"
             )
-        for key, cell in (("activation", "rnn"), ("forget_bias", "lstm")):
-            if self.cell != cell and getattr(self, key) != type(self).model_fields[key].default:
-                raise ValueError(f"no model.{key}, which belongs to `cell: {cell}`; the cell is {self.cell}")
+        for key, cells in CELLS_OF.items():
+            if self.cell not in cells and getattr(self, key) != type(self).model_fields[key].default:
+                raise ValueError(f"no model.{key}, which belongs to {', '.join(cells)}; model.cell is {self.cell}")
+        if self.tie_embedding and self.bidirectional:
+            raise ValueError("no model.tie_embedding, because model.bidirectional is on and has two output layers")
         return self
+
+
+RECURRENT = ("rnn", "lstm", "gru", "mingru", "minlstm")
+CELLS_OF: dict[str, tuple[str, ...]] = {
+    "activation": ("rnn", "mlp"),
+    "context": ("mlp",),
+    "forget_bias": ("lstm",),
+    "bidirectional": ("rnn", "lstm", "gru"),
+    **dict.fromkeys(("input_layers", "output_layers", "residual", "norm", "tie_embedding"), RECURRENT),
+}
+"""Keys of `model` that only some cells have."""
 
 
 class TrainingConfig(Section):

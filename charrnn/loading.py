@@ -219,7 +219,9 @@ def _path_in(data: Any, loc: Iterable[str | int]) -> KeyPath:
     """The part of pydantic's location that exists in the data: it also names the branches of unions."""
     path: list[str] = []
     for part in loc:
-        if (isinstance(data, dict) and part in data) or (isinstance(data, list) and isinstance(part, int) and part < len(data)):
+        if isinstance(data, dict) and part in data:
+            data = data[part]
+        elif isinstance(data, list) and isinstance(part, int) and part < len(data):
             data = data[part]
         else:
             break

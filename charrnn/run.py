@@ -119,6 +119,11 @@ class Run:
     def sampler(self, filters: Filters, which: Which = "best") -> Sampler:
         """A sampler that writes with this run's model."""
         model = self.model if which == "best" else self.load_model(which)
+        if not model.causal:
+            raise CharrnnError(
+                f"{self.path}: a bidirectional model cannot write from left to right: it needs what comes after; "
+                f'fill blanks with it: charrnn fill {self.path} "a text with a blank ＿"'
+            )
         return Sampler(model, self.vocabulary, filters, documents=self.facts["mode"] == "documents", device=self.device)
 
     def sample(
@@ -151,12 +156,19 @@ class Run:
         return self.vocabulary.encode(normalizer(self.config.corpus)(text), unknown)
 
     def evaluate(
-        self, text: str | Path | None = None, split: SplitName = "val", progress: Progress = lambda _: None
+        self,
+        text: str | Path | None = None,
+        split: SplitName = "val",
+        block: int | None = None,
+        progress: Progress = lambda _: None,
     ) -> Likelihood:
         """The likelihood of a part of the run's corpus, or of a text file that the model may never have seen.
 
-        Characters outside the vocabulary count as <unk>. Raises CharrnnError where there is nothing to evaluate.
+        With `block` the state is fresh every so many characters. Characters outside the vocabulary count as <unk>.
+        Raises CharrnnError where there is nothing to evaluate, or where documents are to be read in blocks.
         """
+        if block is not None and (block < 1 or self.facts["mode"] != "stream"):
+            raise CharrnnError(f"--block {block}: 1 or more characters were expected, and a model of streams")
         if text is not None:
             part, what = self.read_part(text), str(text)
         else:
@@ -168,7 +180,7 @@ class Run:
             raise CharrnnError(
                 f"{what} is empty (corpus.split is {self.config.corpus.split}); give --text FILE or another --split"
             )
-        return likelihood(self.model, part, self.vocabulary.boundary, self.device)
+        return likelihood(self.model, part, self.vocabulary.boundary, self.device, block)
 
     def read_part(self, text: str | Path) -> Part:
         """A text file in this run's alphabet, read as its corpus was."""

@@ -419,7 +419,10 @@ def test_a_config_with_slips_of_the_pen_is_taken_or_refused(slips: list[tuple[in
     parses_or_is_refused(text)
 
 
-@given(st.text(max_size=30) | st.tuples(st.sampled_from(KEYS), PIECES | ANY_TEXT).map(lambda p: f"{'.'.join(p[0])}={p[1]}"))
+SETTINGS = st.builds(lambda path, value: f"{'.'.join(path)}={value}", st.sampled_from(KEYS), PIECES | ANY_TEXT)
+
+
+@given(st.text(max_size=30) | SETTINGS)
 def test_any_override_is_taken_or_refused(override: str) -> None:
     parses_or_is_refused(CORPUS, override)
 

@@ -16,24 +16,39 @@ def evaluate(
     run: RunFolder,
     text: Annotated[Path | None, typer.Option(help="Evaluate on this file instead of a part of the corpus.")] = None,
     split: Annotated[str, typer.Option(help="The part of the run's corpus: val, test or train.")] = "val",
+    protocol: Annotated[
+        str,
+        typer.Option(help="carried: the state goes on; blocks: it is fresh every --block characters."),
+    ] = "carried",
+    block: Annotated[int, typer.Option(help="Characters of a block, with --protocol blocks.")] = 256,
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
     """Measure how well a model predicts a text: bits per character, on every character, the state carried.
 
-    Characters outside the vocabulary count as <unk>; in documents mode the end of each counts as a character.
+    Characters outside the vocabulary count as <unk>; in documents mode the end of each counts as a character. What a
+    bidirectional model gives is a pseudo-likelihood: it has seen what comes after, so it is not to be compared.
     """
     if split not in ("val", "test", "train"):
         raise CharrnnError(f"--split {split}: val, test or train was expected")
+    if protocol not in ("carried", "blocks"):
+        raise CharrnnError(f"--protocol {protocol}: carried or blocks was expected")
 
     from charrnn.run import load
 
-    result = load(run, device).evaluate(text, cast(Literal["train", "val", "test"], split))
+    opened = load(run, device)
+    part = cast(Literal["train", "val", "test"], split)
+    result = opened.evaluate(text, part, block if protocol == "blocks" else None)
+    measure = "likelihood" if opened.model.causal else "pseudo-likelihood"
     if as_json:
         keys = ("bits_per_char", "nats_per_char", "perplexity", "characters")
-        typer.echo(json.dumps({key: getattr(result, key) for key in keys}))
+        document = {key: getattr(result, key) for key in keys} | {"protocol": protocol, "measure": measure}
+        typer.echo(json.dumps(document))
     else:
+        notes = ([f"blocks of {block} from a fresh state"] if protocol == "blocks" else []) + (
+            ["pseudo-likelihood: the text after each character was seen"] if not opened.model.causal else []
+        )
         typer.echo(
             f"{result.bits_per_char:.4f} bits per character  ({result.nats_per_char:.4f} nats, "
-            f"perplexity {result.perplexity:.3f}, {result.characters:,} characters)"
+            f"perplexity {result.perplexity:.3f}, {result.characters:,} characters{''.join('; ' + n for n in notes)})"
         )

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from charrnn.cli.options import Json, RunFolder
+
+if TYPE_CHECKING:
+    from charrnn.config import ModelConfig
 
 
 def info(run: RunFolder, as_json: Json = False) -> None:
@@ -39,7 +42,7 @@ def info(run: RunFolder, as_json: Json = False) -> None:
     best = last.get("best")
     rows = [
         ["run", str(opened.path)],
-        ["model", _architecture(model.model_dump())],
+        ["model", _architecture(model)],
         ["parameters", f"{facts['parameters']:,}"],
         ["corpus", printable(str(config.corpus.name or config.corpus.path)) + f" ({facts['mode']})"],
         [
@@ -74,13 +77,16 @@ def info(run: RunFolder, as_json: Json = False) -> None:
         typer.echo("\n" + table([head, *shown]))
 
 
-def _architecture(model: dict[str, Any]) -> str:
-    layers = f"{model['num_layers']} × {model['hidden_size']}"
-    extra = [
-        f"{key} {model[key]}" for key in ("input_layers", "output_layers", "dropout", "tie_embedding") if model[key]
+def _architecture(model: ModelConfig) -> str:
+    """The model in a line: what differs from the defaults is named."""
+    cell = ("bidirectional " if model.bidirectional else "") + model.cell
+    named = {"cell", "num_layers", "hidden_size", "embedding_size", "bidirectional"}
+    others = [
+        f"{key} {value}" if value is not True else key
+        for key, value in model.model_dump(exclude=named).items()
+        if value != type(model).model_fields[key].default
     ]
-    cell = f"{model['cell']} ({model['activation']})" if model["cell"] == "rnn" else model["cell"]
-    return ", ".join([f"{cell} {layers}", f"embedding {model['embedding_size']}", *extra])
+    return ", ".join([f"{cell} {model.num_layers} × {model.hidden_size}", f"embedding {model.embedding_size}", *others])
 
 
 def _glimpse(characters: list[str]) -> str:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from charrnn.models import LanguageModel, State
-from charrnn.text.batches import IGNORE, Batch, Batches, DocumentBatches, StreamBatches
+from charrnn.models import BidirectionalModel, LanguageModel, State
+from charrnn.text.batches import IGNORE, Batch, Batches, DocumentBatches, StreamBatches, blocks
 from charrnn.text.dataset import Part
 
 STREAM = 10_000
@@ -45,40 +46,66 @@ class Likelihood:
         return math.exp(min(self.nats_per_char, 700))
 
 
-def cross_entropy(model: LanguageModel, batch: Batch, state: State, device: torch.device) -> tuple[Tensor, State]:
-    """The sum of -ln p over the characters of a batch, a scalar, and the state after it."""
+def surprisal(model: LanguageModel, batch: Batch, state: State, device: torch.device) -> tuple[Tensor, State]:
+    """-ln p of each character of a batch, `[T, B]`, 0 where there is none to predict, and the state after it."""
     inputs = torch.from_numpy(batch.inputs).to(device, non_blocking=True)
     targets = torch.from_numpy(batch.targets).to(device, non_blocking=True)
-    logits, state = model(inputs, state)
-    loss = F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten(), ignore_index=IGNORE, reduction="sum")
-    return loss, state
+    if isinstance(model, BidirectionalModel):
+        text, lengths = targets.clamp(min=0), (targets != IGNORE).sum(0)
+        logits, state = model.cloze(text, inputs[0], lengths, state)
+    else:
+        logits, state = model(inputs, state)
+    nats = F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten(), ignore_index=IGNORE, reduction="none")
+    return nats.view_as(targets), state
 
 
 @torch.no_grad()
-def likelihood(model: LanguageModel, part: Part, boundary: int, device: torch.device) -> Likelihood:
+def surprisals(model: LanguageModel, batches: Iterable[Batch], device: torch.device) -> Iterator[tuple[Batch, Tensor]]:
+    """Each batch with its `surprisal`, the state carried from one to the next where the texts go on."""
+    training = model.training
+    model.eval()
+    state: State = ()
+    for batch in batches:
+        if batch.fresh:
+            state = model.initial_state(batch.inputs.shape[1])
+        nats, state = surprisal(model, batch, state, device)
+        yield batch, nats
+    model.train(training)
+
+
+def likelihood(
+    model: LanguageModel, part: Part, boundary: int, device: torch.device, block: int | None = None
+) -> Likelihood:
     """The likelihood of every character of `part`: streams with the state carried, documents each from a fresh one.
 
-    A long text is read as up to 64 streams side by side, each of 10,000 characters or more.
+    A long text is read as up to 64 streams side by side, each of 10,000 characters or more. With `block` the state is
+    fresh every so many characters, the one before the block given: what nanoGPT reports for its window.
     """
+    nats, characters = torch.zeros((), dtype=torch.float64), 0
+    for batch, own in surprisals(model, evaluation_batches(model, part, boundary, block), device):
+        nats += own.sum(dtype=torch.float64).cpu()
+        characters += batch.characters
+    return Likelihood(nats.item(), characters)
+
+
+def evaluation_batches(model: LanguageModel, part: Part, boundary: int, block: int | None = None) -> Iterator[Batch]:
+    """Batches that hold every character of a part once."""
+    if block is not None:
+        yield from blocks(part, block, max(1, MAX_LOGITS // (block * model.vocab_size)), boundary)
+        return
     batches: Batches
     if part.documents is None:
-        streams = max(1, min(MAX_STREAMS, len(part.ids) // STREAM))
+        streams = stream_count(part)
         batches = StreamBatches(part, streams, _window(model, streams), boundary)
     else:
         batches = DocumentBatches(part, MAX_STREAMS, _window(model, MAX_STREAMS), boundary, seed=None)
-    training = model.training
-    model.eval()
-    nats, characters = torch.zeros((), dtype=torch.float64), 0
-    state: State = ()
     while batches.position.epoch == 0:
-        batch = batches.next()
-        if batch.fresh:
-            state = model.initial_state(batch.inputs.shape[1])
-        loss, state = cross_entropy(model, batch, state, device)
-        nats += loss.double().cpu()
-        characters += batch.characters
-    model.train(training)
-    return Likelihood(nats.item(), characters)
+        yield batches.next()
+
+
+def stream_count(part: Part) -> int:
+    """Streams as which a text is evaluated."""
+    return max(1, min(MAX_STREAMS, len(part.ids) // STREAM))
 
 
 def first_characters(part: Part, limit: int | None) -> Part:

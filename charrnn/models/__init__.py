@@ -8,22 +8,37 @@ from functools import partial
 import torch
 
 from charrnn.config import ModelConfig
-from charrnn.models.base import Dropout, LanguageModel, RecurrentLayer, State
+from charrnn.models.base import Dropout, LanguageModel, State
+from charrnn.models.bidirectional import BidirectionalModel
 from charrnn.models.gru import GRULayer
 from charrnn.models.lstm import LSTMLayer
-from charrnn.models.recurrent import RecurrentModel
+from charrnn.models.minimal import MinGRULayer, MinLSTMLayer
+from charrnn.models.mlp import WindowModel
+from charrnn.models.recurrent import MakeLayer, RecurrentModel
 from charrnn.models.rnn import RNNLayer
 
-__all__ = ["REGISTER", "LanguageModel", "State", "build_model", "set_dropout_generator"]
+__all__ = ["REGISTER", "BidirectionalModel", "LanguageModel", "State", "build_model", "set_dropout_generator"]
 
-Layer = Callable[[int, int], RecurrentLayer]
 
-REGISTER: dict[str, Callable[[ModelConfig], Layer]] = {
-    "rnn": lambda config: partial(RNNLayer, activation=config.activation),
-    "lstm": lambda config: partial(LSTMLayer, forget_bias=config.forget_bias),
-    "gru": lambda config: GRULayer,
+def _recurrent(layer: Callable[[ModelConfig], MakeLayer]) -> Callable[[int, ModelConfig], LanguageModel]:
+    """The model around a recurrence, in one direction or both."""
+
+    def build(vocab_size: int, config: ModelConfig) -> LanguageModel:
+        model = BidirectionalModel if config.bidirectional else RecurrentModel
+        return model(vocab_size, config, layer(config))
+
+    return build
+
+
+REGISTER: dict[str, Callable[[int, ModelConfig], LanguageModel]] = {
+    "mlp": WindowModel,
+    "rnn": _recurrent(lambda config: partial(RNNLayer, activation=config.activation)),
+    "lstm": _recurrent(lambda config: partial(LSTMLayer, forget_bias=config.forget_bias)),
+    "gru": _recurrent(lambda config: GRULayer),
+    "mingru": _recurrent(lambda config: MinGRULayer),
+    "minlstm": _recurrent(lambda config: MinLSTMLayer),
 }
-"""`model.cell` to the recurrence that it names. A new cell is one file and one line here."""
+"""`model.cell` to the model that it names. A new cell is one file and one line here."""
 
 
 def build_model(config: ModelConfig, vocab_size: int, seed: int = 0) -> LanguageModel:
@@ -33,7 +48,7 @@ def build_model(config: ModelConfig, vocab_size: int, seed: int = 0) -> Language
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return RecurrentModel(vocab_size, config, REGISTER[config.cell](config))
+        return REGISTER[config.cell](vocab_size, config)
 
 
 def set_dropout_generator(model: LanguageModel, generator: torch.Generator) -> None:

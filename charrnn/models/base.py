@@ -17,6 +17,9 @@ class LanguageModel(nn.Module):
     the whole text at once, in windows with the state carried, and character by character with `step`.
     """
 
+    causal = True
+    """Whether a character is predicted from those before it alone; only the bidirectional model sees those after."""
+
     def __init__(self, vocab_size: int) -> None:
         super().__init__()
         self.vocab_size = vocab_size

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from charrnn.config import ModelConfig
 from charrnn.models.base import Dropout, LanguageModel, RecurrentLayer, State
+
+MakeLayer = Callable[[int, int], RecurrentLayer]
+"""`layer(input_size, hidden_size)` makes one recurrence."""
 
 
 class RecurrentModel(LanguageModel):
@@ -16,66 +18,97 @@ class RecurrentModel(LanguageModel):
 
     .. math:: s_t = f(U x_t + W s_{t-1}), \qquad o_t = \mathrm{softmax}(V s_t)
 
-    with any recurrence in the place of f. It can be made deep in the three ways of Pascanu et al. (arXiv:1312.6026):
-    `input_layers` between the embedding and the recurrence, `num_layers` recurrences stacked, `output_layers` between
-    the recurrence and the output. Dropout is applied to the embedding, between layers and before the output, and never
-    inside a recurrence (arXiv:1409.2329).
+    with any recurrence in the place of f.
     """
 
-    def __init__(self, vocab_size: int, config: ModelConfig, layer: Callable[[int, int], RecurrentLayer]) -> None:
-        """`layer(input_size, hidden_size)` makes one recurrence."""
+    def __init__(self, vocab_size: int, config: ModelConfig, layer: MakeLayer) -> None:
         super().__init__(vocab_size)
-        hidden = config.hidden_size
         self.embedding = nn.Embedding(vocab_size, config.embedding_size)
-        self.dropout = Dropout(config.dropout)
-        self.input_layers = _fully_connected(config.embedding_size, hidden, config.input_layers)
-        width = hidden if config.input_layers else config.embedding_size
-        self.layers: Sequence[RecurrentLayer] = nn.ModuleList(  # type: ignore[assignment]  # a ModuleList is one
-            layer(hidden if i else width, hidden) for i in range(config.num_layers)
-        )
-        self.output_layers = _fully_connected(hidden, hidden, config.output_layers)
-        self.output = nn.Linear(hidden, vocab_size)
+        self.trunk = Trunk(config, layer)
+        self.output = nn.Linear(config.hidden_size, vocab_size)
+        nn.init.zeros_(self.output.bias)
         if config.tie_embedding:
             self.output.weight = self.embedding.weight
-            nn.init.normal_(self.embedding.weight, std=hidden**-0.5)  # logits of unit variance at the start
-        nn.init.zeros_(self.output.bias)
+            nn.init.normal_(self.embedding.weight, std=config.hidden_size**-0.5)  # logits of unit variance at first
 
     def initial_state(self, batch: int) -> State:
         """Zeros: nothing has been read."""
-        weight = self.output.weight
-        return tuple(weight.new_zeros(batch, size) for layer in self.layers for size in layer.state_sizes)
+        return self.trunk.initial_state(self.output.weight, batch)
 
     def features(self, ids: Tensor, state: State) -> tuple[Tensor, State]:
         """ids `[T, B]` to `[T, B, H]`, all time steps of a layer before the next layer."""
-        return self._through(ids, state, lambda layer, x, s: layer(x, s))
+        return self.trunk(self.embedding(ids), state)
 
     def readout(self, features: Tensor) -> Tensor:
         """`[..., H]` to logits `[..., V]`."""
-        return F.linear(features, self.output.weight, self.output.bias)
+        return self.output(features)
 
     def step(self, ids: Tensor, state: State) -> tuple[Tensor, State]:
         """One character, by the plain equations of each layer, without the overhead of sequence kernels."""
-        features, state = self._through(ids, state, lambda layer, x, s: layer.step(x, s))
+        features, state = self.trunk.step(self.embedding(ids), state)
         return self.readout(features), state
 
+
+class Trunk(nn.Module):
+    """All between the embedding and the output, deep in the three ways of Pascanu et al. (arXiv:1312.6026).
+
+    `input_layers` before the recurrence, `num_layers` recurrences stacked, `output_layers` after it. Each recurrence
+    may read a normalised input (`norm`) and add its output to it (`residual`, where the widths agree), which together
+    let gradients pass down a deep stack as gates let them pass through time. Dropout is applied to the embedding and
+    to what each layer gives, never inside a recurrence (arXiv:1409.2329).
+    """
+
+    def __init__(self, config: ModelConfig, layer: MakeLayer) -> None:
+        super().__init__()
+        hidden = config.hidden_size
+        self.dropout = Dropout(config.dropout)
+        self.input_layers = fully_connected(config.embedding_size, hidden, config.input_layers)
+        first = hidden if config.input_layers else config.embedding_size
+        widths = [first] + [hidden] * (config.num_layers - 1)
+        self.layers: Sequence[RecurrentLayer] = nn.ModuleList(layer(width, hidden) for width in widths)  # type: ignore[assignment]
+        self.norms = nn.ModuleList(_norm(config.norm, width) for width in [*widths, hidden])
+        self.residual = [config.residual and width == hidden for width in widths]
+        self.output_layers = fully_connected(hidden, hidden, config.output_layers)
+
+    def initial_state(self, like: Tensor, batch: int) -> State:
+        """Zeros `[batch, H]`, of the type and on the device of `like`."""
+        return tuple(like.new_zeros(batch, size) for layer in self.layers for size in layer.state_sizes)
+
+    def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        """x `[T, B, E]` and a state to `[T, B, H]` and the new state."""
+        return self._through(x, state, lambda layer, x, own: layer(x, own))
+
+    def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        """x `[B, E]` and a state to `[B, H]` and the new state."""
+        return self._through(x, state, lambda layer, x, own: layer.step(x, own))
+
     def _through(
-        self, ids: Tensor, state: State, run: Callable[[RecurrentLayer, Tensor, State], tuple[Tensor, State]]
+        self, x: Tensor, state: State, run: Callable[[RecurrentLayer, Tensor, State], tuple[Tensor, State]]
     ) -> tuple[Tensor, State]:
-        x = self.input_layers(self.dropout(self.embedding(ids)))
+        x = self.input_layers(self.dropout(x))
         rest = list(state)
         after: list[Tensor] = []
-        for i, layer in enumerate(self.layers):
-            if i:
-                x = self.dropout(x)
+        for layer, norm, residual in zip(self.layers, self.norms, self.residual, strict=False):
             own = tuple(rest.pop(0) for _ in layer.state_sizes)
-            x, own = run(layer, x, own)
+            y, own = run(layer, norm(x), own)
+            x = x + self.dropout(y) if residual else self.dropout(y)
             after.extend(own)
-        return self.dropout(self.output_layers(x)), tuple(after)
+        x = self.norms[-1](x)
+        if len(self.output_layers):
+            x = self.dropout(self.output_layers(x))
+        return x, tuple(after)
 
 
-def _fully_connected(input_size: int, hidden_size: int, count: int) -> nn.Sequential:
-    """`count` layers x -> relu(W x + b)."""
+def fully_connected(
+    input_size: int, hidden_size: int, count: int, activation: Callable[[], nn.Module] = nn.ReLU
+) -> nn.Sequential:
+    """`count` layers x -> activation(W x + b)."""
     layers: list[nn.Module] = []
     for i in range(count):
-        layers += [nn.Linear(hidden_size if i else input_size, hidden_size), nn.ReLU()]
+        layers += [nn.Linear(hidden_size if i else input_size, hidden_size), activation()]
     return nn.Sequential(*layers)
+
+
+def _norm(kind: str, width: int) -> nn.Module:
+    """Layer normalisation (arXiv:1607.06450), its variant without a mean (arXiv:1910.07467), or nothing."""
+    return {"none": nn.Identity, "layer": nn.LayerNorm, "rms": nn.RMSNorm}[kind](width)

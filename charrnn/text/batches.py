@@ -6,6 +6,7 @@ any step. Order depends on the seed and the epoch alone.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -152,6 +153,22 @@ class DocumentBatches:
             pool = pool[np.argsort(lengths[pool], kind="stable")]
             groups += [pool[j : j + size] for j in range(0, len(pool), size)]
         return [groups[i] for i in rng.permutation(len(groups))]
+
+
+def blocks(part: Part, block: int, batch_size: int, boundary: int) -> Iterator[Batch]:
+    """A text in blocks of `block` characters side by side, each from a fresh state; the last is shorter.
+
+    The first input of a block is the character before it. Raises ValueError for documents, which are not blocks.
+    """
+    if part.documents is not None:
+        raise ValueError("a stream was expected")
+    starts = np.arange(0, len(part.ids), block)
+    for i in range(0, len(starts), batch_size):
+        own = starts[i : i + batch_size]
+        ends = np.minimum(own + block, len(part.ids))
+        inputs, targets = _read(part.ids, own, ends, 0, block, boundary, closed=False)
+        inputs[0] = np.where(own > 0, part.ids[own - 1], boundary)
+        yield Batch(inputs, targets, fresh=True)
 
 
 def _read(

@@ -146,7 +146,7 @@ class Writer:
 
     def hear(self, event: Event) -> None:
         """Writes a sample if it is time to."""
-        if event.kind != "sample":
+        if event.kind != "sample" or not self._trainer.model.causal:
             return
         model, step = self._trainer.model, event.progress.steps
         model.eval()

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from charrnn.config import TrainingConfig
 from charrnn.errors import CharrnnError
-from charrnn.evaluation.likelihood import Likelihood, cross_entropy, first_characters, likelihood
+from charrnn.evaluation.likelihood import Likelihood, first_characters, likelihood, surprisal
 from charrnn.models import LanguageModel, State, set_dropout_generator
 from charrnn.text.batches import Batch, Batches, Position
 from charrnn.text.dataset import Part
@@ -120,8 +120,8 @@ class Trainer:
         if batch.fresh:
             self.carried = self.model.initial_state(batch.inputs.shape[1])
         with self._autocast():
-            total, state = cross_entropy(self.model, batch, self.carried, self.device)
-        loss = total / batch.characters
+            nats, state = surprisal(self.model, batch, self.carried, self.device)
+        loss = nats.sum() / batch.characters
         self.optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         norm = self._clip()

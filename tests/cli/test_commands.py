@@ -89,7 +89,9 @@ def test_help_does_not_wait_for_torch(tmp_path: Path) -> None:
 
 def test_a_run_is_complete(folder: Path) -> None:
     run = folder / "run"
-    assert {"config.yaml", "run.json", "vocab.json", "metrics.jsonl", "samples.txt", "checkpoints"} <= {p.name for p in run.iterdir()}
+    assert {"config.yaml", "run.json", "vocab.json", "metrics.jsonl", "samples.txt", "checkpoints"} <= {
+        p.name for p in run.iterdir()
+    }
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines if "loss" in line][-1] == 40
     assert any("val_bits_per_char" in line for line in lines)
@@ -136,7 +138,7 @@ def test_poems_in_any_locale(folder: Path) -> None:
 
 def test_eval(folder: Path) -> None:
     result = json.loads(charrnn("eval", "run", "--json", cwd=folder).stdout)
-    assert set(result) == {"bits_per_char", "nats_per_char", "perplexity", "characters"}
+    assert {"bits_per_char", "nats_per_char", "perplexity", "characters"} <= set(result)
     assert result["characters"] == len(TEXT) - round(0.9 * len(TEXT))
     (folder / "other.txt").write_text("The cat sat.", encoding="utf-8")
     assert json.loads(charrnn("eval", "run", "--text", "other.txt", "--json", cwd=folder).stdout)["characters"] == 12
@@ -163,7 +165,17 @@ def test_training_that_has_ended_goes_on_when_made_longer(folder: Path) -> None:
 
 
 def test_interrupted_training_saves_and_says_how_to_go_on(folder: Path) -> None:
-    command = [sys.executable, "-m", "charrnn", "train", "config.yaml", "--out", "stopped", "--set", "training.steps=100000"]
+    command = [
+        sys.executable,
+        "-m",
+        "charrnn",
+        "train",
+        "config.yaml",
+        "--out",
+        "stopped",
+        "--set",
+        "training.steps=100000",
+    ]
     process = subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True, env=dict(ENVIRONMENT))
     metrics = folder / "stopped" / "metrics.jsonl"
     deadline = time.monotonic() + 60
@@ -203,7 +215,10 @@ def test_a_run_is_never_overwritten_unasked(folder: Path) -> None:
         (["train"], ["CONFIG", "shakespeare", "--resume"]),
         (["train", "shakespear"], ["no such file", "nearest: shakespeare"]),
         (["train", "config.yaml", "--set", "model.hiden_size=3"], ["model.hiden_size", "nearest: hidden_size"]),
-        (["train", "config.yaml", "--set", "training.batch_size=9000"], ["5,184", "9000", "largest batch_size for this window is 324"]),
+        (
+            ["train", "config.yaml", "--set", "training.batch_size=9000"],
+            ["5,184", "9000", "largest batch_size for this window is 324"],
+        ),
         (["train", "config.yaml", "--set", "training.window=9000"], ["largest window for this batch_size is 648"]),
         (["train", "config.yaml", "--set", "corpus.path=empty.txt"], ["empty"]),
         (["train", "config.yaml", "--set", "corpus.path=nothing.txt"], ["nothing.txt", "no such file"]),

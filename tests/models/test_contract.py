@@ -13,12 +13,23 @@ from charrnn.models import REGISTER, LanguageModel, State, build_model, set_drop
 VOCAB = 11
 VARIANTS: dict[str, dict[str, object]] = {
     **{cell: {"cell": cell} for cell in REGISTER},
+    "mlp-relu": {"cell": "mlp", "activation": "relu", "context": 3, "num_layers": 2},
     "rnn-relu": {"cell": "rnn", "activation": "relu"},
     "stacked": {"cell": "lstm", "num_layers": 3},
     "deep-input": {"cell": "gru", "input_layers": 2},
     "deep-output": {"cell": "rnn", "output_layers": 2},
     "deep-all": {"cell": "lstm", "input_layers": 1, "num_layers": 2, "output_layers": 1},
     "tied": {"cell": "gru", "tie_embedding": True, "embedding_size": 7},
+    "residual": {"cell": "mingru", "num_layers": 3, "residual": True, "norm": "rms", "embedding_size": 7},
+    "residual-widths": {"cell": "lstm", "num_layers": 2, "residual": True, "norm": "layer"},
+    "minlstm-residual": {
+        "cell": "minlstm",
+        "num_layers": 2,
+        "residual": True,
+        "norm": "rms",
+        "tie_embedding": True,
+        "embedding_size": 7,
+    },
     "dropout": {"cell": "lstm", "num_layers": 2, "dropout": 0.5},
 }
 
@@ -96,7 +107,11 @@ def test_the_future_is_not_seen(model: LanguageModel) -> None:
 
 def test_gradients_agree_with_finite_differences(model: LanguageModel) -> None:
     text, target = ids(5, 2), ids(5, 2, seed=1)
-    state = tuple(torch.randn(s.shape, dtype=s.dtype, generator=torch.Generator().manual_seed(2)) for s in model.initial_state(2))
+    generator = torch.Generator().manual_seed(2)
+    state = tuple(
+        torch.randn(s.shape, dtype=s.dtype, generator=generator) if s.is_floating_point() else s
+        for s in model.initial_state(2)
+    )
 
     def loss() -> Tensor:
         logits, _ = model(text, state)

@@ -10,6 +10,7 @@ import torch
 from charrnn.models.base import RecurrentLayer
 from charrnn.models.gru import GRULayer
 from charrnn.models.lstm import LSTMLayer
+from charrnn.models.minimal import MinGRULayer, MinLSTMLayer
 from charrnn.models.rnn import RNNLayer
 
 Vector = npt.NDArray[np.float64]
@@ -20,13 +21,14 @@ def sigma(x: Vector) -> Vector:
     return 1 / (1 + np.exp(-x))
 
 
-def rnn(layer: RecurrentLayer, x: Vector, state: list[Vector]) -> list[Vector]:
+def rnn(layer: RecurrentLayer, x: Vector, state: list[Vector]) -> tuple[Vector, list[Vector]]:
     p = {name: value.detach().numpy() for name, value in layer.named_parameters()}
     a = p["U"] @ x + p["W"] @ state[0] + p["b"]
-    return [np.tanh(a) if layer.activation == "tanh" else np.maximum(a, 0)]
+    h = np.tanh(a) if layer.activation == "tanh" else np.maximum(a, 0)
+    return h, [h]
 
 
-def lstm(layer: RecurrentLayer, x: Vector, state: list[Vector]) -> list[Vector]:
+def lstm(layer: RecurrentLayer, x: Vector, state: list[Vector]) -> tuple[Vector, list[Vector]]:
     p = {name: value.detach().numpy() for name, value in layer.named_parameters()}
     U, W, b = (np.split(p[name], 4) for name in ("U", "W", "b"))
     h, c = state
@@ -35,24 +37,44 @@ def lstm(layer: RecurrentLayer, x: Vector, state: list[Vector]) -> list[Vector]:
     g = np.tanh(U[2] @ x + W[2] @ h + b[2])
     o = sigma(U[3] @ x + W[3] @ h + b[3])
     c = f * c + i * g
-    return [o * np.tanh(c), c]
+    return o * np.tanh(c), [o * np.tanh(c), c]
 
 
-def gru(layer: RecurrentLayer, x: Vector, state: list[Vector]) -> list[Vector]:
+def gru(layer: RecurrentLayer, x: Vector, state: list[Vector]) -> tuple[Vector, list[Vector]]:
     p = {name: value.detach().numpy() for name, value in layer.named_parameters()}
     U, W, b = (np.split(p[name], 3) for name in ("U", "W", "b"))
     (h,) = state
     r = sigma(U[0] @ x + W[0] @ h + b[0])
     z = sigma(U[1] @ x + W[1] @ h + b[1])
     n = np.tanh(U[2] @ x + b[2] + r * (W[2] @ h + p["c"]))
-    return [(1 - z) * n + z * h]
+    h = (1 - z) * n + z * h
+    return h, [h]
 
 
-@pytest.mark.parametrize(
-    ("layer", "equations"),
-    [(RNNLayer(D, H), rnn), (RNNLayer(D, H, "relu"), rnn), (LSTMLayer(D, H), lstm), (GRULayer(D, H), gru)],
-    ids=["tanh", "relu", "lstm", "gru"],
-)
+def minimal(layer: RecurrentLayer, x: Vector, state: list[Vector]) -> tuple[Vector, list[Vector]]:
+    p = {name: value.detach().numpy() for name, value in layer.named_parameters()}
+    h, last = state
+    gates = p["W.weight"] @ np.concatenate([last, x]) + p["W.bias"]
+    v, r, f = (gates[k * H : (k + 1) * H] for k in range(3))
+    forget, write = sigma(f), 1 - sigma(f)
+    if isinstance(layer, MinLSTMLayer):
+        i = sigma(gates[3 * H :])
+        forget, write = sigma(f) / (sigma(f) + i), i / (sigma(f) + i)
+    h = forget * h + write * v
+    return p["out.weight"] @ (h * r * sigma(r)), [h, x]
+
+
+CASES = {
+    "tanh": (RNNLayer(D, H), rnn),
+    "relu": (RNNLayer(D, H, "relu"), rnn),
+    "lstm": (LSTMLayer(D, H), lstm),
+    "gru": (GRULayer(D, H), gru),
+    "mingru": (MinGRULayer(D, H), minimal),
+    "minlstm": (MinLSTMLayer(D, H), minimal),
+}
+
+
+@pytest.mark.parametrize(("layer", "equations"), CASES.values(), ids=CASES)
 def test_forward_and_step_follow_the_equations(layer: RecurrentLayer, equations) -> None:  # type: ignore[no-untyped-def]
     layer = layer.double()
     generator = torch.Generator().manual_seed(0)
@@ -67,9 +89,9 @@ def test_forward_and_step_follow_the_equations(layer: RecurrentLayer, equations)
     for t in range(T):
         y, stepped = layer.step(x[t], stepped)
         for b in range(B):
-            expected[b] = equations(layer, x[t, b].numpy(), expected[b])
-            np.testing.assert_allclose(outputs[t, b].detach().numpy(), expected[b][0], rtol=1e-10, atol=1e-10)
-            np.testing.assert_allclose(y[b].detach().numpy(), expected[b][0], rtol=1e-10, atol=1e-10)
+            output, expected[b] = equations(layer, x[t, b].numpy(), expected[b])
+            np.testing.assert_allclose(outputs[t, b].detach().numpy(), output, rtol=1e-10, atol=1e-10)
+            np.testing.assert_allclose(y[b].detach().numpy(), output, rtol=1e-10, atol=1e-10)
     for b in range(B):
         for one, other, numbers in zip(after, stepped, expected[b], strict=True):
             np.testing.assert_allclose(one[b].detach().numpy(), numbers, rtol=1e-10, atol=1e-10)
@@ -78,7 +100,9 @@ def test_forward_and_step_follow_the_equations(layer: RecurrentLayer, equations)
 
 def test_initial_weights() -> None:
     eye = np.eye(H)
-    for W in RNNLayer(D, H).W.detach().chunk(1) + LSTMLayer(D, H).W.detach().chunk(4) + GRULayer(D, H).W.detach().chunk(3):
+    for W in (
+        RNNLayer(D, H).W.detach().chunk(1) + LSTMLayer(D, H).W.detach().chunk(4) + GRULayer(D, H).W.detach().chunk(3)
+    ):
         np.testing.assert_allclose((W @ W.T).numpy(), eye, atol=1e-5)
     np.testing.assert_array_equal(RNNLayer(D, H, "relu").W.detach().numpy(), eye)
     b = LSTMLayer(D, H).b.detach().numpy()

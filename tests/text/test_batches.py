@@ -3,6 +3,7 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -94,7 +95,7 @@ def test_windows_of_a_stream_follow_one_another(length: int, batch_size: int, wi
     epoch = list(epoch_of(batches))
     assert [batch.fresh for batch in epoch] == [True] + [False] * (len(epoch) - 1)
     assert all(batch.inputs.shape == (window, batch_size) for batch in epoch[:-1])
-    for batch, after in zip(epoch, epoch[1:], strict=False):
+    for batch, after in pairwise(epoch):
         going_on = after.targets[0] != IGNORE
         assert np.array_equal(batch.targets[-1, going_on], after.inputs[0, going_on])
 

@@ -209,7 +209,7 @@ def test_a_cache_that_cannot_be_written_is_named(
     monkeypatch.setenv("CHARRNN_CACHE", str(tmp_path / "file"))
     enter(monkeypatch, FILES)
     serve(server, FILES)
-    with pytest.raises(CharrnnError, match="file.*cannot be written"):
+    with pytest.raises(CharrnnError, match=r"file.*cannot be written"):
         prepare("fake")
 
 

@@ -3,7 +3,9 @@ from __future__ import annotations
 import multiprocessing
 import os
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 from unittest import mock
@@ -36,7 +38,7 @@ def write(content: str | bytes, name: str = "text.txt") -> Path:
     return file
 
 
-def small_blocks(block: int) -> mock._patch[partial[object]]:
+def small_blocks(block: int) -> AbstractContextManager[object]:
     return mock.patch.object(reader, "read_text", partial(read_text, block=block))
 
 
@@ -80,9 +82,7 @@ def test_documents_decode_to_themselves(documents: list[str], between: str, bloc
     assert sorted(texts_of(data.part("train", [1.0, 0.0, 0.0]), data.vocabulary)) == sorted(documents)
     assert data.starts is not None
     starts = data.starts.tolist()
-    assert [data.vocabulary.decode(data.ids[a:b].tolist()) for a, b in zip(starts, starts[1:], strict=False)] == (
-        documents
-    )
+    assert [data.vocabulary.decode(data.ids[a:b].tolist()) for a, b in pairwise(starts)] == (documents)
     assert starts[-1] == len(data.ids) == sum(map(len, documents))
 
 
@@ -263,12 +263,14 @@ def test_parts_of_documents_are_disjoint_and_cover_them(lengths: list[int], spli
     data = Dataset(np.arange(starts[-1]), starts, WORDS, "")
     parts = [data.part(name, split) for name in NAMES]
     dealt = [span for part in parts if part.documents is not None for span in part.documents.tolist()]
-    assert sorted(dealt) == [[a, b] for a, b in zip(starts.tolist(), starts[1:].tolist(), strict=False)]
+    assert sorted(dealt) == [[a, b] for a, b in pairwise(starts.tolist())]
     assert sum(part.characters for part in parts) == sum(lengths)
     for part, name, fraction in zip(parts, NAMES, split, strict=True):
         assert part.documents is not None
         assert abs(len(part.documents) - fraction * len(lengths)) <= 1
-        assert np.array_equal(part.documents, data.part(name, split).documents)
+        again = data.part(name, split).documents
+        assert again is not None
+        assert np.array_equal(part.documents, again)
 
 
 def test_documents_of_a_sorted_collection_are_dealt_to_all_parts() -> None:

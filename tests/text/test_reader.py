@@ -4,6 +4,7 @@ import codecs
 import importlib.util
 import re
 import unicodedata
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -48,7 +49,7 @@ def write(data: bytes, name: str = "text.txt") -> Path:
     return file
 
 
-def small_blocks(block: int) -> mock._patch[partial[object]]:
+def small_blocks(block: int) -> AbstractContextManager[object]:
     return mock.patch.object(reader, "read_text", partial(read_text, block=block))
 
 
@@ -213,7 +214,9 @@ JAPANESE_PROSE = (
     "　祖父は何も答えず、籠を背負ってゆっくりと坂を下りて行った。村には誰もいない。犬が一匹ついて来るだけだった。\n"
     "　川の水は昨日よりも増えていて、渡し船は向こう岸に止まっていた。祖父は石に腰をかけ、昔のことを思い出していた。\n\n"
 )
-ENGLISH_PROSE = "Before it was light the old man had risen. “Are you off to the river again?” asked his wife. He did not say.\n"
+ENGLISH_PROSE = (
+    "Before it was light the old man had risen. “Are you off to the river again?” asked his wife. He did not say.\n"
+)
 PROSES = {
     "simplified": SIMPLIFIED_PROSE,
     "traditional": TRADITIONAL_PROSE,

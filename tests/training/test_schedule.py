@@ -22,13 +22,21 @@ def at(fraction: float, steps: int = 0, epochs: float = 0) -> Progress:
 
 @pytest.mark.parametrize(
     ("text", "amount", "unit"),
-    [("500 steps", 500, "steps"), ("1 step", 1, "steps"), ("0.5minutes", 0.5, "minutes"), ("2 epochs", 2, "epochs"), ("10%", 10, "%")],
+    [
+        ("500 steps", 500, "steps"),
+        ("1 step", 1, "steps"),
+        ("0.5minutes", 0.5, "minutes"),
+        ("2 epochs", 2, "epochs"),
+        ("10%", 10, "%"),
+    ],
 )
 def test_intervals(text: str, amount: float, unit: str) -> None:
     assert parse_interval(text) == (amount, unit)
 
 
-@pytest.mark.parametrize("text", ["", "5", "0 steps", "-1 steps", "5 hours", "steps", "1e9 steps", "five minutes", "9" * 400 + "%"])
+@pytest.mark.parametrize(
+    "text", ["", "5", "0 steps", "-1 steps", "5 hours", "steps", "1e9 steps", "five minutes", "9" * 400 + "%"]
+)
 def test_what_is_no_interval(text: str) -> None:
     with pytest.raises(ValueError, match="such as"):
         parse_interval(text)
@@ -56,7 +64,9 @@ def test_ends() -> None:
 
 def test_steps_of_decay() -> None:
     config = training(schedule="step", learning_rate=0.8, decay_every="2 epochs", decay_factor=0.5, warmup=None)
-    assert [learning_rate(config, at(0.5, epochs=e)) for e in (0, 1.9, 2, 4.1, 7)] == pytest.approx([0.8, 0.8, 0.4, 0.2, 0.1])
+    assert [learning_rate(config, at(0.5, epochs=e)) for e in (0, 1.9, 2, 4.1, 7)] == pytest.approx(
+        [0.8, 0.8, 0.4, 0.2, 0.1]
+    )
 
 
 @given(st.lists(st.floats(0, 0.2), min_size=1, max_size=50))

@@ -30,9 +30,13 @@ def ticking(seconds: float) -> Callable[[], float]:
     return lambda: next(ticks) * seconds
 
 
-def trainer(part: Part = STREAM, model: dict[str, Any] | None = None, clock: Callable[[], float] = ticking(0.0), **keys: Any) -> Trainer:
+def trainer(
+    part: Part = STREAM, model: dict[str, Any] | None = None, clock: Callable[[], float] = ticking(0.0), **keys: Any
+) -> Trainer:
     config = TrainingConfig.model_validate({"batch_size": 4, "window": 9, "learning_rate": 0.02, "log_every": 3} | keys)
-    network = build_model(ModelConfig.model_validate({"hidden_size": 12, "embedding_size": 6} | (model or {})), V, config.seed)
+    network = build_model(
+        ModelConfig.model_validate({"hidden_size": 12, "embedding_size": 6} | (model or {})), V, config.seed
+    )
     batches = training_batches(part, config.batch_size, config.window, BOUNDARY, config.seed)
     return Trainer(network, batches, part, BOUNDARY, config, CPU, clock)
 
@@ -64,7 +68,22 @@ def test_events_come_when_they_are_due() -> None:
 def test_each_step_is_in_one_line_of_metrics() -> None:
     t = trainer(steps=20, evaluate_every="7 steps")
     logged = [e.progress.steps for e in t.events() if e.kind == "step" and e.metrics]
-    assert logged == [2, 3, 4, 6, 7, 8, 9, 10, 12, 14, 15, 16, 18, 20]  # every third, every seventh, every tenth of the whole
+    assert logged == [
+        2,
+        3,
+        4,
+        6,
+        7,
+        8,
+        9,
+        10,
+        12,
+        14,
+        15,
+        16,
+        18,
+        20,
+    ]  # every third, every seventh, every tenth of the whole
 
 
 def test_minutes_end_the_training_and_anneal_it() -> None:
@@ -81,7 +100,9 @@ def test_epochs_end_the_training() -> None:
 
 
 def test_patience_ends_the_training() -> None:
-    t = trainer(steps=1000, evaluate_every="1 steps", patience=3, learning_rate=1e-9, weight_decay=0, schedule="constant")
+    t = trainer(
+        steps=1000, evaluate_every="1 steps", patience=3, learning_rate=1e-9, weight_decay=0, schedule="constant"
+    )
     t._evaluate = lambda: Event("evaluation", t.progress, {"val_loss": 1.0})  # type: ignore[method-assign]
     t.evaluations_since_best = 3
     list(t.events())
@@ -101,7 +122,16 @@ def test_stop_ends_with_a_checkpoint() -> None:
 
 @pytest.mark.parametrize("clip", [{"clip_norm": 0.01}, {"clip_value": 1e-4, "clip_norm": None}])
 def test_clipping_bounds_the_update(clip: dict[str, Any]) -> None:
-    t = trainer(steps=1, optimizer="sgd", beta1=0.0, weight_decay=0.0, warmup=None, learning_rate=1.0, schedule="constant", **clip)
+    t = trainer(
+        steps=1,
+        optimizer="sgd",
+        beta1=0.0,
+        weight_decay=0.0,
+        warmup=None,
+        learning_rate=1.0,
+        schedule="constant",
+        **clip,
+    )
     before = [p.clone() for p in t.model.parameters()]
     metrics = next(t.events()).metrics or t._metrics(t.progress)
     update = [(b - p).detach() for b, p in zip(before, t.model.parameters(), strict=True)]
@@ -114,7 +144,9 @@ def test_clipping_bounds_the_update(clip: dict[str, Any]) -> None:
 
 
 def test_an_explosion_is_told_and_no_checkpoint_follows() -> None:
-    t = trainer(steps=500, model={"cell": "rnn", "activation": "relu"}, optimizer="sgd", learning_rate=1000, clip_norm=None)
+    t = trainer(
+        steps=500, model={"cell": "rnn", "activation": "relu"}, optimizer="sgd", learning_rate=1000, clip_norm=None
+    )
     seen = []
     with pytest.raises(CharrnnError, match=r"exploded.*clip_norm.*learning_rate"):
         for event in t.events():
@@ -138,7 +170,11 @@ def test_padding_counts_for_nothing() -> None:
     optimizer=st.sampled_from(["adamw", "rmsprop", "sgd"]),
 )
 def test_going_on_gives_what_never_stopping_gives(cut: int, part: Part, cell: str, optimizer: str) -> None:
-    keys: dict[str, Any] = {"steps": 30, "optimizer": optimizer, "model": {"cell": cell, "num_layers": 2, "dropout": 0.3}}
+    keys: dict[str, Any] = {
+        "steps": 30,
+        "optimizer": optimizer,
+        "model": {"cell": cell, "num_layers": 2, "dropout": 0.3},
+    }
     whole = trainer(part, **keys)
     list(whole.events())
     first = trainer(part, **keys)

@@ -1,0 +1,52 @@
+"""The bidirectional model: a character from all before it and all after it."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from charrnn.config import ModelConfig
+from charrnn.models.base import LanguageModel, State
+from charrnn.models.recurrent import MakeLayer, Trunk
+
+
+class BidirectionalModel(LanguageModel):
+    r"""Predicts x_t from the forward state up to t-1 and the backward state from t+1 (Schuster & Paliwal 1997).
+
+    .. math:: o_t = \mathrm{softmax}(V s_{t-1} + V' s'_{t+1})
+
+    It never sees the character that it is scored on. The two directions share the embedding and nothing else; those
+    of a deep model stay apart until the sum, since a layer that mixed them would carry x_t to its own place. It fills
+    blanks; it cannot write from left to right, and what it gives is a pseudo-likelihood, not to be compared with the
+    likelihood of the others.
+    """
+
+    causal = False
+
+    def __init__(self, vocab_size: int, config: ModelConfig, layer: MakeLayer) -> None:
+        super().__init__(vocab_size)
+        self.embedding = nn.Embedding(vocab_size, config.embedding_size)
+        self.ahead, self.back = Trunk(config, layer), Trunk(config, layer)
+        self.V = nn.Linear(config.hidden_size, vocab_size)
+        self.V_back = nn.Linear(config.hidden_size, vocab_size, bias=False)
+        nn.init.zeros_(self.V.bias)
+
+    def initial_state(self, batch: int) -> State:
+        """The forward state: what comes after a window is not known before it is read."""
+        return self.ahead.initial_state(self.V.weight, batch)
+
+    def cloze(self, text: Tensor, before: Tensor, lengths: Tensor, state: State) -> tuple[Tensor, State]:
+        """Logits `[T, B, V]` of every character of `text` `[T, B]` from all the others, and the forward state.
+
+        `before` `[B]` is the character before the text (the boundary where it begins), `lengths` `[B]` how many
+        characters of each column are text; what follows is padding, and changes nothing.
+        """
+        ahead, state = self.ahead(self.embedding(torch.cat([before[None], text[:-1]])), state)
+        # Each column is turned around by its own length: x_L ... x_2 after a boundary, then its padding.
+        time = torch.arange(len(text), device=text.device)[:, None]
+        turned = (lengths - 1 - time).clamp(min=0)
+        boundary = torch.full_like(before, self.vocab_size - 1)
+        behind = torch.cat([boundary[None], text.gather(0, turned)[:-1]])
+        back, _ = self.back(self.embedding(behind), self.back.initial_state(self.V.weight, text.shape[1]))
+        back = back.gather(0, turned[..., None].expand(-1, -1, back.shape[-1]))
+        return self.V(ahead) + self.V_back(back), state
