@@ -136,6 +136,19 @@ class ModelConfig(Section):
             raise ValueError("no model.tie_embedding, because model.bidirectional is on and has two output layers")
         return self
 
+    def describe(self) -> str:
+        """The model in a line: cell, depth and width, and all that differs from the defaults."""
+        named = {"cell", "num_layers", "hidden_size", "embedding_size", "bidirectional"}
+        others = [
+            key if value is True else f"{key} {value}"
+            for key, value in self.model_dump(exclude=named).items()
+            if value != type(self).model_fields[key].default
+        ]
+        cell = f"bidirectional {self.cell}" if self.bidirectional else self.cell
+        return ", ".join(
+            [f"{cell} {self.num_layers} × {self.hidden_size}", f"embedding {self.embedding_size}", *others]
+        )
+
 
 RECURRENT = ("rnn", "lstm", "gru", "mingru", "minlstm")
 CELLS_OF: dict[str, tuple[str, ...]] = {

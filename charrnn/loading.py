@@ -85,6 +85,11 @@ def load_config(config: str | Path, overrides: Sequence[str] = ()) -> Config:
     Raises CharrnnError with file, line, key path, what was expected and the nearest valid key.
     """
     path = find_config(config)
+    return parse_config(read_config(path), str(path), overrides)
+
+
+def read_config(path: Path) -> str:
+    """The text of a config file. Raises CharrnnError where it cannot be one."""
     try:
         raw = path.read_bytes()
     except OSError as error:
@@ -92,17 +97,16 @@ def load_config(config: str | Path, overrides: Sequence[str] = ()) -> Config:
     if len(raw) > MAX_BYTES:
         raise CharrnnError(f"{path}: {len(raw):,} bytes; a config has at most {MAX_BYTES:,}. Is it the text itself?")
     try:
-        text = raw.decode("utf-8-sig")
+        return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise CharrnnError(f"{path}: not UTF-8 at byte {error.start}; a config is a YAML file in UTF-8") from None
-    return parse_config(text, str(path), overrides)
 
 
 def parse_config(text: str, source: str = "config", overrides: Sequence[str] = ()) -> Config:
     """The validated config of a YAML text; `source` names it in messages. Raises CharrnnError."""
-    data, marks = _read_yaml(text, source)
+    data, marks = read_yaml(text, source)
     for override in overrides:
-        _apply(data, marks, override)
+        apply_override(data, marks, override)
     return validate(data, source, marks)
 
 
@@ -120,7 +124,8 @@ def dump(config: Config) -> str:
     return yaml.safe_dump(config.model_dump(), sort_keys=False, allow_unicode=True, width=100)
 
 
-def _read_yaml(text: str, source: str) -> tuple[dict[str, Any], Marks]:
+def read_yaml(text: str, source: str) -> tuple[dict[str, Any], Marks]:
+    """The plain data of a YAML text, and the line of every key. Raises CharrnnError where it is no mapping."""
     try:
         loader = _Loader(text)
         try:
@@ -161,8 +166,8 @@ def _mark(node: yaml.Node, path: KeyPath, marks: Marks, source: str) -> None:
             _mark(value, (*path, str(i)), marks, source)
 
 
-def _apply(data: dict[str, Any], marks: Marks, override: str) -> None:
-    """Sets one `key.path=value` in `data`; the value is read as YAML."""
+def apply_override(data: dict[str, Any], marks: Marks, override: str) -> None:
+    """Sets one `key.path=value` in `data`; the value is read as YAML. Raises CharrnnError."""
     key, equals, value = override.partition("=")
     path = tuple(part.strip() for part in key.split("."))
     if not equals or not all(path):
@@ -175,17 +180,22 @@ def _apply(data: dict[str, Any], marks: Marks, override: str) -> None:
         parsed = yaml.load(value, _Loader)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise CharrnnError(f"--set {override}: the value is not valid YAML: {str(error).splitlines()[0]}") from None
+    set_key(data, path, parsed)
+    marks[path] = f"--set {override}"
+
+
+def set_key(data: dict[str, Any], path: KeyPath, value: Any) -> None:
+    """Sets a section's key in plain data; keys that exclude it (minutes and steps, say) give way."""
     section = data.setdefault(path[0], {})
     if section is None:
         section = data[path[0]] = {}
     if not isinstance(section, dict):
         return  # the file's own mistake, which validation tells
     for group in EXCLUSIVE:
-        if key.strip() in group and parsed is not None:
+        if ".".join(path) in group and value is not None:
             for other in group:
                 section.pop(other.split(".")[1], None)
-    section[path[1]] = parsed
-    marks[path] = f"--set {override}"
+    section[path[1]] = value
 
 
 def _explain(item: dict[str, Any], data: Any, source: str, marks: Marks) -> str:

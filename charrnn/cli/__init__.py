@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from charrnn import __version__
-from charrnn.cli import configs, corpus, eval, info, sample, train
+from charrnn.cli import compare, configs, corpus, eval, info, sample, train
 from charrnn.errors import CharrnnError
 
 app = typer.Typer(
@@ -24,6 +24,8 @@ app.command()(train.train)
 app.command()(sample.sample)
 app.command("eval")(eval.evaluate)
 app.command()(info.info)
+app.command()(compare.compare)
+app.command()(compare.sweep)
 app.add_typer(corpus.app, name="corpus")
 app.add_typer(configs.app, name="configs")
 

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import json
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import typer
 
 from charrnn.cli.options import Json, RunFolder
-
-if TYPE_CHECKING:
-    from charrnn.config import ModelConfig
 
 
 def info(run: RunFolder, as_json: Json = False) -> None:
@@ -42,7 +39,7 @@ def info(run: RunFolder, as_json: Json = False) -> None:
     best = last.get("best")
     rows = [
         ["run", str(opened.path)],
-        ["model", _architecture(model)],
+        ["model", model.describe()],
         ["parameters", f"{facts['parameters']:,}"],
         ["corpus", printable(str(config.corpus.name or config.corpus.path)) + f" ({facts['mode']})"],
         [
@@ -75,18 +72,6 @@ def info(run: RunFolder, as_json: Json = False) -> None:
             for e in evaluations
         ]
         typer.echo("\n" + table([head, *shown]))
-
-
-def _architecture(model: ModelConfig) -> str:
-    """The model in a line: what differs from the defaults is named."""
-    cell = ("bidirectional " if model.bidirectional else "") + model.cell
-    named = {"cell", "num_layers", "hidden_size", "embedding_size", "bidirectional"}
-    others = [
-        f"{key} {value}" if value is not True else key
-        for key, value in model.model_dump(exclude=named).items()
-        if value != type(model).model_fields[key].default
-    ]
-    return ", ".join([f"{cell} {model.num_layers} × {model.hidden_size}", f"embedding {model.embedding_size}", *others])
 
 
 def _glimpse(characters: list[str]) -> str:

@@ -190,6 +190,7 @@ class Trainer:
             "best": self.best if math.isfinite(self.best) else None,
             "evaluations_since_best": self.evaluations_since_best,
             "position": asdict(self.batches.position),
+            "finished": self.progress.fraction >= 1 or self._out_of_patience,
         }
         return tensors, facts
 

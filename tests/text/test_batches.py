@@ -19,6 +19,7 @@ from charrnn.text.batches import (
     DocumentBatches,
     Position,
     StreamBatches,
+    blocks,
     training_batches,
 )
 from charrnn.text.dataset import Part
@@ -138,6 +139,23 @@ def test_documents_side_by_side_are_of_similar_length(lengths: list[int], batch_
         at = sorted_lengths.index(found[0])
         neighbours = {tuple(sorted_lengths[i : i + len(found)]) for i in range(at, at + sorted_lengths.count(found[0]))}
         assert tuple(found) in neighbours
+
+
+@given(st.integers(0, 300), SIZES, SIZES)
+def test_blocks_begin_fresh_from_the_character_before(length: int, block: int, batch_size: int) -> None:
+    batches = list(blocks(stream(length), block, batch_size, BOUNDARY))
+    columns = [(i, t) for batch in batches for i, t in zip(batch.inputs.T, batch.targets.T, strict=True)]
+    assert all(batch.fresh and len(batch.inputs) == block for batch in batches)
+    assert all(batch.inputs.shape[1] == batch_size for batch in batches[:-1])
+    predicted = [targets[targets != IGNORE].tolist() for _, targets in columns]
+    assert predicted == [list(range(start, min(start + block, length))) for start in range(0, length, block)]
+    for (inputs, _), own in zip(columns, predicted, strict=True):
+        assert inputs[: len(own)].tolist() == [character - 1 if character else BOUNDARY for character in own]
+
+
+def test_documents_are_not_read_in_blocks() -> None:
+    with pytest.raises(ValueError, match="stream"):
+        next(blocks(documents([3]), 1, 1, BOUNDARY))
 
 
 def either(kind: str, lengths: list[int], batch_size: int, window: int, seed: int) -> Batches:

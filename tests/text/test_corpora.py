@@ -215,7 +215,7 @@ def test_a_cache_that_cannot_be_written_is_named(
 
 def test_collections_of_poems_become_documents(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     poems = [
-        {"author": "甲", "paragraphs": ["山中無一事，", " 夜雨過溪橋。", "", "  "]},
+        {"author": "甲", "paragraphs": ["", "山中無一事，", "  ", " 夜雨過溪橋。", ""]},
         {"author": "乙", "paragraphs": []},
         {"author": "丙", "paragraphs": ["江上月初生。"]},
     ]

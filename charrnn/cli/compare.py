@@ -1,0 +1,87 @@
+"""`charrnn compare` and `charrnn sweep`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from charrnn.cli.options import Device, Json, complete_config
+from charrnn.errors import CharrnnError
+
+if TYPE_CHECKING:
+    from charrnn.run import Run
+
+Plot = Annotated[Path | None, typer.Option(help="Draw the learning curves into this file (.png, .svg, .pdf).")]
+
+
+def compare(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of runs.", show_default=False)],
+    plot: Plot = None,
+    as_json: Json = False,
+) -> None:
+    """Set runs beside each other: a table, best first, and their learning curves."""
+    from charrnn.run import load
+
+    _show([load(run, "cpu") for run in runs], plot, as_json)
+
+
+def sweep(
+    config: Annotated[str, typer.Argument(help="A config with a `sweep:` section.", autocompletion=complete_config)],
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY.PATH=VALUE", help="Set a key for every variant.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="The folder of the runs. Default: runs/CONFIG.")] = None,
+    minutes: Annotated[float | None, typer.Option(help="Train each variant for this many minutes.")] = None,
+    plot: Plot = None,
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
+    """Train every variant of a config, one after the other, and compare them.
+
+    Started again it goes on where it was: what has finished is left as it is.
+    """
+    from charrnn.sweep import sweep as run_sweep
+    from charrnn.training.session import Interrupted
+
+    extra = [f"training.minutes={minutes}"] if minutes is not None else []
+    try:
+        runs = run_sweep(config, overrides=[*(overrides or []), *extra], out=out, device=device)
+    except Interrupted:
+        typer.echo("stopped and saved; the same command goes on", err=True)
+        raise typer.Exit(130) from None
+    _show(runs, plot, as_json)
+
+
+def _show(runs: list[Run], file: Path | None, as_json: bool) -> None:
+    from charrnn.evaluation.compare import as_dicts, plot
+    from charrnn.evaluation.compare import compare as rows_of
+    from charrnn.terminal import table
+
+    if len({run.path.resolve() for run in runs}) < len(runs):
+        raise CharrnnError("compare: a run was given twice")
+    rows = rows_of(runs)
+    if as_json:
+        typer.echo(json.dumps(as_dicts(rows), ensure_ascii=False, indent=1))
+    else:
+        head = ["run", "architecture", "parameters", "bits/char", "minutes", "characters seen", "chars/s"]
+        cells = [
+            [
+                row.run,
+                row.architecture,
+                f"{row.parameters:,}",
+                f"{row.bits_per_char:.4f}" + ("*" if row.measure != "likelihood" else ""),
+                f"{row.minutes:.1f}",
+                f"{row.characters_seen:,}",
+                f"{row.characters_per_second:,.0f}",
+            ]
+            for row in rows
+        ]
+        typer.echo(table([head, *cells]))
+        if any(row.measure != "likelihood" for row in rows):
+            typer.echo("* pseudo-likelihood: a bidirectional model has seen what comes after; not to be compared")
+    if file is not None:
+        plot(runs, file)
+        typer.echo(f"the learning curves are in {file}", err=True)

@@ -1,0 +1,96 @@
+"""Runs beside each other: one table, one plot."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from charrnn.errors import CharrnnError
+from charrnn.run import Run
+
+
+@dataclass(frozen=True)
+class Row:
+    """What a comparison says of a run."""
+
+    run: str
+    architecture: str
+    parameters: int
+    bits_per_char: float
+    """The best on the validation part; a bidirectional model's are of another kind."""
+    measure: str
+    minutes: float
+    characters_seen: int
+    characters_per_second: float
+
+
+def compare(runs: Sequence[Run]) -> list[Row]:
+    """A row for each run, best first, bidirectional ones after the others, because they see what comes after.
+
+    Raises CharrnnError for a run that was never evaluated.
+    """
+    rows = [_row(run) for run in runs]
+    return sorted(rows, key=lambda row: (row.measure != "likelihood", row.bits_per_char))
+
+
+def as_dicts(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """The rows for JSON."""
+    return [asdict(row) for row in rows]
+
+
+def plot(runs: Sequence[Run], file: Path) -> None:
+    """Learning curves, bits per character on the validation part, against minutes and against characters seen.
+
+    Raises CharrnnError where matplotlib is missing or the file cannot be written.
+    """
+    try:
+        import matplotlib as mpl
+    except ImportError:
+        raise CharrnnError("--plot: needs matplotlib: pip install 'charrnn[plot]'") from None
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt
+
+    figure, (by_time, by_characters) = plt.subplots(1, 2, figsize=(12, 5), sharey=True, layout="constrained")
+    by_name = {str(run.path): run for run in runs}
+    for row in compare(runs):
+        run = by_name[row.run]
+        curve = [line for line in run.history() if "val_bits_per_char" in line]
+        bits = [line["val_bits_per_char"] for line in curve]
+        style = {"marker": ".", "linestyle": "-" if row.measure == "likelihood" else ":", "label": run.path.name}
+        by_time.plot([line["minutes"] for line in curve], bits, **style)
+        total = run.facts["characters"]["train"]
+        by_characters.plot([max(line["epochs"], 1e-3) * total for line in curve], bits, **style)
+    by_time.set(xlabel="minutes", ylabel="validation, bits per character", xlim=(0, None))
+    by_characters.set(xlabel="characters seen", xscale="log")
+    by_characters.legend()
+    for axes in (by_time, by_characters):
+        axes.grid(alpha=0.3)
+    try:
+        figure.savefig(file, dpi=110)
+    except (OSError, ValueError) as error:
+        raise CharrnnError(f"--plot {file}: cannot be written: {error}") from None
+    finally:
+        plt.close(figure)
+
+
+def _row(run: Run) -> Row:
+    history = run.history()
+    evaluations = [line for line in history if "val_loss" in line]
+    if not evaluations:
+        raise CharrnnError(f"{run.path}: was never evaluated; train it to its first evaluation")
+    best = min(line["val_loss"] for line in evaluations)
+    last = max(history, key=lambda line: line["step"])
+    seen = round(last["epochs"] * run.facts["characters"]["train"])
+    return Row(
+        run=str(run.path),
+        architecture=run.config.model.describe(),
+        parameters=run.facts["parameters"],
+        bits_per_char=best / math.log(2),
+        measure="pseudo-likelihood" if run.config.model.bidirectional else "likelihood",
+        minutes=last["minutes"],
+        characters_seen=seen,
+        characters_per_second=seen / max(last["minutes"] * 60, 1e-9),
+    )

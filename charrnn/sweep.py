@@ -1,0 +1,142 @@
+"""Sweeps: many experiments from one config file, run one after the other, resumable."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+from pydantic import Field, ValidationError, model_validator
+
+from charrnn.config import Config, Section
+from charrnn.errors import CharrnnError
+from charrnn.loading import apply_override, find_config, read_config, read_yaml, set_key, validate
+from charrnn.models import build_model
+from charrnn.run import Run, is_run
+from charrnn.text.corpora import resolve
+from charrnn.text.dataset import load_dataset
+from charrnn.training.session import resume, say, train
+
+Overrides = dict[str, Any]
+"""`section.key` to a value."""
+
+
+class SweepSection(Section):
+    """The section `sweep:` of a config: what is varied."""
+
+    grid: dict[str, list[Any]] = {}
+    """`section.key` to a list of values: every combination is trained."""
+    variants: dict[str, Overrides | None] = {}
+    """A name to the `section.key: value` pairs that make it."""
+    parameters: Annotated[int, Field(ge=1)] | None = None
+    """If given, `model.hidden_size` of each is chosen so that it has about this many parameters."""
+
+    @model_validator(mode="after")
+    def _something(self) -> SweepSection:
+        if bool(self.grid) == bool(self.variants):
+            raise ValueError("either sweep.grid or sweep.variants, with at least one entry")
+        return self
+
+
+def load_sweep(config: str | Path, overrides: Sequence[str] = ()) -> dict[str, Config]:
+    """The validated config of every variant of a sweep, by its name, before anything is trained.
+
+    Raises CharrnnError with file, variant, key and what was expected.
+    """
+    path = find_config(config)
+    data, marks = read_yaml(read_config(path), str(path))
+    if "sweep" not in data:
+        raise CharrnnError(f"{path}: no `sweep:` section; train a single config with: charrnn train {config}")
+    section = data.pop("sweep")
+    try:
+        sweep = SweepSection.model_validate(section)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(["sweep", *map(str, first["loc"])])
+        raise CharrnnError(f"{path}, {marks.get(('sweep',), '')}: {where}: {first['msg']}") from None
+    for override in overrides:
+        apply_override(data, marks, override)
+    configs = {}
+    for name, changes in _variants(sweep).items():
+        own = copy.deepcopy(data)
+        if not name or "/" in name or name.startswith("."):
+            raise CharrnnError(f"{path}: sweep.variants: {name!r}: a name that can be a folder was expected")
+        for key, value in changes.items():
+            parts = tuple(key.split("."))
+            if len(parts) != 2:
+                raise CharrnnError(f"{path}: sweep: {key}: a section and a key were expected, such as model.cell")
+            set_key(own, parts, value)
+        configs[name] = validate(own, f"{path}, variant {name}")
+    if sweep.parameters is not None:
+        configs = {name: _sized(one, sweep.parameters, name) for name, one in configs.items()}
+    return configs
+
+
+def sweep(
+    config: str | Path, *, overrides: Sequence[str] = (), out: str | Path | None = None, device: str = "auto"
+) -> list[Run]:
+    """Trains every variant of a sweep into `out`/NAME (default: runs/CONFIG) and returns the runs.
+
+    What has finished is left as it is and what was interrupted goes on, so a sweep can be started again at any time.
+    Raises CharrnnError before the first training if any variant is wrong.
+    """
+    configs = load_sweep(config, overrides)
+    folder = Path(out) if out is not None else Path("runs") / find_config(config).stem
+    runs = []
+    for i, (name, one) in enumerate(configs.items(), 1):
+        path = folder / name
+        say(f"=== {i} of {len(configs)}: {name}")
+        if not is_run(path):
+            runs.append(train(one, out=path, device=device))
+        elif _finished(run := Run.open(path, device)):
+            say(f"{path}: finished before")
+            runs.append(run)
+        else:
+            runs.append(resume(path, device=device))
+    return runs
+
+
+def _variants(sweep: SweepSection) -> dict[str, Overrides]:
+    if sweep.variants:
+        return {name: changes or {} for name, changes in sweep.variants.items()}
+    named = {}
+    for values in itertools.product(*sweep.grid.values()):
+        changes = dict(zip(sweep.grid, values, strict=True))
+        name = ",".join(f"{key.split('.')[-1]}={str(value).replace('/', '_')}" for key, value in changes.items())
+        named[name] = changes
+    return named
+
+
+def _finished(run: Run) -> bool:
+    try:
+        return bool(run.checkpoints.facts("last").get("finished"))
+    except CharrnnError:
+        return False
+
+
+def _sized(config: Config, parameters: int, name: str) -> Config:
+    """The config with the `hidden_size` that comes closest to so many parameters. Counting takes no memory."""
+    files, corpus = resolve(config.corpus)
+    vocab_size = len(load_dataset(files, corpus, config.vocab).vocabulary)
+
+    def with_size(size: int) -> Config:
+        changes = {"hidden_size": size} | ({"embedding_size": size} if config.model.tie_embedding else {})
+        return config.model_copy(update={"model": config.model.model_copy(update=changes)})
+
+    def count(size: int) -> int:
+        with torch.device("meta"):
+            return sum(p.numel() for p in build_model(with_size(size).model, vocab_size).parameters())
+
+    if count(2) == count(1):
+        return config  # an n-gram has no layers to size
+    low, high = 1, 16384
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if count(middle) <= parameters else (low, middle)
+    best = min((low, high), key=lambda size: abs(count(size) - parameters))
+    if abs(count(best) - parameters) > 0.2 * parameters:
+        raise CharrnnError(f"sweep.parameters: {parameters:,}: {name} comes no closer than {count(best):,}")
+    return with_size(best)
