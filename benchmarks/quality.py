@@ -34,8 +34,9 @@ def main() -> None:
             result = run.evaluate()
             print(
                 f"\n{name}: {run.config.model.describe()}, {run.facts['parameters']:,} parameters\n"
-                f"  {seconds:.0f} s from reading the text to the last checkpoint; validation: {result.nats_per_char:.4f} nats = "
-                f"{result.bits_per_char:.4f} bits per character over {result.characters:,} characters\n"
+                f"  {seconds:.0f} s from reading the text to the last checkpoint; validation: "
+                f"{result.nats_per_char:.4f} nats = {result.bits_per_char:.4f} bits per character "
+                f"over {result.characters:,} characters\n"
             )
             print(run.sample(seed=arguments.seed)[0].text, flush=True)
 

@@ -18,7 +18,8 @@ from charrnn.models import build_model
 from charrnn.run import Run, is_run
 from charrnn.text.corpora import resolve
 from charrnn.text.dataset import load_dataset
-from charrnn.training.session import resume, say, train
+from charrnn.training.listeners import say
+from charrnn.training.session import resume, train
 
 Overrides = dict[str, Any]
 """`section.key` to a value."""

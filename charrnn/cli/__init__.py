@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from charrnn import __version__
-from charrnn.cli import compare, configs, corpus, eval, info, sample, train
+from charrnn.cli import compare, compress, configs, corpus, eval, fill, info, sample, score, train
 from charrnn.errors import CharrnnError
 
 app = typer.Typer(
@@ -22,10 +22,14 @@ app = typer.Typer(
 )
 app.command()(train.train)
 app.command()(sample.sample)
+app.command()(fill.fill)
 app.command("eval")(eval.evaluate)
+app.command()(score.score)
 app.command()(info.info)
 app.command()(compare.compare)
 app.command()(compare.sweep)
+app.command()(compress.compress)
+app.command()(compress.decompress)
 app.add_typer(corpus.app, name="corpus")
 app.add_typer(configs.app, name="configs")
 

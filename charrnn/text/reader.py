@@ -48,7 +48,7 @@ def find_files(path: str | Sequence[str], what: str = "corpus.path") -> list[Pat
         files.extend(found)
     if not files:
         raise CharrnnError(f"{what}: an empty list; name at least one file")
-    return [Path(file).resolve() for file in files]
+    return [Path(file).absolute() for file in files]
 
 
 def detect_encoding(file: Path) -> str:

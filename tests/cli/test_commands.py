@@ -53,7 +53,7 @@ def charrnn(*arguments: str | Path, cwd: Path, code: int = 0, stdin: str = "") -
     texts = []
     for stream in streams[1:]:
         stream.flush()
-        texts.append(stream.buffer.getvalue().decode("utf-8"))  # type: ignore[attr-defined]  # it is a BytesIO
+        texts.append(stream.buffer.getvalue().decode("utf-8"))
     done = Done(*texts)
     assert left == code, f"exit code {left}\n{done.stdout}\n{done.stderr}"
     if code == 2:

@@ -1,0 +1,93 @@
+"""`charrnn compress` and `charrnn decompress`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from charrnn.cli.options import Device, RunFolder
+from charrnn.errors import CharrnnError
+
+SUFFIX = ".crnn"
+Out = Annotated[Path | None, typer.Option(help="The file to write. An existing one is never replaced.")]
+
+
+def compress(
+    run: RunFolder,
+    file: Annotated[Path, typer.Argument(help="The text (UTF-8; any file for a model of bytes).", show_default=False)],
+    out: Out = None,
+    device: Device = "cpu",
+) -> None:
+    """Compress a text with a model's probabilities, without loss, and print the new file's path (FILE.crnn)."""
+    target = _free(out or file.with_name(file.name + SUFFIX))
+    data = _read(file)
+
+    from tqdm import tqdm
+
+    from charrnn.evaluation.compression import compress as pack
+    from charrnn.run import load
+
+    opened = load(run, device)
+    with tqdm(desc="compress", unit="char", unit_scale=True, leave=False, delay=1, disable=None) as bar:
+        packed = pack(opened, data, lambda count: _advance(bar, count))
+    _write(target, packed)
+    bits = 8 * len(packed) / max(1, len(data))
+    typer.echo(f"{len(data):,} bytes to {len(packed):,}: {bits:.3f} bits per byte", err=True)
+    typer.echo(target)
+
+
+def decompress(
+    run: RunFolder,
+    file: Annotated[Path, typer.Argument(help="What `charrnn compress` wrote with this run.", show_default=False)],
+    out: Out = None,
+    device: Device = "cpu",
+) -> None:
+    """Give back a compressed text exactly, and print the new file's path (FILE without .crnn).
+
+    Another model, a damaged file, or a machine whose arithmetic rounds differently is an error, never a wrong text.
+    """
+    if out is None and file.suffix != SUFFIX:
+        raise CharrnnError(f"{file}: does not end in {SUFFIX}; name the file to write with --out")
+    target = _free(out or file.with_suffix(""))
+    packed = _read(file)
+
+    from tqdm import tqdm
+
+    from charrnn.evaluation.compression import decompress as unpack
+    from charrnn.run import load
+
+    opened = load(run, device)
+    with tqdm(desc="decompress", unit="char", unit_scale=True, leave=False, delay=1, disable=None) as bar:
+        try:
+            data = unpack(opened, packed, lambda count: _advance(bar, count))
+        except CharrnnError as error:
+            raise CharrnnError(f"{file}: {error}") from None
+    _write(target, data)
+    typer.echo(target)
+
+
+def _advance(bar: object, count: int) -> None:
+    bar.update(count)  # type: ignore[attr-defined]
+
+
+def _free(target: Path) -> Path:
+    if target.exists():
+        raise CharrnnError(f"{target}: exists already; name another file with --out")
+    return target
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise CharrnnError(f"{file}: cannot be read: {error.strerror}") from None
+
+
+def _write(target: Path, data: bytes) -> None:
+    try:
+        with target.open("xb") as stream:
+            stream.write(data)
+    except OSError as error:
+        raise CharrnnError(f"{target}: cannot be written: {error.strerror}") from None

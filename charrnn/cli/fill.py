@@ -1,0 +1,45 @@
+"""`charrnn fill`."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from charrnn.cli.options import Device, Json, RunFolder
+from charrnn.errors import CharrnnError
+
+
+def fill(
+    run: RunFolder,
+    text: Annotated[str, typer.Argument(help='A text with blanks: "我饿了，我要去食堂＿＿。"', show_default=False)],
+    blank: Annotated[str | None, typer.Option(help="The character that marks a blank. Default: ＿ and _.")] = None,
+    samples: Annotated[int, typer.Option(help="How many different fillings to list, at most.")] = 1,
+    best: Annotated[bool, typer.Option("--best", help="The likeliest, not drawn (bidirectional models).")] = False,
+    seed: Annotated[int, typer.Option(help="Of the drawing.")] = 0,
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
+    """Fill the blanks of a text, each blank one character, from what stands before and after them.
+
+    With several --samples each is printed after its log-probability (natural logarithm), likeliest first.
+    """
+    if blank is not None and len(blank) != 1:
+        raise CharrnnError(f"--blank {blank!r}: a single character was expected")
+    marks = {"＿", "_"} if blank is None else {blank}
+
+    from charrnn.generation.fill import Filler
+    from charrnn.run import load
+    from charrnn.terminal import printable
+
+    opened = load(run, device)
+    ids = [None if character in marks else opened.encode_prompt(character)[0] for character in text]
+    documents = opened.facts["mode"] == "documents"
+    found = Filler(opened.model, opened.vocabulary, documents, opened.device).fill(ids, samples, best, seed)
+    if as_json:
+        rows = [{"text": one.text, "log_prob": one.log_prob} for one in found]
+        typer.echo(json.dumps(rows, ensure_ascii=False, indent=1))
+    else:
+        for one in found:
+            typer.echo(printable(one.text) if samples == 1 else f"{one.log_prob:9.3f}  {printable(one.text)}")

@@ -1,0 +1,74 @@
+"""`charrnn score`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, cast
+
+import typer
+
+from charrnn.cli.options import Device, RunFolder
+from charrnn.errors import CharrnnError
+
+if TYPE_CHECKING:
+    from charrnn.evaluation.surprise import Scored
+
+SHADES = (255, 252, 229, 222, 215, 208, 202, 196)
+"""Colours of the 256 of a terminal, from white (0 bits) to red (14 bits and more), one every two bits."""
+
+
+def score(
+    run: RunFolder,
+    file: Annotated[Path, typer.Argument(help="The text to score.", show_default=False)],
+    by: Annotated[str, typer.Option(help="line, document or character.")] = "line",
+    sort: Annotated[
+        bool, typer.Option("--sort", help="The most surprising first, instead of in the text's order.")
+    ] = False,
+    color: Annotated[
+        bool, typer.Option("--color", help="Print the text, each character coloured by its surprise.")
+    ] = False,
+    device: Device = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines instead of a table.")] = False,
+) -> None:
+    """Say how surprising each line of a text is, in bits per character: which one does not belong here?"""
+    if by not in ("line", "document", "character"):
+        raise CharrnnError(f"--by {by}: line, document or character was expected")
+
+    from charrnn.evaluation.surprise import score as score_text
+    from charrnn.run import load
+    from charrnn.terminal import printable, table
+
+    opened = load(run, device)
+    part = opened.read_part(file)
+    if not part.characters:
+        raise CharrnnError(f"{file}: the text is empty")
+    rows = score_text(opened, part, cast(Literal["line", "document", "character"], by))
+    if sort:
+        rows.sort(key=lambda row: -row.bits_per_char)
+    if as_json:
+        for row in rows:
+            facts = {
+                "number": row.number,
+                "bits_per_char": row.bits_per_char,
+                "characters": len(row.bits),
+                "text": row.text,
+            }
+            typer.echo(json.dumps(facts, ensure_ascii=False))
+    elif color:
+        for row in rows:
+            sys.stdout.write(_coloured(row))
+    else:
+        shown = [[f"{row.bits_per_char:8.3f}", str(row.number), printable(row.text.strip("\n"))] for row in rows]
+        typer.echo(table([["bits/char", by, "text"], *shown]))
+
+
+def _coloured(row: Scored) -> str:
+    from charrnn.terminal import printable
+
+    out = []
+    for character, bits in zip(row.text, row.bits.tolist(), strict=False):
+        shade = SHADES[min(int(bits / 2), len(SHADES) - 1)]
+        out.append(f"\x1b[38;5;{shade}m{printable(character)}" if character != "\n" else "\n")
+    return "".join(out) + "\x1b[0m"

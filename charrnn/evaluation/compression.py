@@ -1,0 +1,207 @@
+"""Lossless compression with a model's probabilities and a range coder: the proof of `eval`.
+
+A character of probability p costs -log2 p bits, so a compressed text is as long as its likelihood says.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import struct
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from charrnn.errors import CharrnnError
+from charrnn.evaluation.likelihood import MAX_STREAMS, STREAM
+from charrnn.run import Run
+from charrnn.text.vocab import CODE_POINTS, Vocabulary
+
+MAGIC = b"charrnn\x01"
+HEADER = struct.Struct("<8s16s16sQQ")
+"""Magic and version, fingerprint of the model, checksum of the data, number of texts, of characters altogether."""
+
+Probabilities = npt.NDArray[np.float32]
+Code = Callable[[int, list[int], Probabilities], list[int]]
+"""Given the time, the lanes that go on and their distributions `[A, V]`: codes and returns their symbols."""
+
+
+def compress(run: Run, data: bytes, progress: Callable[[int], None] = lambda _: None) -> bytes:
+    """`data` in as few bytes as the run's model allows. Characters outside the vocabulary escape, at 21 bits each.
+
+    Raises CharrnnError for data that is no UTF-8 where the model is one of characters, and for bidirectional models.
+    """
+    constriction = _constriction()
+    texts = _texts(run, _decode(run.vocabulary, data))
+    raw = run.vocabulary.kind == "byte"
+    symbols = [list(map(ord, text)) if raw else run.vocabulary.encode(text, "replace") for text in texts]
+    models = constriction.stream.model
+    escape, family = models.Uniform(CODE_POINTS), models.Categorical(perfect=False)
+    encoder = constriction.stream.queue.RangeEncoder()
+    ends = _documents(run)
+
+    def lanes(first: int) -> Code:
+        def code(time: int, active: list[int], probabilities: Probabilities) -> list[int]:
+            own = [symbols[first + lane] for lane in active]
+            chosen = [text[time] if time < len(text) else run.vocabulary.boundary for text in own]
+            encoder.encode(np.array(chosen, np.int32), family, probabilities)
+            for lane, symbol in zip(active, chosen, strict=True):
+                if symbol == run.vocabulary.unknown:
+                    encoder.encode(ord(texts[first + lane][time]), escape)
+            progress(len(active))
+            return chosen
+
+        return code
+
+    for first, lengths in _groups([len(text) for text in texts], ends):
+        _walk(run, lanes(first), len(lengths), None if ends else lengths)
+    header = HEADER.pack(MAGIC, fingerprint(run), _checksum(data), len(texts), sum(map(len, texts)))
+    return header + encoder.get_compressed().astype("<u4").tobytes()
+
+
+def decompress(run: Run, packed: bytes, progress: Callable[[int], None] = lambda _: None) -> bytes:
+    """What `compress` was given. Raises CharrnnError for another model's file and for a damaged one."""
+    constriction = _constriction()
+    if len(packed) < HEADER.size or not packed.startswith(MAGIC) or (len(packed) - HEADER.size) % 4:
+        raise CharrnnError("not a file that `charrnn compress` wrote, or cut short")
+    _, model, checksum, count, characters = HEADER.unpack_from(packed)
+    if model != fingerprint(run):
+        raise CharrnnError(f"compressed with another model than {run.path}; decompress it with the same run")
+    payload = np.frombuffer(packed, "<u4", offset=HEADER.size).astype(np.uint32)
+    # Nothing is coded below about 1e-7 bits: sizes far beyond the payload are damage, and would fill the memory.
+    if count > characters + 1 or characters > 64 * 10**6 * max(1, len(payload)):
+        raise CharrnnError("the compressed file is damaged: its header cannot be true")
+    models = constriction.stream.model
+    escape, family = models.Uniform(CODE_POINTS), models.Categorical(perfect=False)
+    decoder = constriction.stream.queue.RangeDecoder(payload)
+    vocabulary, ends = run.vocabulary, _documents(run)
+    texts: list[str] = []
+
+    def lanes(out: list[list[str]]) -> Code:
+        def code(time: int, active: list[int], probabilities: Probabilities) -> list[int]:
+            chosen: list[int] = decoder.decode(family, probabilities).tolist()
+            for lane, symbol in zip(active, chosen, strict=True):
+                if symbol == vocabulary.unknown:
+                    out[lane].append(chr(decoder.decode(escape)))
+                elif symbol != vocabulary.boundary:
+                    out[lane].append(vocabulary.characters[symbol])
+            progress(len(active))
+            if time > characters:
+                raise ValueError("more characters than the header says")
+            return chosen
+
+        return code
+
+    damaged = CharrnnError("the compressed file is damaged, or was written by a machine that rounds differently")
+    try:
+        lengths = [0] * count if ends else _stream_lengths(characters)
+        for _, group in _groups(lengths, ends):
+            out: list[list[str]] = [[] for _ in group]
+            _walk(run, lanes(out), len(group), None if ends else group)
+            texts.extend("".join(piece) for piece in out)
+    except (AssertionError, ValueError, OverflowError):
+        raise damaged from None
+    data = _encode(vocabulary, _separator(run).join(texts))
+    if _checksum(data) != checksum:
+        raise damaged
+    return data
+
+
+def fingerprint(run: Run) -> bytes:
+    """16 bytes of the SHA-256 of a model's weights, vocabulary and way of reading."""
+    digest = hashlib.sha256(json.dumps([run.vocabulary.kind, run.vocabulary.characters, _separator(run)]).encode())
+    for name, tensor in sorted(run.model.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.cpu().contiguous().numpy().tobytes())
+    return digest.digest()[:16]
+
+
+@torch.no_grad()
+def _walk(run: Run, code: Code, lanes: int, lengths: list[int] | None) -> None:
+    """Steps the model through some texts side by side, and has each next symbol coded.
+
+    Texts end at `lengths`, or without them at the boundary. Both directions make exactly the same calls, so that
+    both see exactly the same probabilities.
+    """
+    model, boundary, device = run.model, run.vocabulary.boundary, run.device
+    state = model.initial_state(lanes)
+    last = torch.full((lanes,), boundary, device=device)
+    active = [lane for lane in range(lanes) if lengths is None or lengths[lane] > 0]
+    time = 0
+    while active:
+        logits, state = model.step(last, state)
+        probabilities = logits.double().softmax(1).float().cpu().numpy()
+        symbols = code(time, active, probabilities[active])
+        last[active] = torch.tensor(symbols, device=device)
+        time += 1
+        if lengths is None:
+            active = [lane for lane, symbol in zip(active, symbols, strict=True) if symbol != boundary]
+        else:
+            active = [lane for lane in active if lengths[lane] > time]
+
+
+def _documents(run: Run) -> bool:
+    return bool(run.facts["mode"] == "documents")
+
+
+def _separator(run: Run) -> str:
+    """What joins the texts again: joining undoes splitting whatever the text is."""
+    if not _documents(run):
+        return ""
+    return {"blank-line": "\n\n", "line": "\n", "file": ""}[run.config.corpus.separator]
+
+
+def _texts(run: Run, text: str) -> list[str]:
+    separator = _separator(run)
+    if separator:
+        return text.split(separator)
+    if _documents(run):
+        return [text]
+    lengths = _stream_lengths(len(text))
+    return [text[a:b] for a, b in itertools.pairwise(itertools.accumulate(lengths, initial=0))]
+
+
+def _stream_lengths(characters: int) -> list[int]:
+    """A long text is cut into streams that are coded side by side, as `eval` reads it."""
+    streams = max(1, min(MAX_STREAMS, characters // STREAM))
+    length = -(-characters // streams)
+    return [max(0, min(length, characters - i * length)) for i in range(streams)]
+
+
+def _groups(lengths: list[int], documents: bool) -> Iterator[tuple[int, list[int]]]:
+    """All streams together; documents in groups of at most MAX_STREAMS."""
+    size = MAX_STREAMS if documents else max(1, len(lengths))
+    for first in range(0, len(lengths), size):
+        yield first, lengths[first : first + size]
+
+
+def _decode(vocabulary: Vocabulary, data: bytes) -> str:
+    if vocabulary.kind == "byte":
+        return data.decode("latin-1")
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise CharrnnError(
+            f"byte {error.start:,} is not UTF-8, and the model is one of characters; a model with vocab.kind: byte "
+            "compresses any file"
+        ) from None
+
+
+def _encode(vocabulary: Vocabulary, text: str) -> bytes:
+    return text.encode("latin-1" if vocabulary.kind == "byte" else "utf-8")
+
+
+def _checksum(data: bytes) -> bytes:
+    return hashlib.sha256(data).digest()[:16]
+
+
+def _constriction() -> Any:
+    try:
+        import constriction
+    except ImportError:
+        raise CharrnnError("compress: needs a range coder: pip install 'charrnn[compress]'") from None
+    return constriction

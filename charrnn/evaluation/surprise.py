@@ -1,0 +1,85 @@
+"""Which line does not belong here: a model's surprise at each character of a text, summed as one likes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from charrnn.evaluation.likelihood import MAX_STREAMS, evaluation_batches, surprisals
+from charrnn.run import Run
+from charrnn.text.batches import IGNORE
+from charrnn.text.dataset import Part
+
+By = Literal["line", "document", "character"]
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A stretch of text and how surprising it was."""
+
+    number: int
+    """Of the line, document or character, from 1."""
+    text: str
+    bits: npt.NDArray[np.float64]
+    """-log2 p of each character; of a document, last that of its end."""
+
+    @property
+    def bits_per_char(self) -> float:
+        """The mean."""
+        return float(self.bits.mean())
+
+
+def score(run: Run, part: Part, by: By = "line", progress: Callable[[int], None] = lambda _: None) -> list[Scored]:
+    """The surprise of each line (with its line end), document or character of a text, in its order."""
+    decode = run.vocabulary.decode
+    if part.documents is None:
+        whole = _stream(run, part, progress)
+        pieces = [("stream", part.ids, whole)]
+    else:
+        documents = _documents(run, part, progress)
+        pieces = [
+            ("document", part.ids[a:b], bits) for (a, b), bits in zip(part.documents.tolist(), documents, strict=True)
+        ]
+    if by == "document":
+        return [Scored(i, decode(ids.tolist()), bits) for i, (_, ids, bits) in enumerate(pieces, 1)]
+    scored: list[Scored] = []
+    for _, ids, bits in pieces:
+        texts = [decode([i]) for i in ids.tolist()] if run.vocabulary.kind == "char" else [chr(i) for i in ids.tolist()]
+        start = 0
+        for i, character in enumerate(texts):
+            if by == "character" or character == "\n" or i + 1 == len(texts):
+                # The end of a document counts with its last line.
+                stop = len(bits) if i + 1 == len(texts) else i + 1
+                text = decode(ids[start : i + 1].tolist())
+                scored.append(Scored(len(scored) + 1, text, bits[start:stop]))
+                start = i + 1
+    return scored
+
+
+def _stream(run: Run, part: Part, progress: Callable[[int], None]) -> npt.NDArray[np.float64]:
+    rows = []
+    for batch, nats in surprisals(run.model, evaluation_batches(run.model, part, run.vocabulary.boundary), run.device):
+        rows.append(nats.double().cpu().numpy() / math.log(2))
+        progress(batch.characters)
+    return np.concatenate(rows).T.reshape(-1)[: len(part.ids)]
+
+
+def _documents(run: Run, part: Part, progress: Callable[[int], None]) -> list[npt.NDArray[np.float64]]:
+    assert part.documents is not None
+    scored: list[npt.NDArray[np.float64]] = []
+    for first in range(0, len(part.documents), MAX_STREAMS):
+        own = part.documents[first : first + MAX_STREAMS]
+        order = np.argsort(own[:, 1] - own[:, 0], kind="stable")  # as the evaluation reads them
+        batches = list(evaluation_batches(run.model, Part(part.ids, own), run.vocabulary.boundary))
+        nats = [values.double().cpu().numpy() for _, values in surprisals(run.model, batches, run.device)]
+        counted = np.concatenate([batch.targets for batch in batches]) != IGNORE
+        columns = np.concatenate(nats) / math.log(2)
+        progress(int(counted.sum()))
+        by_place = {int(place): columns[counted[:, column], column] for column, place in enumerate(order)}
+        scored += [by_place[i] for i in range(len(own))]
+    return scored

@@ -1,0 +1,124 @@
+"""Fills blanks in a text, from what stands before and after them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from charrnn.errors import CharrnnError
+from charrnn.models import BidirectionalModel, LanguageModel
+from charrnn.text.vocab import Vocabulary
+
+MAX_LENGTH = 20_000
+"""Characters of a text with blanks: every one is read again and again."""
+BEAM = 64
+SWEEPS = 25
+"""How often Gibbs sampling goes through the blanks before its text is taken."""
+
+
+@dataclass(frozen=True)
+class Filled:
+    """A text whose blanks are filled."""
+
+    text: str
+    log_prob: float
+    """ln P of the whole text for models that read from left to right; for a bidirectional model the sum over the
+    blanks of ln P(character | all others), its pseudo-likelihood."""
+
+
+class Filler:
+    """Fills blanks with a model; `documents`: the text is one whole document, whose end counts too."""
+
+    def __init__(self, model: LanguageModel, vocabulary: Vocabulary, documents: bool, device: torch.device) -> None:
+        self.model, self.vocabulary, self.documents, self.device = model, vocabulary, documents, device
+
+    @torch.no_grad()
+    def fill(self, ids: Sequence[int | None], samples: int = 1, best: bool = False, seed: int = 0) -> list[Filled]:
+        """Up to `samples` different fillings of the None in `ids`, likeliest first.
+
+        Bidirectional models draw them by Gibbs sampling, or with `best` climb to the likeliest; models that read from
+        left to right search with a beam, in which what stands after a blank decides with what stands before it.
+        Raises CharrnnError where there is no blank, or the text is too long.
+        """
+        blanks = [t for t, i in enumerate(ids) if i is None]
+        if not blanks:
+            raise CharrnnError("no blank in the text; mark what is missing with ＿ or _, or name the mark with --blank")
+        if len(ids) > MAX_LENGTH:
+            raise CharrnnError(f"{len(ids):,} characters; a text with blanks has at most {MAX_LENGTH:,}")
+        if samples < 1:
+            raise CharrnnError(f"--samples {samples}: expected 1 or more")
+        if isinstance(self.model, BidirectionalModel):
+            found = self._gibbs(self.model, ids, blanks, samples, best, seed)
+        else:
+            found = self._beam(ids, max(BEAM, samples))
+        texts: dict[str, float] = {}
+        for row, log_prob in found:
+            texts.setdefault(self.vocabulary.decode(row), log_prob)
+        ranked = sorted(texts.items(), key=lambda item: -item[1])
+        return [Filled(*item) for item in ranked[:samples]]
+
+    def _beam(self, ids: Sequence[int | None], width: int) -> list[tuple[list[int], float]]:
+        """The likeliest whole texts among those whose every beginning was among the likeliest `width`."""
+        rows: list[list[int]] = [[]]
+        totals = torch.zeros(1, dtype=torch.float64, device=self.device)
+        state = self.model.initial_state(1)
+        last = torch.tensor([self.vocabulary.boundary], device=self.device)
+        for wanted in [*ids, self.vocabulary.boundary] if self.documents else ids:
+            logits, state = self.model.step(last, state)
+            log_probs = logits.double().log_softmax(1)
+            if wanted is not None:
+                last = torch.full((len(rows),), wanted, device=self.device)
+                totals = totals + log_probs[:, wanted]
+                rows = [[*row, wanted] for row in rows]
+                continue
+            log_probs[:, self.vocabulary.unknown :] = -torch.inf
+            every = (totals[:, None] + log_probs).flatten()
+            totals, index = every.topk(min(width, int(torch.isfinite(every).sum())))
+            parents, last = index // log_probs.shape[1], index % log_probs.shape[1]
+            state = tuple(tensor[parents] for tensor in state)
+            rows = [[*rows[p], c] for p, c in zip(parents.tolist(), last.tolist(), strict=True)]
+        ended = [row[: len(ids)] for row in rows]
+        return list(zip(ended, totals.tolist(), strict=True))
+
+    def _gibbs(
+        self,
+        model: BidirectionalModel,
+        ids: Sequence[int | None],
+        blanks: list[int],
+        samples: int,
+        best: bool,
+        seed: int,
+    ) -> list[tuple[list[int], float]]:
+        """Several texts at once: each blank in turn is drawn from P(character | all others), or maximal."""
+        count = max(16, 4 * samples)
+        generator = torch.Generator().manual_seed(seed)
+        end = [self.vocabulary.boundary] if self.documents else []
+        start = [0 if i is None else i for i in ids] + end
+        text = torch.tensor(start, device=self.device)[:, None].repeat(1, count)
+        size = len(self.vocabulary.characters)
+        text[blanks] = torch.randint(size, (len(blanks), count), generator=generator).to(self.device)
+        for sweep in range(SWEEPS):
+            # The last sweeps of `best` climb; the first ones draw, so that the climbs begin at different places.
+            climb = best and sweep >= SWEEPS // 2
+            for t in (blanks[i] for i in torch.randperm(len(blanks), generator=generator).tolist()):
+                p = self._conditional(model, text, t).exp()
+                text[t] = (
+                    p.argmax(1) if climb else torch.multinomial(p.cpu(), 1, generator=generator)[:, 0].to(self.device)
+                )
+        totals = torch.zeros(count, dtype=torch.float64, device=self.device)
+        for t in blanks:
+            totals += self._conditional(model, text, t).gather(1, text[t][:, None])[:, 0]
+        return list(zip(text[: len(ids)].t().tolist(), totals.tolist(), strict=True))
+
+    def _conditional(self, model: BidirectionalModel, text: Tensor, t: int) -> Tensor:
+        """ln P(character | all others) at time t, `[count, V]`, of characters that can be written."""
+        count = text.shape[1]
+        before = torch.full((count,), self.vocabulary.boundary, device=self.device)
+        lengths = torch.full((count,), len(text), device=self.device)
+        logits, _ = model.cloze(text, before, lengths, model.initial_state(count))
+        own = logits[t].double()
+        own[:, self.vocabulary.unknown :] = -torch.inf
+        return own.log_softmax(1)
