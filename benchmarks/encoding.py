@@ -53,8 +53,11 @@ def main() -> None:
     if arguments.one:
         print(json.dumps(measure(arguments.one[0], Path(arguments.one[1]))))
         return
-    with tempfile.TemporaryDirectory(prefix="charrnn-encoding-") as name:
-        folder = Path(name)
+    for text in arguments.texts:
+        if not text.is_file() or not text.stat().st_size:
+            parser.error(f"{text}: no such file, or an empty one")
+    with tempfile.TemporaryDirectory(prefix="charrnn-encoding-") as temporary:
+        folder = Path(temporary)
         texts = {str(text): text for text in arguments.texts} or {
             "made, ASCII": make(folder / "ascii", range(33, 123)),
             "made, Chinese": make(folder / "chinese", range(0x4E00, 0x4E00 + 4000)),
@@ -64,10 +67,10 @@ def main() -> None:
                 repeat(source, folder / f"{i} {side}", int(arguments.megabytes * MB * SHARE[side]))
         found: dict[tuple[str, str], list[dict[str, float]]] = {}
         for turn in range(arguments.repeat):
-            for i, text in enumerate(texts):
+            for i, name in enumerate(texts):
                 for side in SIDES:
-                    print(f"turn {turn + 1}/{arguments.repeat}: {text}, {side} ", end="\r", file=sys.stderr)
-                    found.setdefault((text, side), []).append(in_a_fresh_process(side, folder / f"{i} {side}"))
+                    print(f"turn {turn + 1}/{arguments.repeat}: {name}, {side} ", end="\r", file=sys.stderr)
+                    found.setdefault((name, side), []).append(in_a_fresh_process(side, folder / f"{i} {side}"))
     print(" " * 78, end="\r", file=sys.stderr)
     from machine import describe  # brings PyTorch: not before the processes whose memory is measured have run
 
@@ -93,8 +96,6 @@ def repeat(source: Path, file: Path, size: int) -> None:
 
     Piece by piece: a process counts the memory of its parent as its own peak, so the parent stays small.
     """
-    if not source.stat().st_size:
-        raise SystemExit(f"{source}: an empty text")
     with source.open("rb") as sample, file.open("wb") as out:
         left, piece = size, b""
         while left:

@@ -93,7 +93,7 @@ class VocabConfig(Section):
 class ModelConfig(Section):
     """The network."""
 
-    cell: Literal["mlp", "rnn", "lstm", "gru", "mingru", "minlstm"] = "lstm"
+    cell: Literal["ngram", "mlp", "rnn", "lstm", "gru", "mingru", "minlstm"] = "lstm"
     """The architecture (see charrnn/models/)."""
     num_layers: Annotated[int, Field(ge=1, le=64)] = 1
     """Recurrent layers, stacked; of `cell: mlp`, fully connected ones."""
@@ -103,6 +103,8 @@ class ModelConfig(Section):
     """Numbers by which a character is represented."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Probability with which a unit is dropped: of the embedding and of what each layer gives."""
+    order: Annotated[int, Field(ge=1, le=8)] = 5
+    """Characters of which `cell: ngram` counts, the predicted one among them; it has no layers and no units."""
     context: Annotated[int, Field(ge=1, le=1000)] = 8
     """Characters that `cell: mlp` sees."""
     activation: Literal["tanh", "relu"] = "tanh"
@@ -144,6 +146,8 @@ class ModelConfig(Section):
             for key, value in self.model_dump(exclude=named).items()
             if value != type(self).model_fields[key].default
         ]
+        if self.cell == "ngram":
+            return f"ngram of order {self.order}"
         cell = f"bidirectional {self.cell}" if self.bidirectional else self.cell
         return ", ".join(
             [f"{cell} {self.num_layers} × {self.hidden_size}", f"embedding {self.embedding_size}", *others]
@@ -152,6 +156,7 @@ class ModelConfig(Section):
 
 RECURRENT = ("rnn", "lstm", "gru", "mingru", "minlstm")
 CELLS_OF: dict[str, tuple[str, ...]] = {
+    "order": ("ngram",),
     "activation": ("rnn", "mlp"),
     "context": ("mlp",),
     "forget_bias": ("lstm",),

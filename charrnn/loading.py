@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import re
 from collections.abc import Iterable, Sequence
@@ -28,13 +29,35 @@ class _Loader(yaml.SafeLoader):
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 (PyYAML's own way)
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        """Composes a node; aliases are refused, since a few lines of them unfold to gigabytes."""
+        """Composes a node; aliases are refused, since a few lines of them unfold to gigabytes, and so are tags."""
+        event: Any = self.peek_event()  # type: ignore[no-untyped-call]
         if self.check_event(yaml.AliasEvent):
-            event: Any = self.peek_event()  # type: ignore[no-untyped-call]
             raise yaml.MarkedYAMLError(
                 problem="an alias (*name); write the value itself", problem_mark=event.start_mark
             )
+        if event.tag not in (None, "!"):
+            raise yaml.MarkedYAMLError(
+                problem="a tag (!name); write the plain value, in quotes where it is a text",
+                problem_mark=event.start_mark,
+            )
         return super().compose_node(parent, index)
+
+    def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
+        """Decimal unless it begins with 0x: 010 is ten."""
+        text = str(self.construct_scalar(node)).replace("_", "")
+        return int(text, 16 if "x" in text else 10)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes every text that `_Loader`, or any other reader of YAML, would take for something else."""
+
+    def represent_text(self, text: str) -> yaml.Node:
+        """U+0085 is read as a line end unless it is escaped, which it is between double quotes."""
+        return self.represent_scalar("tag:yaml.org,2002:str", text, style='"' if "\x85" in text else None)
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
+_Dumper.add_representer(str, _Dumper.represent_text)
 
 
 for _tag, _pattern, _first in (
@@ -47,7 +70,11 @@ for _tag, _pattern, _first in (
         "-+.0123456789",
     ),
 ):
-    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(_pattern), list(_first))
+    for _class in (_Loader, _Dumper):
+        _class.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(_pattern), list(_first))
+
+_NO_YAML = (yaml.YAMLError, ValueError, OverflowError, RecursionError)
+"""What PyYAML raises where a text is not what it should be; OverflowError for "\\UFFFFFFFF"."""
 
 
 def configs_folder() -> Path:
@@ -68,8 +95,9 @@ def find_config(config: str | Path) -> Path:
     Raises CharrnnError, naming the ready-made ones, when there is neither.
     """
     path = Path(config)
-    if path.is_file():
-        return path
+    with contextlib.suppress(OSError):  # a name too long is no file's
+        if path.is_file():
+            return path
     names = ready_made()
     if str(config) in names:
         return names[str(config)]
@@ -121,7 +149,7 @@ def validate(data: Any, source: str, marks: Marks | None = None) -> Config:
 
 def dump(config: Config) -> str:
     """The config as YAML, every default written out: what a run keeps."""
-    return yaml.safe_dump(config.model_dump(), sort_keys=False, allow_unicode=True, width=100)
+    return yaml.dump(config.model_dump(), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
 
 
 def read_yaml(text: str, source: str) -> tuple[dict[str, Any], Marks]:
@@ -140,7 +168,7 @@ def read_yaml(text: str, source: str) -> tuple[dict[str, Any], Marks]:
         mark = error.problem_mark or error.context_mark
         where = f", line {mark.line + 1}" if mark else ""
         raise CharrnnError(f"{source}{where}: not valid YAML: {error.problem or error}") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except _NO_YAML as error:
         detail = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CharrnnError(f"{source}: not valid YAML: {detail}") from None
     if not isinstance(data, dict):
@@ -178,7 +206,7 @@ def apply_override(data: dict[str, Any], marks: Marks, override: str) -> None:
         )
     try:
         parsed = yaml.load(value, _Loader)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except _NO_YAML as error:
         raise CharrnnError(f"--set {override}: the value is not valid YAML: {str(error).splitlines()[0]}") from None
     set_key(data, path, parsed)
     marks[path] = f"--set {override}"
@@ -209,6 +237,8 @@ def _explain(item: dict[str, Any], data: Any, source: str, marks: Marks) -> str:
     key = ".".join(path)
     if kind == "extra_forbidden":
         valid = _keys(path[:-1])
+        if key == "sweep":
+            return f"{where}: a config with a sweep is many trainings: charrnn sweep {source}"
         what = "section" if len(path) == 1 else "key"
         return f"{where}: {key}: unknown {what}{_nearest(path[-1], valid)}; valid here: {', '.join(valid)}"
     if kind == "missing":
@@ -221,7 +251,7 @@ def _explain(item: dict[str, Any], data: Any, source: str, marks: Marks) -> str:
     expected = message.replace("Input should be ", "").replace(
         "a valid dictionary or instance of", "a section of keys, as in"
     )
-    expected = expected.replace("a valid ", "a ").replace("a string", "a text")
+    expected = expected.replace("a valid integer", "an integer").replace("a valid ", "a ").replace("a string", "a text")
     return f"{where}: {key}: expected {expected}, not {_show(item['input'])}"
 
 
@@ -260,5 +290,8 @@ def _nearest_path(key: str) -> str:
 
 def _show(value: Any) -> str:
     """The value, short enough for a message."""
-    text = "nothing" if value is None else repr(value)
+    try:
+        text = "nothing" if value is None else repr(value)
+    except ValueError:  # an integer of more than 4300 digits
+        return "so large a number"
     return text if len(text) <= 60 else text[:57] + "..."

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -24,6 +24,7 @@ from charrnn import __version__
 from charrnn.config import Config
 from charrnn.device import find_device
 from charrnn.errors import CharrnnError
+from charrnn.evaluation.dynamic import dynamic_likelihood
 from charrnn.evaluation.likelihood import Likelihood, likelihood
 from charrnn.generation.filters import Filters
 from charrnn.generation.sampler import Sample, Sampler
@@ -100,6 +101,14 @@ class Run:
             raise CharrnnError(f"{file}: cannot be read: {error}") from None
         return cls(path, config, Vocabulary.load(path / "vocab.json"), facts, find_device(device))
 
+    def with_size(self, parameters: int) -> Run:
+        """The run with its size noted, which of an n-gram is known only when it has counted."""
+        if parameters == self.facts["parameters"]:
+            return self
+        facts = self.facts | {"parameters": parameters}
+        write_json(self.path / "run.json", facts)
+        return replace(self, facts=facts)
+
     @property
     def checkpoints(self) -> Checkpoints:
         """The run's checkpoints."""
@@ -160,27 +169,34 @@ class Run:
         text: str | Path | None = None,
         split: SplitName = "val",
         block: int | None = None,
+        dynamic: float | None = None,
         progress: Progress = lambda _: None,
     ) -> Likelihood:
         """The likelihood of a part of the run's corpus, or of a text file that the model may never have seen.
 
-        With `block` the state is fresh every so many characters. Characters outside the vocabulary count as <unk>.
-        Raises CharrnnError where there is nothing to evaluate, or where documents are to be read in blocks.
+        With `block` the state is fresh every so many characters. With `dynamic` the model goes on learning, at that
+        rate, from what it has been scored on (see `dynamic_likelihood`); `progress` is then told how many characters
+        have been read. Characters outside the vocabulary count as <unk>. Raises CharrnnError where there is nothing
+        to evaluate, and for a combination that has no meaning.
         """
-        if block is not None and (block < 1 or self.facts["mode"] != "stream"):
-            raise CharrnnError(f"--block {block}: 1 or more characters were expected, and a model of streams")
+        if block is not None and (block < 1 or self.facts["mode"] != "stream" or dynamic is not None):
+            raise CharrnnError(
+                f"--block {block}: 1 or more characters were expected, and a model of streams, not dynamic"
+            )
+        if dynamic is not None and not 0 < dynamic < 1:
+            raise CharrnnError(f"--dynamic-rate {dynamic:g}: expected above 0, below 1")
         if text is not None:
             part, what = self.read_part(text), str(text)
         else:
-            part, what = (
-                self.dataset(progress).part(split, self.config.corpus.split),
-                f"the {split} part of the corpus",
-            )
+            part, what = self.dataset().part(split, self.config.corpus.split), f"the {split} part of the corpus"
         if not part.characters:
             raise CharrnnError(
                 f"{what} is empty (corpus.split is {self.config.corpus.split}); give --text FILE or another --split"
             )
-        return likelihood(self.model, part, self.vocabulary.boundary, self.device, block)
+        boundary = self.vocabulary.boundary
+        if dynamic is not None:
+            return dynamic_likelihood(self.model, part, boundary, self.device, dynamic, progress=progress)
+        return likelihood(self.model, part, boundary, self.device, block)
 
     def read_part(self, text: str | Path) -> Part:
         """A text file in this run's alphabet, read as its corpus was."""

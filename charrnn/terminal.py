@@ -3,8 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from wcwidth import wcswidth
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+
+def advance(bar: tqdm[Any], count: int) -> None:
+    """Moves a bar on; as a callback it returns nothing, where `bar.update` returns something."""
+    bar.update(count)
 
 
 def printable(text: str) -> str:

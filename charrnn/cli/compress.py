@@ -28,10 +28,11 @@ def compress(
 
     from charrnn.evaluation.compression import compress as pack
     from charrnn.run import load
+    from charrnn.terminal import advance
 
     opened = load(run, device)
     with tqdm(desc="compress", unit="char", unit_scale=True, leave=False, delay=1, disable=None) as bar:
-        packed = pack(opened, data, lambda count: _advance(bar, count))
+        packed = pack(opened, data, lambda count: advance(bar, count))
     _write(target, packed)
     bits = 8 * len(packed) / max(1, len(data))
     typer.echo(f"{len(data):,} bytes to {len(packed):,}: {bits:.3f} bits per byte", err=True)
@@ -57,19 +58,16 @@ def decompress(
 
     from charrnn.evaluation.compression import decompress as unpack
     from charrnn.run import load
+    from charrnn.terminal import advance
 
     opened = load(run, device)
     with tqdm(desc="decompress", unit="char", unit_scale=True, leave=False, delay=1, disable=None) as bar:
         try:
-            data = unpack(opened, packed, lambda count: _advance(bar, count))
+            data = unpack(opened, packed, lambda count: advance(bar, count))
         except CharrnnError as error:
             raise CharrnnError(f"{file}: {error}") from None
     _write(target, data)
     typer.echo(target)
-
-
-def _advance(bar: object, count: int) -> None:
-    bar.update(count)  # type: ignore[attr-defined]
 
 
 def _free(target: Path) -> Path:

@@ -21,6 +21,10 @@ def evaluate(
         typer.Option(help="carried: the state goes on; blocks: it is fresh every --block characters."),
     ] = "carried",
     block: Annotated[int, typer.Option(help="Characters of a block, with --protocol blocks.")] = 256,
+    dynamic: Annotated[
+        bool, typer.Option("--dynamic", help="Go on learning from the text, each character after it was scored.")
+    ] = False,
+    dynamic_rate: Annotated[float, typer.Option(help="Learning rate of --dynamic.")] = 1e-4,
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
@@ -34,20 +38,39 @@ def evaluate(
     if protocol not in ("carried", "blocks"):
         raise CharrnnError(f"--protocol {protocol}: carried or blocks was expected")
 
+    from tqdm import tqdm
+
     from charrnn.run import load
+    from charrnn.terminal import advance
 
     opened = load(run, device)
     part = cast(Literal["train", "val", "test"], split)
-    result = opened.evaluate(text, part, block if protocol == "blocks" else None)
+    if dynamic and protocol == "blocks":
+        raise CharrnnError("--dynamic reads on from block to block: give it without --protocol blocks")
+    with tqdm(
+        desc="read", unit="char", unit_scale=True, leave=False, delay=1, disable=None if dynamic else True
+    ) as bar:
+        result = opened.evaluate(
+            text,
+            part,
+            block=block if protocol == "blocks" else None,
+            dynamic=dynamic_rate if dynamic else None,
+            progress=lambda count: advance(bar, count),
+        )
     measure = "likelihood" if opened.model.causal else "pseudo-likelihood"
     if as_json:
         keys = ("bits_per_char", "nats_per_char", "perplexity", "characters")
-        document = {key: getattr(result, key) for key in keys} | {"protocol": protocol, "measure": measure}
+        document = {key: getattr(result, key) for key in keys} | {
+            "protocol": "dynamic" if dynamic else protocol,
+            "measure": measure,
+        }
         typer.echo(json.dumps(document))
     else:
-        notes = ([f"blocks of {block} from a fresh state"] if protocol == "blocks" else []) + (
-            ["pseudo-likelihood: the text after each character was seen"] if not opened.model.causal else []
-        )
+        notes = [f"blocks of {block} from a fresh state"] if protocol == "blocks" else []
+        if dynamic:
+            notes.append(f"learning on at {dynamic_rate:g}")
+        if not opened.model.causal:
+            notes.append("pseudo-likelihood: the text after each character was seen")
         typer.echo(
             f"{result.bits_per_char:.4f} bits per character  ({result.nats_per_char:.4f} nats, "
             f"perplexity {result.perplexity:.3f}, {result.characters:,} characters{''.join('; ' + n for n in notes)})"

@@ -23,7 +23,7 @@ from charrnn.text.vocab import CODE_POINTS, Vocabulary
 
 MAGIC = b"charrnn\x01"
 HEADER = struct.Struct("<8s16s16sQQ")
-"""Magic and version, fingerprint of the model, checksum of the data, number of texts, of characters altogether."""
+"""Magic and version, fingerprint of the model, checksum of the data, number of texts, characters of the data."""
 
 Probabilities = npt.NDArray[np.float32]
 Code = Callable[[int, list[int], Probabilities], list[int]]
@@ -36,7 +36,8 @@ def compress(run: Run, data: bytes, progress: Callable[[int], None] = lambda _: 
     Raises CharrnnError for data that is no UTF-8 where the model is one of characters, and for bidirectional models.
     """
     constriction = _constriction()
-    texts = _texts(run, _decode(run.vocabulary, data))
+    whole = _decode(run.vocabulary, data)
+    texts = _texts(run, whole)
     raw = run.vocabulary.kind == "byte"
     symbols = [list(map(ord, text)) if raw else run.vocabulary.encode(text, "replace") for text in texts]
     models = constriction.stream.model
@@ -59,7 +60,7 @@ def compress(run: Run, data: bytes, progress: Callable[[int], None] = lambda _: 
 
     for first, lengths in _groups([len(text) for text in texts], ends):
         _walk(run, lanes(first), len(lengths), None if ends else lengths)
-    header = HEADER.pack(MAGIC, fingerprint(run), _checksum(data), len(texts), sum(map(len, texts)))
+    header = HEADER.pack(MAGIC, fingerprint(run), _checksum(data), len(texts), len(whole))
     return header + encoder.get_compressed().astype("<u4").tobytes()
 
 

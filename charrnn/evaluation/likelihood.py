@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from charrnn.models import BidirectionalModel, LanguageModel, State
 from charrnn.text.batches import IGNORE, Batch, Batches, DocumentBatches, StreamBatches, blocks
@@ -50,13 +49,13 @@ def surprisal(model: LanguageModel, batch: Batch, state: State, device: torch.de
     """-ln p of each character of a batch, `[T, B]`, 0 where there is none to predict, and the state after it."""
     inputs = torch.from_numpy(batch.inputs).to(device, non_blocking=True)
     targets = torch.from_numpy(batch.targets).to(device, non_blocking=True)
+    there = targets != IGNORE
+    text = targets.clamp(min=0)
     if isinstance(model, BidirectionalModel):
-        text, lengths = targets.clamp(min=0), (targets != IGNORE).sum(0)
-        logits, state = model.cloze(text, inputs[0], lengths, state)
+        log_probs, state = model.cloze_log_prob(text, inputs[0], there.sum(0), state)
     else:
-        logits, state = model(inputs, state)
-    nats = F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten(), ignore_index=IGNORE, reduction="none")
-    return nats.view_as(targets), state
+        log_probs, state = model.log_prob(inputs, text, state)
+    return -log_probs * there, state
 
 
 @torch.no_grad()

@@ -14,10 +14,19 @@ from charrnn.models.gru import GRULayer
 from charrnn.models.lstm import LSTMLayer
 from charrnn.models.minimal import MinGRULayer, MinLSTMLayer
 from charrnn.models.mlp import WindowModel
+from charrnn.models.ngram import NGramModel
 from charrnn.models.recurrent import MakeLayer, RecurrentModel
 from charrnn.models.rnn import RNNLayer
 
-__all__ = ["REGISTER", "BidirectionalModel", "LanguageModel", "State", "build_model", "set_dropout_generator"]
+__all__ = [
+    "REGISTER",
+    "BidirectionalModel",
+    "LanguageModel",
+    "NGramModel",
+    "State",
+    "build_model",
+    "set_dropout_generator",
+]
 
 
 def _recurrent(layer: Callable[[ModelConfig], MakeLayer]) -> Callable[[int, ModelConfig], LanguageModel]:
@@ -31,6 +40,7 @@ def _recurrent(layer: Callable[[ModelConfig], MakeLayer]) -> Callable[[int, Mode
 
 
 REGISTER: dict[str, Callable[[int, ModelConfig], LanguageModel]] = {
+    "ngram": lambda vocab_size, config: NGramModel(vocab_size, config.order),
     "mlp": WindowModel,
     "rnn": _recurrent(lambda config: partial(RNNLayer, activation=config.activation)),
     "lstm": _recurrent(lambda config: partial(LSTMLayer, forget_bias=config.forget_bias)),

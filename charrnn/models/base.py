@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 State = tuple[Tensor, ...]
 """All that a model remembers of what it has read: a flat tuple of tensors whose first dimension is the batch, so that
@@ -40,6 +41,17 @@ class LanguageModel(nn.Module):
         """ids `[T, B]` and a state to logits `[T, B, V]` and the new state."""
         features, state = self.features(ids, state)
         return self.readout(features), state
+
+    def log_prob(self, ids: Tensor, targets: Tensor, state: State) -> tuple[Tensor, State]:
+        """ln p `[T, B]` of the targets `[T, B]` that follow ids `[T, B]`, and the new state."""
+        logits, state = self(ids, state)
+        nats = F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten(), reduction="none")
+        return -nats.view_as(targets), state
+
+    @property
+    def size(self) -> int:
+        """How many numbers were learnt."""
+        return sum(p.numel() for p in self.parameters())
 
     def step(self, ids: Tensor, state: State) -> tuple[Tensor, State]:
         """One character: ids `[B]` and a state to logits `[B, V]` and the new state."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from charrnn.config import ModelConfig
 from charrnn.models.base import LanguageModel, State
@@ -50,3 +51,9 @@ class BidirectionalModel(LanguageModel):
         back, _ = self.back(self.embedding(behind), self.back.initial_state(self.V.weight, text.shape[1]))
         back = back.gather(0, turned[..., None].expand(-1, -1, back.shape[-1]))
         return self.V(ahead) + self.V_back(back), state
+
+    def cloze_log_prob(self, text: Tensor, before: Tensor, lengths: Tensor, state: State) -> tuple[Tensor, State]:
+        """ln P(x_t | all others) `[T, B]` of every character of a text (see `cloze`), and the forward state."""
+        logits, state = self.cloze(text, before, lengths, state)
+        nats = F.cross_entropy(logits.flatten(0, 1).float(), text.flatten(), reduction="none")
+        return -nats.view_as(text), state

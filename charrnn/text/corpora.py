@@ -56,7 +56,7 @@ def named(name: str) -> NamedCorpus:
     entries = register()
     if name not in entries:
         close = difflib.get_close_matches(name, entries, n=1)
-        near = f"; did you mean {close[0]}?" if close else ""
+        near = f"; did you mean {close[0]}?" if close else "."
         raise CharrnnError(f"corpus.name: {name}: no such corpus{near} The named ones are {', '.join(entries)}")
     return entries[name]
 

@@ -138,7 +138,6 @@ def _build(
     progress: Progress,
 ) -> None:
     """Encodes into a temporary folder and renames it: another process sees a whole entry or none."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
     raw = vocab.kind == "byte"
     if raw:
         vocabulary = Vocabulary("byte")
@@ -146,9 +145,15 @@ def _build(
         counts = np.zeros(CODE_POINTS, np.int64)
         for piece in read_corpus(files, corpus, progress=progress):
             _count(piece, counts)
-        counts[ord(BOUNDARY)] = 0
+        counts[0xD800:0xE000] = 0  # BOUNDARY, and halves of surrogate pairs, which a few codecs (utf-7) let through
         vocabulary = Vocabulary.from_counts(counts, vocab.min_count, vocab.max_size)
-    temporary = Path(tempfile.mkdtemp(prefix=".building-", dir=folder.parent))
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=".building-", dir=folder.parent))
+    except OSError as error:
+        raise CharrnnError(
+            f"{error.filename or folder.parent}: the encoded text cannot be written: {error.strerror}"
+        ) from None
     try:
         dtype = np.min_scalar_type(vocabulary.unknown - raw)  # bytes are never <unk>
         total = 0

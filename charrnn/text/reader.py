@@ -33,8 +33,14 @@ def find_files(path: str | Sequence[str], what: str = "corpus.path") -> list[Pat
     """
     files: list[Path] = []
     for entry in [path] if isinstance(path, str) else path:
-        place = Path(entry).expanduser()
-        if place.is_dir():
+        try:
+            place = Path(entry).expanduser()
+            is_folder = place.is_dir()
+        except OSError as error:  # a name too long, a folder that may not be entered
+            raise CharrnnError(f"{what}: {entry}: cannot be read: {error.strerror}") from None
+        except RuntimeError:  # ~nobody
+            raise CharrnnError(f"{what}: {entry}: there is no such user's folder") from None
+        if is_folder:
             found = sorted(file for file in place.rglob("*.txt") if file.is_file())
             wanted = "a folder without *.txt files; name the files, or a glob such as"
             wanted += f' "{entry}/*.md"'
@@ -56,15 +62,17 @@ def detect_encoding(file: Path) -> str:
 
     Raises CharrnnError where no encoding fits.
     """
-    with file.open("rb") as stream:
-        head = stream.read(256 * 1024)
-        if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-            return "utf-16"
-        if _is_utf8(head):
-            return "utf-8"
-        size = file.stat().st_size
-        stream.seek(size // 4 * 2)  # even, so that two-byte characters of UTF-16 stay whole
-        middle = stream.read(64 * 1024)
+    try:
+        with file.open("rb") as stream:
+            head = stream.read(256 * 1024)
+            stream.seek(file.stat().st_size // 2)
+            middle = stream.read(64 * 1024)
+    except OSError as error:
+        raise CharrnnError(f"{file}: cannot be read: {error.strerror}") from None
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    if _is_utf8(head):
+        return "utf-8"
     if (wide := _utf16_without_mark(head)) is not None:
         return wide
     from charset_normalizer import from_bytes
@@ -92,11 +100,16 @@ def _is_utf8(head: bytes) -> bool:
 
 
 def _utf16_without_mark(head: bytes) -> str | None:
-    """UTF-16 without a byte order mark, told by where the zero bytes of spaces, line ends and ASCII lie."""
-    even, odd = head[0::2].count(0), head[1::2].count(0)
-    if max(even, odd) < len(head) // 200 or min(even, odd) * 20 > max(even, odd):
-        return None
-    return "utf-16-le" if odd > even else "utf-16-be"
+    """UTF-16 without a byte order mark, told by the spaces, line ends and punctuation that every text has.
+
+    In any other encoding they would need bytes (0 to 2, or 12 after 255) that no text holds.
+    """
+    found = {}
+    for name in ("utf-16-le", "utf-16-be"):
+        text = head[: len(head) // 2 * 2].decode(name, "replace")
+        found[name] = sum(text.count(character) for character in "\n \u3000、。，")
+    best = max(found, key=lambda name: found[name])
+    return best if found[best] > len(head) // 400 else None
 
 
 def normalizer(config: CorpusConfig) -> Callable[[str], str]:
@@ -133,24 +146,24 @@ def read_text(
     if encoding == "auto":
         encoding = detect_encoding(file)
     try:
-        decoder = codecs.getincrementaldecoder("utf-8-sig" if encoding.lower() in ("utf-8", "utf8") else encoding)()
-    except LookupError:
+        io.TextIOWrapper(io.BytesIO(), encoding)  # refuses what is no encoding of text, such as hex
+        codec = codecs.lookup(encoding).name
+        decoder = codecs.getincrementaldecoder("utf-8-sig" if codec == "utf-8" else codec)()
+    except (LookupError, ValueError):  # ValueError: a name with a null character
         raise CharrnnError(
             f"corpus.encoding: no codec is called {encoding!r}; try utf-8, gb18030, big5, shift_jis or auto"
         ) from None
     lines = io.IncrementalNewlineDecoder(None, translate=True)
-    done = 0
+    done, data = 0, b""
     try:
         with file.open("rb") as stream:
             while data := stream.read(block):
-                pending = len(decoder.getstate()[0])
                 yield lines.decode(decoder.decode(data))
                 done += len(data)
                 progress(len(data))
-            pending, data = len(decoder.getstate()[0]), b""
             yield lines.decode(decoder.decode(b"", final=True), final=True)
     except UnicodeDecodeError as error:
-        at = done - pending + error.start
+        at = done + len(data) - len(error.object) + error.start  # what is decoded ends where reading has come to
         raise CharrnnError(
             f"{file}: byte {at:,} ({error.object[error.start]:#04x}) is not {encoding}; set corpus.encoding to the "
             "file's own (Chinese novels are often gb18030), to auto, or read raw bytes with vocab.kind: byte"
@@ -202,7 +215,7 @@ def read_corpus(
 def _at_line_ends(pieces: Iterator[str]) -> Iterator[str]:
     """The same text, cut only after line ends, so that what is composed together stays together.
 
-    A line longer than 16 MB is cut where it is.
+    A line longer than 4 million characters is cut where it is.
     """
     rest = ""
     for piece in pieces:
@@ -226,12 +239,11 @@ def _mark_documents(pieces: Iterator[str], separator: str) -> Iterator[str]:
         rest, begun = "", False
         for piece in pieces:
             text = rest + piece
-            if not begun:
-                text = _LEADING_BLANK_LINES.sub("", text)
-            text = _BLANK_LINES.sub(BOUNDARY, text)
             # White space at the end may be the first half of a separator: it waits for the next piece.
             cut = len(text.rstrip(" \t\u3000\n"))
             rest, text = text[cut:], text[:cut]
+            if not begun:
+                text = _LEADING_BLANK_LINES.sub("", text)
             begun = begun or cut > 0
-            yield text
+            yield _BLANK_LINES.sub(BOUNDARY, text)
         # What remains is white space after the last document, which belongs to none.

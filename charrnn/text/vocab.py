@@ -64,7 +64,12 @@ class Vocabulary:
         Raises CharrnnError, listing them, for characters outside the vocabulary; `replace` makes them <unk>.
         """
         if self.kind == "byte":
-            return list(text.encode("utf-8", "surrogateescape" if unknown == "error" else "replace"))
+            try:
+                return list(text.encode("utf-8", "surrogateescape" if unknown == "error" else "replace"))
+            except UnicodeEncodeError as error:
+                raise CharrnnError(
+                    f"U+{ord(text[error.start]):04X} is half a surrogate pair, no character; write the text without it"
+                ) from None
         if unknown == "error" and (missing := self.missing(text)):
             shown = " ".join(f"{c if c.isprintable() else ''}(U+{ord(c):04X})" for c in missing[:20])
             more = f" and {len(missing) - 20} more" if len(missing) > 20 else ""
@@ -106,6 +111,8 @@ class Vocabulary:
         characters = document.get("characters")
         if not isinstance(characters, list) or not all(isinstance(c, str) and len(c) == 1 for c in characters):
             raise ValueError('"characters": a list of single characters was expected')
+        if any("\ud800" <= character <= "\udfff" for character in characters):
+            raise ValueError('"characters": half a surrogate pair is no character')
         if len(set(characters)) != len(characters):
             raise ValueError('"characters": a character is listed twice')
         return cls(document["kind"], characters)

@@ -16,6 +16,7 @@ from charrnn.generation.filters import Filters
 from charrnn.generation.sampler import Sampler
 from charrnn.run import Run
 from charrnn.terminal import printable
+from charrnn.training.counting import Counter
 from charrnn.training.schedule import Progress
 from charrnn.training.trainer import Event, Trainer
 
@@ -40,7 +41,7 @@ def say(text: str) -> None:
 class Bar:
     """The progress bar, and a line for every evaluation; no bar where standard error is no terminal."""
 
-    def __init__(self, trainer: Trainer) -> None:
+    def __init__(self, trainer: Trainer | Counter) -> None:
         self._trainer = trainer
         form = "{percentage:3.0f}% {bar} {elapsed} < {remaining}{postfix}"
         self._bar = tqdm(
@@ -108,7 +109,7 @@ class Log:
 class Saver:
     """Checkpoints: the best after its evaluation, the last now and then."""
 
-    def __init__(self, run: Run, trainer: Trainer) -> None:
+    def __init__(self, run: Run, trainer: Trainer | Counter) -> None:
         self._run, self._trainer = run, trainer
         self._saved = -1
 
@@ -137,7 +138,7 @@ class Saver:
 class Writer:
     """Samples: into samples.txt, and for people on standard error."""
 
-    def __init__(self, run: Run, trainer: Trainer, quiet: bool) -> None:
+    def __init__(self, run: Run, trainer: Trainer | Counter, quiet: bool) -> None:
         self._run, self._trainer, self._quiet = run, trainer, quiet
         documents = run.facts["mode"] == "documents"
         filters = Filters.of(run.config.sampling)

@@ -7,19 +7,21 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
+import torch
 from tqdm import tqdm
 
 from charrnn.config import Config
 from charrnn.device import find_device
 from charrnn.errors import CharrnnError
 from charrnn.loading import find_config, load_config, parse_config
-from charrnn.models import build_model
+from charrnn.models import NGramModel, build_model
 from charrnn.run import Run, absolute, new_folder
+from charrnn.terminal import advance
 from charrnn.text.batches import training_batches
 from charrnn.text.corpora import resolve
 from charrnn.text.dataset import Dataset, load_dataset
+from charrnn.training.counting import Counter
 from charrnn.training.listeners import Bar, Listener, Log, Saver, TensorBoard, Writer, say
 from charrnn.training.trainer import Trainer
 
@@ -64,8 +66,7 @@ def train(
     trainer = _trainer(config, dataset, where)
     dataset.vocabulary.encode(config.sampling.prompt)  # better now than after an hour
     path = new_folder(out, name, overwrite)
-    parameters = sum(p.numel() for p in trainer.model.parameters())
-    run = Run.create(path, config, dataset, parameters, where)
+    run = Run.create(path, config, dataset, trainer.model.size, where)
     if not quiet:
         say(_headline(run))
     return _drive(run, trainer, quiet)
@@ -96,6 +97,8 @@ def resume(
     config = parse_config(file.read_text(encoding="utf-8"), str(file), overrides)
     trainer = _trainer(config, run.dataset(), run.device)
     run.checkpoints.load_weights(trainer.model, "last")
+    if isinstance(trainer, Counter):
+        raise CharrnnError(f"{path}: an n-gram counts once and is done; there is nothing to go on with")
     trainer.load_state(*run.checkpoints.load_training())
     if trainer.progress.fraction >= 1:
         length = {
@@ -127,16 +130,15 @@ def _read_corpus(config: Config, quiet: bool) -> Dataset:
         delay=1,
         disable=True if quiet else None,
     ) as bar:
-        return load_dataset(files, corpus, config.vocab, lambda count: _advance(bar, count))
+        return load_dataset(files, corpus, config.vocab, lambda count: advance(bar, count))
 
 
-def _advance(bar: tqdm[Any], count: int) -> None:
-    bar.update(count)
-
-
-def _trainer(config: Config, dataset: Dataset, device: Any) -> Trainer:
+def _trainer(config: Config, dataset: Dataset, device: torch.device) -> Trainer | Counter:
     training, vocabulary = config.training, dataset.vocabulary
     part = dataset.part("train", config.corpus.split)
+    if config.model.cell == "ngram":
+        counted = NGramModel(len(vocabulary), config.model.order)
+        return Counter(counted, part, dataset.part("val", config.corpus.split), vocabulary.boundary, device)
     batches = training_batches(part, training.batch_size, training.window, vocabulary.boundary, training.seed)
     model = build_model(config.model, len(vocabulary), training.seed)
     validation = dataset.part("val", config.corpus.split)
@@ -152,7 +154,7 @@ def _headline(run: Run) -> str:
     )
 
 
-def _drive(run: Run, trainer: Trainer, quiet: bool) -> Run:
+def _drive(run: Run, trainer: Trainer | Counter, quiet: bool) -> Run:
     """Runs the trainer with everyone listening."""
     listeners: list[Listener] = [Log(run, trainer.step), Writer(run, trainer, quiet)]
     if run.config.training.tensorboard:
@@ -167,13 +169,14 @@ def _drive(run: Run, trainer: Trainer, quiet: bool) -> Run:
     finally:
         for listener in listeners:
             listener.close()
+    run = run.with_size(trainer.model.size)
     if interrupted.is_set():
         raise Interrupted(run)
     return run
 
 
 @contextmanager
-def _stopping(trainer: Trainer) -> Iterator[threading.Event]:
+def _stopping(trainer: Trainer | Counter) -> Iterator[threading.Event]:
     """Ctrl-C ends the training after the current step; a second one at once. Only the main thread can have signals."""
     interrupted = threading.Event()
     if threading.current_thread() is not threading.main_thread():

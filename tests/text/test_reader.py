@@ -11,7 +11,7 @@ from typing import Literal
 from unittest import mock
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from charrnn.config import CorpusConfig
@@ -75,6 +75,8 @@ def test_a_byte_order_mark_is_no_part_of_the_text(encoding: str, text: str, bloc
     st.lists(st.binary(max_size=3) | st.sampled_from("春a\r\n").map(str.encode), max_size=8),
     BLOCKS,
 )
+@example("utf-8 with mark", [b"abc\xff"], 100)
+@example("gb18030", [b"ab\x81"], 1)
 def test_a_byte_that_does_not_decode_is_named(encoding: str, parts: list[bytes], block: int) -> None:
     codec, with_mark, _ = encoding.partition(" with mark")
     mark = codecs.BOM_UTF8 if with_mark else codecs.BOM_UTF16_BE if codec == "utf-16" else b""

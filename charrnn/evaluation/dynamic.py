@@ -1,0 +1,76 @@
+"""Dynamic evaluation: a model that goes on learning from the text while it reads it."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+
+import torch
+
+from charrnn.errors import CharrnnError
+from charrnn.evaluation.likelihood import Likelihood, surprisal
+from charrnn.models import LanguageModel, State
+from charrnn.text.batches import Batch, Batches, DocumentBatches, StreamBatches
+from charrnn.text.dataset import Part
+
+WINDOW = 32
+"""Characters that are scored before the model learns from them."""
+DOCUMENTS = 8
+"""Documents that are scored before the model learns from them."""
+
+
+def dynamic_likelihood(
+    model: LanguageModel,
+    part: Part,
+    boundary: int,
+    device: torch.device,
+    rate: float = 1e-4,
+    decay: float = 1e-3,
+    progress: Callable[[int], None] = lambda _: None,
+) -> Likelihood:
+    """The likelihood of a text under a copy of the model that adapts to it, window by window.
+
+    After a window has been scored, and only then, the weights take a step along its gradient, divided by the root of
+    its mean square, and fall back by `decay` towards those of the training (arXiv:1709.07432, section 4; the mean
+    square here is that of the text read so far). The text is one stream; the model given does not change.
+
+    Raises CharrnnError for a model without weights.
+    """
+    adapting = copy.deepcopy(model).requires_grad_(True).eval()
+    weights = list(adapting.parameters())
+    if not weights:
+        raise CharrnnError("--dynamic: an n-gram has no weights that could go on learning")
+    trained = [weight.detach().clone() for weight in weights]
+    optimizer = torch.optim.RMSprop(weights, lr=rate, alpha=0.999)
+    nats, characters = 0.0, 0
+    state: State = ()
+    for batch in _windows(part, boundary):
+        if batch.fresh:
+            state = adapting.initial_state(batch.inputs.shape[1])
+        own, state = surprisal(adapting, batch, state, device)
+        state = tuple(tensor.detach() for tensor in state)
+        nats += own.detach().double().sum().item()
+        characters += batch.characters
+        optimizer.zero_grad()
+        torch.autograd.backward(own.sum() / max(1, batch.characters))
+        torch.nn.utils.clip_grad_norm_(weights, 1.0)
+        optimizer.step()
+        with torch.no_grad():
+            for weight, before in zip(weights, trained, strict=True):
+                weight.lerp_(before, decay)
+        progress(batch.characters)
+    return Likelihood(nats, characters)
+
+
+def _windows(part: Part, boundary: int) -> Iterator[Batch]:
+    parts = [part]
+    if part.documents is not None:
+        parts = [Part(part.ids, part.documents[i : i + DOCUMENTS]) for i in range(0, len(part.documents), DOCUMENTS)]
+    for own in parts:
+        batches: Batches
+        if own.documents is None:
+            batches = StreamBatches(own, 1, WINDOW, boundary)
+        else:
+            batches = DocumentBatches(own, DOCUMENTS, 256, boundary, seed=None)
+        while batches.position.epoch == 0:
+            yield batches.next()

@@ -1,0 +1,224 @@
+"""The n-gram with modified Kneser-Ney smoothing: what a network must beat to have learnt more than counting."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from charrnn.errors import CharrnnError
+from charrnn.models.base import LanguageModel, State
+from charrnn.text.dataset import Part
+
+MAX_ORDER = 8
+FALLBACK = (0.0, 0.5, 1.0, 1.5)
+"""Discounts where a text is too small or too regular to estimate them (those of KenLM's --discount_fallback)."""
+LAST = np.iinfo(np.int64).max
+"""Greater than every key."""
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+
+class NGramModel(LanguageModel):
+    r"""Predicts a character from how often it followed the n-1 before it, mixed with what followed the n-2, and so on.
+
+    .. math::
+        p_m(w \mid h) &= \frac{c(hw) - D(c(hw))}{\sum_v c(hv)} + \gamma(h)\, p_{m-1}(w \mid h'), \qquad
+        \gamma(h) = \frac{\sum_v D(c(hv))}{\sum_v c(hv)} \\
+        D_1 &= 1 - 2Y\frac{n_2}{n_1}, \quad D_2 = 2 - 3Y\frac{n_3}{n_2}, \quad D_{3+} = 3 - 4Y\frac{n_4}{n_3}, \quad
+        Y = \frac{n_1}{n_1 + 2 n_2}
+
+    Interpolated modified Kneser-Ney (Chen & Goodman, Computer Speech & Language 13, 1999, section 3; the discounts are
+    its equation 17). h' is h without its oldest character, n_k how many m-grams have a count of k. In the highest order
+    c counts occurrences; below it counts the different characters seen before hw, since p_{m-1} is asked only where
+    the longer context knows no answer. Before the first character of a text stands one boundary and nothing else, so
+    an m-gram that begins with it keeps its occurrences. p_0 = 1/V: no character is ever impossible, not even <unk>.
+
+    An m-gram is named by its rank among the m-grams of the text in the order of their keys,
+    key(h w) = rank(h) · V + w, which fits 64 bits for any V and n. The continuations of a context are neighbours. For
+    each m from 2 there are three buffers: `keys_m`; `own_m`, the fraction in the first equation, for each m-gram; and
+    `gamma_m`, for each context, an (m-1)-gram. Each ends with an entry for what was not seen, found at index -1: it
+    adds 0, and passes the shorter context on whole. There are no parameters, and all is float64.
+    """
+
+    p_1: Tensor
+
+    def __init__(self, vocab_size: int, order: int) -> None:
+        """Knows nothing before `fit`: all characters are equally likely. Raises CharrnnError for a wrong order."""
+        super().__init__(vocab_size)
+        if not 1 <= order <= MAX_ORDER:
+            raise CharrnnError(f"order {order}: expected 1 to {MAX_ORDER} characters, the predicted one among them")
+        self.order = order
+        self.register_buffer("p_1", torch.full((vocab_size,), 1 / vocab_size, dtype=torch.float64))
+        for m in range(2, order + 1):
+            contexts = vocab_size if m == 2 else 0
+            self.register_buffer(f"keys_{m}", torch.tensor([LAST]))
+            self.register_buffer(f"own_{m}", torch.zeros(1, dtype=torch.float64))
+            self.register_buffer(f"gamma_{m}", torch.ones(contexts + 1, dtype=torch.float64))
+
+    @property
+    def size(self) -> int:
+        """How many n-grams are stored, of all orders; the characters are V of them."""
+        return self.vocab_size + sum(len(self._table(m)[0]) - 1 for m in range(2, self.order + 1))
+
+    @property
+    def nbytes(self) -> int:
+        """The memory of the tables, and very nearly the size of their file."""
+        return sum(buffer.nbytes for buffer in self.buffers())
+
+    def initial_state(self, batch: int) -> State:
+        """The last characters that were read, ids `[batch, order - 1]`: boundaries."""
+        return (torch.full((batch, self.order - 1), self.vocab_size - 1, device=self.p_1.device),)
+
+    def features(self, ids: Tensor, state: State) -> tuple[Tensor, State]:
+        """ids `[T, B]` to the ranks of the contexts of 1, 2, ... characters, `[T, B, order - 1]`, -1 if not seen."""
+        text = torch.cat([state[0].t(), ids])
+        rank, ranks = text, [ids[..., None][..., : self.order - 1]]
+        for m in range(2, self.order):
+            rank = self._find(m, rank[:-1], text[m - 1 :])  # an m-gram is an (m-1)-gram and the character after it
+            ranks.append(rank[-len(ids) :, :, None])
+        return torch.cat(ranks, dim=-1), (text[len(ids) :].t(),)
+
+    def readout(self, features: Tensor) -> Tensor:
+        """Ranks `[..., order - 1]` to log-probabilities `[..., V]`: every row of exp sums to 1."""
+        contexts = features.flatten(0, -2)
+        p = self.p_1.repeat(len(contexts), 1)
+        for m in range(2, self.order + 1):
+            keys, own, gamma = self._table(m)
+            h = contexts[:, m - 2]
+            p *= gamma[h, None]
+            first = torch.searchsorted(keys, h * self.vocab_size)
+            count = torch.searchsorted(keys, (h + 1) * self.vocab_size) - first
+            row = torch.arange(len(h), device=h.device).repeat_interleave(count)
+            past = (count.cumsum(0) - count).repeat_interleave(count)  # continuations of all rows before
+            entry = first[row] + torch.arange(len(row), device=h.device) - past
+            p[row, keys[entry] % self.vocab_size] += own[entry]
+        return p.log_().view(*features.shape[:-1], self.vocab_size)
+
+    def log_prob(self, ids: Tensor, targets: Tensor, state: State) -> tuple[Tensor, State]:
+        """ln p of each of the targets `[T, B]` after ids `[T, B]`, float64 `[T, B]`, and the new state.
+
+        The same as picking them from the logits, without computing the rest of the vocabulary. Targets are ids: a
+        caller that pads puts any character there, and passes over the result.
+        """
+        contexts, state = self.features(ids, state)
+        p = self.p_1[targets]
+        for m in range(2, self.order + 1):
+            _, own, gamma = self._table(m)
+            h = contexts[..., m - 2]
+            p = own[self._find(m, h, targets)] + gamma[h] * p
+        return p.log(), state
+
+    def fit(self, part: Part, progress: Callable[[int], None] = lambda _: None) -> None:
+        """Counts a text, and forgets what was counted before; `progress(1)` after each order.
+
+        A stream is one text that does not end; of documents each end is predicted too. Raises CharrnnError where there
+        is nothing to count.
+        """
+        boundary = self.vocab_size - 1
+        text = _between_boundaries(part, boundary)
+        if len(text) < 2:
+            raise CharrnnError("the training part is empty: there is nothing to count")
+        keys, rank, occurrences = np.arange(self.vocab_size), text, np.bincount(text[1:], minlength=self.vocab_size)
+        contexts = 1
+        for m in range(1, self.order + 1):
+            counts = occurrences
+            if m < self.order:
+                # The boundary may begin a context but not stand within it: there another text ends.
+                context = rank[:-1] if m == 1 else np.where(text[:-1] == boundary, -1, rank[:-1])
+                longer_keys, longer_rank, longer_occurrences = _extend(context, text[1:], self.vocab_size)
+                suffix = np.zeros(len(longer_keys), text.dtype)
+                suffix[longer_rank[longer_rank >= 0]] = rank[longer_rank >= 0]
+                preceded = np.bincount(suffix, minlength=len(keys))
+                counts = np.where(preceded > 0, preceded, occurrences)
+            own, gamma = _discounted(counts, keys // self.vocab_size, contexts)
+            if m == 1:
+                self.p_1.copy_(torch.from_numpy(own + gamma / self.vocab_size))
+            else:
+                self._store(m, keys, own, gamma)
+            if m < self.order:
+                contexts = len(keys)
+                keys, rank, occurrences = longer_keys, longer_rank, longer_occurrences
+            progress(1)
+
+    def _table(self, m: int) -> tuple[Tensor, Tensor, Tensor]:
+        return self.get_buffer(f"keys_{m}"), self.get_buffer(f"own_{m}"), self.get_buffer(f"gamma_{m}")
+
+    def _store(self, m: int, keys: Ints, own: Floats, gamma: Floats) -> None:
+        unseen = ("keys", keys, LAST), ("own", own, 0.0), ("gamma", gamma, 1.0)
+        for name, values, last in unseen:
+            setattr(self, f"{name}_{m}", torch.from_numpy(np.append(values, last)).to(self.p_1.device))
+
+    def _find(self, m: int, h: Tensor, w: Tensor) -> Tensor:
+        """The ranks of the m-grams h w, from the ranks of the contexts and the characters; -1 if not seen."""
+        keys = self._table(m)[0]
+        key = h * self.vocab_size + w  # below 0 where the context was not seen
+        place = torch.searchsorted(keys, key)
+        return torch.where(keys[place] == key, place, -1)
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        """Makes room first: how large the tables are depends on the text that was counted."""
+        for name, buffer in list(self.named_buffers()):
+            saved = state_dict.get(prefix + name)
+            if name != "p_1" and saved is not None:
+                setattr(self, name, buffer.new_empty(saved.shape))
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+def _between_boundaries(part: Part, boundary: int) -> npt.NDArray[np.int32]:
+    """A boundary and the text; of documents, each with a boundary after it, which is also the one before the next."""
+    if part.documents is None:
+        return np.append(np.int32(boundary), part.ids).astype(np.int32)
+    starts, lengths = part.documents[:, 0], part.documents[:, 1] - part.documents[:, 0]
+    ends = np.append(0, np.cumsum(lengths + 1))  # where the boundaries stand
+    text = np.full(ends[-1] + 1, boundary, np.int32)
+    is_text = np.ones(len(text), bool)
+    is_text[ends] = False
+    shift = np.repeat(starts - ends[:-1] - 1, lengths)
+    text[is_text] = part.ids[np.flatnonzero(is_text) + shift]
+    return text
+
+
+def _extend(
+    context: npt.NDArray[np.int32], character: npt.NDArray[np.int32], vocab_size: int
+) -> tuple[Ints, npt.NDArray[np.int32], Ints]:
+    """The m-grams of a text from their contexts' ranks (-1: none) and last characters.
+
+    Gives their sorted keys, the rank of the one that ends at each place of the text (-1: none; one place longer than
+    the arguments, since none ends at the first), and how often each occurs.
+    """
+    there = context >= 0
+    key = context[there].astype(np.int64) * vocab_size + character[there]
+    order = np.argsort(key)
+    key = key[order]
+    is_first = np.ones(len(key), bool)
+    is_first[1:] = key[1:] != key[:-1]
+    firsts = np.flatnonzero(is_first)
+    ranks = np.empty(len(key), np.int32)
+    ranks[order] = np.cumsum(is_first, dtype=np.int32) - np.int32(1)
+    rank = np.full(len(there) + 1, -1, np.int32)
+    rank[1:][there] = ranks
+    return key[firsts], rank, np.diff(firsts, append=len(key))
+
+
+def _discounted(counts: Ints, context: Ints, contexts: int) -> tuple[Floats, Floats]:
+    """(c(hw) - D) / c(h) for each m-gram, and gamma(h) for each context; 1 for those that nothing follows."""
+    discount = np.array(_discounts(counts))[np.minimum(counts, 3)]
+    total = np.bincount(context, counts, contexts)
+    gamma = np.divide(np.bincount(context, discount, contexts), total, out=np.ones(contexts), where=total > 0)
+    return (counts - discount) / total[context], gamma
+
+
+def _discounts(counts: Ints) -> tuple[float, ...]:
+    """D for a count of 0, 1, 2, and 3 or more: each above 0, or some context would leave nothing to shorter ones."""
+    n1, n2, n3, n4 = np.bincount(np.minimum(counts, 5), minlength=5)[1:5].tolist()
+    if not (n1 and n2 and n3 and n4):
+        return FALLBACK
+    y = n1 / (n1 + 2 * n2)
+    discounts = 0.0, 1 - 2 * y * n2 / n1, 2 - 3 * y * n3 / n2, 3 - 4 * y * n4 / n3
+    return discounts if min(discounts[1:]) > 0 else FALLBACK

@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import charrnn
+from charrnn.errors import CharrnnError
+from charrnn.evaluation.compression import HEADER, compress, decompress
+from charrnn.run import Run
+
+TEXT = "The cat sat on the mat. A dog sat on the log, and the bird sang.\n" * 60
+POEMS = "床前一盞燈，\n窗外雨無聲。\n\n山高水又長，\n月下獨還鄉。\n\n" * 60
+
+
+def trained(folder: Path, text: str, **sections: dict[str, Any]) -> Run:
+    folder.mkdir()
+    (folder / "text.txt").write_text(text, encoding="utf-8")
+    corpus = {"path": str(folder / "text.txt")} | sections.pop("corpus", {})
+    base: dict[str, Any] = {
+        "corpus": corpus,
+        "model": {"hidden_size": 16, "embedding_size": 8},
+        "training": {"steps": 60, "batch_size": 8, "window": 16, "learning_rate": 0.03, "sample_every": None},
+    }
+    return charrnn.train(charrnn.Config.model_validate(base | sections), out=folder / "run", quiet=True, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
+    folder = tmp_path_factory.mktemp("compression")
+    return {
+        "stream": trained(folder / "stream", TEXT),
+        "documents": trained(folder / "documents", POEMS, corpus={"mode": "documents"}),
+        "lines": trained(folder / "lines", POEMS, corpus={"mode": "documents", "separator": "line"}),
+        "byte": trained(folder / "byte", TEXT, vocab={"kind": "byte"}),
+        "mlp": trained(folder / "mlp", TEXT, model={"cell": "mlp", "hidden_size": 16, "embedding_size": 8}),
+    }
+
+
+slow_fixture = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@slow_fixture
+@given(text=st.text(max_size=60), kind=st.sampled_from(["stream", "documents", "lines", "byte", "mlp"]))
+def test_any_text_comes_back(runs: dict[str, Run], text: str, kind: str) -> None:
+    data = text.encode()
+    assert decompress(runs[kind], compress(runs[kind], data)) == data
+
+
+@slow_fixture
+@given(data=st.binary(max_size=80))
+def test_any_bytes_come_back_with_a_model_of_bytes(runs: dict[str, Run], data: bytes) -> None:
+    assert decompress(runs["byte"], compress(runs["byte"], data)) == data
+
+
+@pytest.mark.parametrize("text", ["", "\n", "\n\n\n\n", "秋天\x00👩‍👩‍👧 \r\n", "The cat"])
+def test_corners(runs: dict[str, Run], text: str) -> None:
+    for run in runs.values():
+        assert decompress(run, compress(run, text.encode())) == text.encode()
+
+
+@pytest.mark.parametrize("kind", ["stream", "documents", "mlp"])
+def test_the_size_is_what_eval_says(runs: dict[str, Run], kind: str, tmp_path: Path) -> None:
+    """The coded bits and the evaluated ones agree within 1 %: each proves the other."""
+    run, text = runs[kind], (TEXT if kind != "documents" else POEMS.strip("\n"))
+    (tmp_path / "text.txt").write_text(text, encoding="utf-8")
+    bits = run.evaluate(tmp_path / "text.txt").nats / 0.6931471805599453
+    coded = 8 * (len(compress(run, text.encode())) - HEADER.size)
+    assert coded == pytest.approx(bits, rel=0.01, abs=64)
+
+
+def test_several_streams_side_by_side(runs: dict[str, Run]) -> None:
+    data = (TEXT * 6)[:23_456].encode()
+    assert decompress(runs["stream"], compress(runs["stream"], data)) == data
+
+
+def test_another_model_or_a_damaged_file_is_an_error(runs: dict[str, Run]) -> None:
+    packed = compress(runs["stream"], TEXT[:500].encode())
+    with pytest.raises(CharrnnError, match="another model"):
+        decompress(runs["mlp"], packed)
+    for position in range(0, len(packed), 3):
+        damaged = bytearray(packed)
+        damaged[position] ^= 0x55
+        with pytest.raises(CharrnnError):
+            decompress(runs["stream"], bytes(damaged))
+    for length in (0, 5, HEADER.size - 1, HEADER.size, len(packed) - 4, len(packed) - 1):
+        with pytest.raises(CharrnnError):
+            decompress(runs["stream"], packed[:length])
+
+
+def test_what_a_model_of_characters_cannot_read(runs: dict[str, Run]) -> None:
+    with pytest.raises(CharrnnError, match="byte 3 is not UTF-8"):
+        compress(runs["stream"], b"abc\xff")

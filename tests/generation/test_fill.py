@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+from itertools import product
+
+import pytest
+import torch
+
+from charrnn.config import ModelConfig
+from charrnn.errors import CharrnnError
+from charrnn.generation.fill import Filled, Filler
+from charrnn.models import BidirectionalModel, LanguageModel, build_model
+from charrnn.text.vocab import Vocabulary
+
+CPU = torch.device("cpu")
+VOCABULARY = Vocabulary("char", "abcd")
+
+
+def model(bidirectional: bool) -> LanguageModel:
+    """Trained on a text in which what stands after a blank decides: c follows ab, d follows ba."""
+    config = ModelConfig(cell="gru", hidden_size=24, embedding_size=8, bidirectional=bidirectional)
+    network = build_model(config, len(VOCABULARY), seed=0)
+    texts = ["aac", "bbd", "abc", "bad"] * 4
+    ids = torch.tensor([VOCABULARY.encode(t) for t in texts]).t()
+    before = torch.full((len(texts),), VOCABULARY.boundary)
+    optimizer = torch.optim.Adam(network.parameters(), lr=0.02)
+    for _ in range(150):
+        if isinstance(network, BidirectionalModel):
+            logits, _ = network.cloze(ids, before, torch.full((len(texts),), 3), network.initial_state(len(texts)))
+        else:
+            logits, _ = network(torch.cat([before[None], ids[:-1]]), network.initial_state(len(texts)))
+        loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), ids.flatten())
+        optimizer.zero_grad()
+        torch.autograd.backward(loss)
+        optimizer.step()
+    return network.eval()
+
+
+def blanked(text: str) -> list[int | None]:
+    return [None if c == "_" else VOCABULARY.encode(c)[0] for c in text]
+
+
+def fill(bidirectional: bool, text: str, best: bool = False) -> list[Filled]:
+    return Filler(model(bidirectional), VOCABULARY, False, CPU).fill(blanked(text), best=best)
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize(("text", "filled"), [("_ac", "aac"), ("_bd", "bbd"), ("a_c", None), ("ba_", "bad")])
+def test_what_comes_after_decides_too(bidirectional: bool, text: str, filled: str | None) -> None:
+    found = fill(bidirectional, text, best=True)[0].text
+    assert found == filled or (filled is None and found in ("aac", "abc"))
+    assert all(a in ("_", b) for a, b in zip(text, found, strict=True))
+
+
+def test_the_beam_finds_the_likeliest_of_all() -> None:
+    """All fillings of three blanks are fewer than the beam is wide: the search is then exhaustive."""
+    network = build_model(ModelConfig(hidden_size=6, embedding_size=4), len(VOCABULARY), seed=4).eval()
+    found = Filler(network, VOCABULARY, False, CPU).fill(blanked("a__b_"), samples=64)
+
+    def log_prob(text: str) -> float:
+        ids = torch.tensor([VOCABULARY.boundary, *VOCABULARY.encode(text)])[:, None]
+        logits, _ = network(ids[:-1], network.initial_state(1))
+        return logits.double().log_softmax(-1)[torch.arange(5), 0, ids[1:, 0]].sum().item()
+
+    everything = {f"a{x}{y}b{z}" for x, y, z in product("abcd", repeat=3)}
+    assert {one.text for one in found} == everything
+    assert [one.log_prob for one in found] == pytest.approx([log_prob(one.text) for one in found], abs=1e-5)
+    assert found == sorted(found, key=lambda one: -one.log_prob)
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_bad_input(bidirectional: bool) -> None:
+    network = build_model(ModelConfig(cell="gru", hidden_size=4, bidirectional=bidirectional), len(VOCABULARY)).eval()
+    filler = Filler(network, VOCABULARY, False, CPU)
+    with pytest.raises(CharrnnError, match="no blank"):
+        filler.fill([0, 1])
+    with pytest.raises(CharrnnError, match="at most"):
+        filler.fill([None] * 30_000)
+    with pytest.raises(CharrnnError, match="--samples 0"):
+        filler.fill([None], samples=0)
