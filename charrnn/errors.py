@@ -7,3 +7,7 @@ class CharrnnError(Exception):
     The message names the file, the key or the character, says what was expected and what to do.
     Anything else that is raised is a bug, and shows its traceback.
     """
+
+
+class Diverged(CharrnnError):
+    """A training whose loss or gradient is no longer finite; its last checkpoint is intact."""

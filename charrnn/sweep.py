@@ -12,7 +12,7 @@ import torch
 from pydantic import Field, ValidationError, model_validator
 
 from charrnn.config import Config, Section
-from charrnn.errors import CharrnnError
+from charrnn.errors import CharrnnError, Diverged
 from charrnn.loading import apply_override, find_config, read_config, read_yaml, set_key, validate
 from charrnn.models import build_model
 from charrnn.run import Run, is_run
@@ -82,7 +82,8 @@ def sweep(
     """Trains every variant of a sweep into `out`/NAME (default: runs/CONFIG) and returns the runs.
 
     What has finished is left as it is and what was interrupted goes on, so a sweep can be started again at any time.
-    Raises CharrnnError before the first training if any variant is wrong.
+    A training that explodes is told, and the next one begins. Raises CharrnnError before the first training if any
+    variant is wrong.
     """
     configs = load_sweep(config, overrides)
     folder = Path(out) if out is not None else Path("runs") / find_config(config).stem
@@ -90,13 +91,16 @@ def sweep(
     for i, (name, one) in enumerate(configs.items(), 1):
         path = folder / name
         say(f"=== {i} of {len(configs)}: {name}")
-        if not is_run(path):
-            runs.append(train(one, out=path, device=device))
-        elif _finished(run := Run.open(path, device)):
-            say(f"{path}: finished before")
-            runs.append(run)
-        else:
-            runs.append(resume(path, device=device))
+        try:
+            if not is_run(path):
+                train(one, out=path, device=device)
+            elif _finished(Run.open(path, device)):
+                say(f"{path}: finished before")
+            else:
+                resume(path, device=device)
+        except Diverged as explosion:  # the others are still worth comparing
+            say(f"{path}: {explosion}")
+        runs.append(Run.open(path, device))
     return runs
 
 

@@ -80,7 +80,7 @@ def sample(
         _stream(
             opened,
             opened.encode_prompt(text, how),
-            length or opened.config.sampling.length if length is None else length,
+            opened.config.sampling.length if length is None else length,
             seed,
             filters,
             stop,

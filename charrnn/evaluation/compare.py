@@ -30,15 +30,15 @@ class Row:
 def compare(runs: Sequence[Run]) -> list[Row]:
     """A row for each run, best first, bidirectional ones after the others, because they see what comes after.
 
-    Raises CharrnnError for a run that was never evaluated.
+    A run that was never evaluated is infinitely bad.
     """
     rows = [_row(run) for run in runs]
     return sorted(rows, key=lambda row: (row.measure != "likelihood", row.bits_per_char))
 
 
 def as_dicts(rows: Sequence[Row]) -> list[dict[str, Any]]:
-    """The rows for JSON."""
-    return [asdict(row) for row in rows]
+    """The rows for JSON, which has no infinity."""
+    return [asdict(row) | ({} if math.isfinite(row.bits_per_char) else {"bits_per_char": None}) for row in rows]
 
 
 def plot(runs: Sequence[Run], file: Path) -> None:
@@ -79,10 +79,8 @@ def plot(runs: Sequence[Run], file: Path) -> None:
 def _row(run: Run) -> Row:
     history = run.history()
     evaluations = [line for line in history if "val_loss" in line]
-    if not evaluations:
-        raise CharrnnError(f"{run.path}: was never evaluated; train it to its first evaluation")
-    best = min(line["val_loss"] for line in evaluations)
-    last = max(history, key=lambda line: line["step"])
+    best = min((line["val_loss"] for line in evaluations), default=math.inf)
+    last = max(history, key=lambda line: line["step"], default={"minutes": 0.0, "epochs": 0.0})
     seen = round(last["epochs"] * run.facts["characters"]["train"])
     return Row(
         run=str(run.path),

@@ -95,7 +95,8 @@ def resume(
             )
     file = run.path / "config.yaml"
     config = parse_config(file.read_text(encoding="utf-8"), str(file), overrides)
-    trainer = _trainer(config, run.dataset(), run.device)
+    dataset = run.dataset()
+    trainer = _trainer(config, dataset, run.device)
     run.checkpoints.load_weights(trainer.model, "last")
     if isinstance(trainer, Counter):
         raise CharrnnError(f"{path}: an n-gram counts once and is done; there is nothing to go on with")
@@ -111,7 +112,7 @@ def resume(
             f"{path}: this training has finished ({value:g} {key}); to go on, make it longer: "
             f"--set training.{key}={2 * value:g}"
         )
-    run = Run.create(run.path, config, run.dataset(), run.facts["parameters"], run.device)
+    run = Run.create(run.path, config, dataset, run.facts["parameters"], run.device)
     if not quiet:
         say(f"going on with {run.path} from step {trainer.step:,}")
     return _drive(run, trainer, quiet)

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from charrnn.config import TrainingConfig
-from charrnn.errors import CharrnnError
+from charrnn.errors import Diverged
 from charrnn.evaluation.likelihood import Likelihood, first_characters, likelihood, surprisal
 from charrnn.models import LanguageModel, State, set_dropout_generator
 from charrnn.text.batches import Batch, Batches, Position
@@ -86,7 +86,7 @@ class Trainer:
     def events(self) -> Iterator[Event]:
         """Trains until the config's length is reached, `stop` is called, or patience ends.
 
-        Raises CharrnnError where the loss or the gradient is no longer finite; the weights are then those before.
+        Raises Diverged where the loss or the gradient is no longer finite; the weights are then those before.
         """
         config, now, evaluated = self.config, self.progress, -1
         self.model.train()
@@ -150,7 +150,7 @@ class Trainer:
         loss = torch.stack(self._losses).mean().item()
         norms = torch.stack(self._norms)
         if not math.isfinite(loss) or not torch.isfinite(norms).all():
-            raise CharrnnError(_explosion(self.step, loss, self.config))
+            raise Diverged(_explosion(self.step, loss, self.config))
         seconds = self._clock() - self._since
         metrics = {
             "loss": loss,

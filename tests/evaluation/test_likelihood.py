@@ -78,3 +78,19 @@ def test_first_characters_keeps_documents_whole() -> None:
     assert first_characters(part, 25).characters == 20
     assert first_characters(part, 1).characters == 10
     assert first_characters(Part(np.arange(30)), 7).characters == 7
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.integers(0, 4), min_size=1, max_size=100), st.integers(1, 40))
+def test_blocks_begin_fresh_after_the_character_before_them(text: list[int], block: int) -> None:
+    m = model()
+    expected = 0.0
+    for start in range(0, len(text), block):
+        state, before = m.initial_state(1), text[start - 1] if start else BOUNDARY
+        for character in text[start : start + block]:
+            logits, state = m.step(torch.tensor([before]), state)
+            expected -= logits.log_softmax(1)[0, character].item()
+            before = character
+    result = likelihood(m, Part(np.array(text)), BOUNDARY, CPU, block)
+    assert result.characters == len(text)
+    assert result.nats == pytest.approx(expected, rel=1e-4)
