@@ -36,6 +36,7 @@ def compress(run: Run, data: bytes, progress: Callable[[int], None] = lambda _: 
     Raises CharrnnError for data that is no UTF-8 where the model is one of characters, and for bidirectional models.
     """
     constriction = _constriction()
+    _causal(run)
     whole = _decode(run.vocabulary, data)
     texts = _texts(run, whole)
     raw = run.vocabulary.kind == "byte"
@@ -67,6 +68,7 @@ def compress(run: Run, data: bytes, progress: Callable[[int], None] = lambda _: 
 def decompress(run: Run, packed: bytes, progress: Callable[[int], None] = lambda _: None) -> bytes:
     """What `compress` was given. Raises CharrnnError for another model's file and for a damaged one."""
     constriction = _constriction()
+    _causal(run)
     if len(packed) < HEADER.size or not packed.startswith(MAGIC) or (len(packed) - HEADER.size) % 4:
         raise CharrnnError("not a file that `charrnn compress` wrote, or cut short")
     _, model, checksum, count, characters = HEADER.unpack_from(packed)
@@ -143,6 +145,14 @@ def _walk(run: Run, code: Code, lanes: int, lengths: list[int] | None) -> None:
             active = [lane for lane, symbol in zip(active, symbols, strict=True) if symbol != boundary]
         else:
             active = [lane for lane in active if lengths[lane] > time]
+
+
+def _causal(run: Run) -> None:
+    if not run.model.causal:
+        raise CharrnnError(
+            f"{run.path}: a bidirectional model needs what comes after a character, which a decoder does not have yet; "
+            "compress with a model that reads from left to right"
+        )
 
 
 def _documents(run: Run) -> bool:

@@ -41,13 +41,8 @@ class Sampler:
         device: torch.device,
     ) -> None:
         """`documents`: the model may end a text; otherwise it writes on until the length is reached."""
-        self.model, self.vocabulary, self.filters, self.documents, self.device = (
-            model,
-            vocabulary,
-            filters,
-            documents,
-            device,
-        )
+        self.model, self.vocabulary, self.filters = model, vocabulary, filters
+        self.documents, self.device = documents, device
 
     def sample(self, prompt: Sequence[int], length: int, seeds: Sequence[int], stop: str | None = None) -> list[Sample]:
         """One text a seed: the prompt and at most `length` characters, ended before by `stop` (kept) or by the model.
@@ -82,7 +77,7 @@ class Sampler:
         decoders = [vocabulary.decoder() for _ in seeds]
         running, tails = [True] * count, [""] * count
         recent = torch.tensor([list(prompt)[-MEMORY:]] * count, dtype=torch.long, device=self.device).reshape(count, -1)
-        never = [vocabulary.unknown] + [] if self.documents else [vocabulary.unknown, vocabulary.boundary]
+        never = [vocabulary.unknown] if self.documents else [vocabulary.unknown, vocabulary.boundary]
         for n in range(length):
             log_probs = logits.float().log_softmax(1)
             allowed = log_probs.clone()

@@ -9,9 +9,11 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from tqdm import tqdm
 
 from charrnn.evaluation.likelihood import likelihood
 from charrnn.models.ngram import NGramModel
+from charrnn.terminal import advance
 from charrnn.text.dataset import Part
 from charrnn.training.schedule import Progress
 from charrnn.training.trainer import Event
@@ -36,9 +38,11 @@ class Counter:
     def events(self) -> Iterator[Event]:
         """Counts the whole text and evaluates on the whole validation part. Raises CharrnnError for an empty one."""
         started = time.perf_counter()
-        self.model.fit(self.train)
+        with tqdm(total=self.model.order, desc="count", unit="order", leave=False, delay=1, disable=None) as bar:
+            self.model.fit(self.train, lambda count: advance(bar, count))
         self.step, self.seconds = 1, time.perf_counter() - started
-        yield Event("step", self.progress)
+        megabytes = self.model.nbytes / 2**20
+        yield Event("step", self.progress, {"ngrams": self.model.size, "megabytes": megabytes, "seconds": self.seconds})
         if self.validation.characters:
             result = likelihood(self.model, self.validation, self.boundary, self.device)
             self.best = result.nats_per_char

@@ -61,8 +61,10 @@ class Bar:
         """Moves on."""
         if event.kind == "step":
             self._bar.update(max(0.0, self._percent(event.progress) - self._bar.n))
-            if event.metrics:
-                m = event.metrics
+            m = event.metrics
+            if "ngrams" in m:
+                say(f"counted {m['ngrams']:,} n-grams in {m['seconds']:.1f} s, {m['megabytes']:.1f} MB of tables")
+            elif m:
                 self._train = m["loss"]
                 loss, rate = (
                     f"loss {m['loss']:.3f} nats = {m['bits_per_char']:.3f} bits/char",
@@ -72,8 +74,9 @@ class Bar:
         elif event.kind == "evaluation":
             at, m = event.progress, event.metrics
             best = "  best so far" if event.is_best else ""
+            train = "" if math.isnan(self._train) else f"train {self._train:.4f}  "
             say(
-                f"step {at.steps:>7,}  {at.minutes:6.1f} min  {at.epochs:6.2f} epochs  train {self._train:.4f}  "
+                f"step {at.steps:>7,}  {at.minutes:6.1f} min  {at.epochs:6.2f} epochs  {train}"
                 f"val {m['val_loss']:.4f} nats = {m['val_bits_per_char']:.4f} bits/char{best}"
             )
 

@@ -86,7 +86,7 @@ class Trainer:
     def events(self) -> Iterator[Event]:
         """Trains until the config's length is reached, `stop` is called, or patience ends.
 
-        Raises Diverged where the loss or the gradient is no longer finite; the weights are then those before.
+        Raises Diverged where the loss or the gradient is no longer finite, before anyone can save what came of it.
         """
         config, now, evaluated = self.config, self.progress, -1
         self.model.train()
@@ -109,7 +109,7 @@ class Trainer:
             if save:
                 yield Event("checkpoint", now)
         if self._losses:
-            self._metrics(now)
+            yield Event("step", now, self._metrics(now))
         if self.validation.characters and evaluated != self.step and not self._stop and self.step:
             yield self._evaluate()
         yield Event("checkpoint", now)
@@ -165,6 +165,8 @@ class Trainer:
     def _evaluate(self) -> Event:
         """The validation loss, and whether it is the best so far."""
         result: Likelihood = likelihood(self.model, self.validation, self.boundary, self.device)
+        if not math.isfinite(result.nats):
+            raise Diverged(_explosion(self.step, result.nats_per_char, self.config))
         is_best = result.nats_per_char < self.best
         self.best = min(self.best, result.nats_per_char)
         self.evaluations_since_best = 0 if is_best else self.evaluations_since_best + 1

@@ -285,3 +285,86 @@ def test_a_closed_pipe_is_no_error(folder: Path) -> None:
     done = subprocess.run(["bash", "-c", command], cwd=folder, capture_output=True, text=True)
     assert done.stderr == ""
     assert len(done.stdout) == 10
+
+
+def test_fill(folder: Path) -> None:
+    one = charrnn("fill", "run", "The c_t sat", cwd=folder).stdout
+    assert one.startswith("The c") and one.endswith("t sat\n")
+    rows = json.loads(charrnn("fill", "run", "The ＿at", "--samples", "4", "--json", cwd=folder).stdout)
+    assert len({row["text"] for row in rows}) == 4
+    assert [row["log_prob"] for row in rows] == sorted((row["log_prob"] for row in rows), reverse=True)
+    assert "?" not in charrnn("fill", "run", "The c?t", "--blank", "?", cwd=folder).stdout
+    assert "single character" in refused("fill", "run", "The c_t", "--blank", "??", cwd=folder)
+    assert "no blank" in refused("fill", "run", "The cat", cwd=folder)
+    assert "秋(U+79CB)" in refused("fill", "run", "秋_", cwd=folder)
+
+
+def test_score(folder: Path) -> None:
+    (folder / "odd.txt").write_text("The cat sat.\nxq zvk bbbb\nThe dog sat.\n", encoding="utf-8")
+    table = charrnn("score", "run", "odd.txt", "--sort", cwd=folder).stdout.splitlines()
+    assert "xq zvk" in table[1]
+    rows = [json.loads(line) for line in charrnn("score", "run", "odd.txt", "--json", cwd=folder).stdout.splitlines()]
+    assert [row["number"] for row in rows] == [1, 2, 3]
+    assert "\x1b[38;5;" in charrnn("score", "run", "odd.txt", "--color", cwd=folder).stdout
+    assert "line, document or character" in refused("score", "run", "odd.txt", "--by", "word", cwd=folder)
+
+
+def test_compress_and_decompress(folder: Path) -> None:
+    (folder / "held.txt").write_text("The cat sat on 秋.\r\n" * 5, encoding="utf-8", newline="")
+    assert charrnn("compress", "run", "held.txt", cwd=folder).stdout == "held.txt.crnn\n"
+    assert "exists already" in refused("compress", "run", "held.txt", cwd=folder)
+    assert "exists already" in refused("decompress", "run", "held.txt.crnn", cwd=folder)
+    assert "another model" in refused("decompress", "poems", "held.txt.crnn", "--out", "x", cwd=folder)
+    charrnn("decompress", "run", "held.txt.crnn", "--out", "back.txt", cwd=folder)
+    assert (folder / "back.txt").read_bytes() == (folder / "held.txt").read_bytes()
+    assert "--out" in refused("decompress", "run", "held.txt", cwd=folder)
+
+
+def test_every_way_to_evaluate(folder: Path) -> None:
+    for options in (["--protocol", "blocks", "--block", "20"], ["--dynamic", "--dynamic-rate", "0.001"], []):
+        result = json.loads(charrnn("eval", "run", *options, "--json", cwd=folder).stdout)
+        assert result["characters"] == 576
+        assert result["measure"] == "likelihood"
+    for options in (
+        ["--protocol", "blocks", "--dynamic"],
+        ["--protocol", "blocks", "--block", "0"],
+        ["--protocol", "x"],
+    ):
+        refused("eval", "run", *options, cwd=folder)
+    refused("eval", "poems", "--protocol", "blocks", cwd=folder)
+    refused("eval", "run", "--dynamic", "--dynamic-rate", "7", cwd=folder)
+
+
+def test_the_whole_zoo_from_config_files(folder: Path) -> None:
+    sweep = CONFIG | {
+        "training": CONFIG["training"] | {"steps": 10},  # type: ignore[operator]
+        "sweep": {
+            "variants": {
+                "ngram": {"model.cell": "ngram", "model.order": 3},
+                "mlp": {"model.cell": "mlp"},
+                "minlstm": {"model.cell": "minlstm", "model.residual": True},
+                "both": {"model.bidirectional": True},
+            }
+        },
+    }
+    (folder / "sweep.yaml").write_text(yaml.safe_dump(sweep), encoding="utf-8")
+    done = charrnn("sweep", "sweep.yaml", "--out", "zoo", "--plot", "zoo.png", cwd=folder)
+    lines = done.stdout.splitlines()
+    assert {line.split()[0] for line in lines[1:5]} == {f"zoo/{name}" for name in ("ngram", "mlp", "minlstm", "both")}
+    assert lines[4].startswith("zoo/both") and "*" in lines[4]
+    assert (folder / "zoo.png").read_bytes().startswith(b"\x89PNG")
+    rows = json.loads(charrnn("compare", "zoo/ngram", "zoo/mlp", "--json", cwd=folder).stdout)
+    assert {"run", "architecture", "parameters", "bits_per_char", "minutes", "characters_seen"} <= set(rows[0])
+    for name in ("ngram", "mlp", "minlstm"):
+        assert charrnn("sample", f"zoo/{name}", "--length", "5", cwd=folder).stdout.startswith("The")
+    assert "charrnn fill" in refused("sample", "zoo/both", cwd=folder)
+    assert "left to right" in refused("compress", "zoo/both", "text.txt", cwd=folder)
+    assert json.loads(charrnn("eval", "zoo/both", "--json", cwd=folder).stdout)["measure"] == "pseudo-likelihood"
+    assert "n-gram" in refused("eval", "zoo/ngram", "--dynamic", cwd=folder)
+    assert "counts once" in refused("train", "--resume", "zoo/ngram", cwd=folder)
+    for values in ("rnn, rmm", "ngram]\n    model.order: [0"):
+        bad = f"{yaml.safe_dump(CONFIG)}sweep:\n  grid:\n    model.cell: [{values}]\n"
+        (folder / "bad.yaml").write_text(bad, encoding="utf-8")
+        assert "model." in refused("sweep", "bad.yaml", cwd=folder)
+    assert "charrnn sweep" in refused("train", "sweep.yaml", cwd=folder)
+    assert "given twice" in refused("compare", "zoo/mlp", "zoo/mlp", cwd=folder)

@@ -1,0 +1,64 @@
+"""A model as a compressor, beside the usual ones, on the part of its corpus that it did not learn from.
+
+    python benchmarks/compression.py RUN [RUN ...]
+
+Prints bytes and bits per character of gzip -9, xz -9e, zstd -19 (where the package zstandard is installed) and each
+run, which is decompressed again and compared. What `charrnn eval` says stands beside it: the two agree within 1 %.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import lzma
+import time
+from collections.abc import Callable
+from importlib import import_module
+
+from machine import describe
+
+import charrnn
+from charrnn.evaluation.compression import compress, decompress
+
+
+def main() -> None:
+    """Compresses the validation part of the first run's corpus in every way."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("runs", nargs="+")
+    runs = [charrnn.load(path, "cpu") for path in parser.parse_args().runs]
+    part = runs[0].dataset().part("val", runs[0].config.corpus.split)
+    if part.documents is not None:
+        parser.error("a run in stream mode was expected: its held-out part is one text")
+    text = runs[0].vocabulary.decode(part.ids.tolist())
+    data = text.encode()
+    usual: dict[str, Callable[[bytes], bytes]] = {
+        "gzip -9": lambda data: gzip.compress(data, 9),
+        "xz -9e": lambda data: lzma.compress(data, preset=9 | lzma.PRESET_EXTREME),
+    }
+    try:
+        usual["zstd -19"] = import_module("zstandard").ZstdCompressor(level=19).compress
+    except ImportError:
+        print("zstd is left out: pip install zstandard")
+    print(describe())
+    print(f"{len(text):,} characters, {len(data):,} bytes\n")
+    print("| | bytes | bits per character | `charrnn eval` | seconds |\n|---|---:|---:|---:|---:|")
+    for name, pack in usual.items():
+        started = time.perf_counter()
+        packed = pack(data)
+        seconds = time.perf_counter() - started
+        print(f"| {name} | {len(packed):,} | {8 * len(packed) / len(text):.3f} | | {seconds:.2f} |")
+    for run in runs:
+        started = time.perf_counter()
+        packed = compress(run, data)
+        seconds = time.perf_counter() - started
+        if decompress(run, packed) != data:
+            raise SystemExit(f"{run.path}: the text did not come back")
+        bits = run.evaluate().bits_per_char
+        print(
+            f"| {run.config.model.describe()} | {len(packed):,} | {8 * len(packed) / len(text):.3f} | {bits:.3f} "
+            f"| {seconds:.1f} |"
+        )
+
+
+if __name__ == "__main__":
+    main()
