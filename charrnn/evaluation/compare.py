@@ -52,20 +52,25 @@ def plot(runs: Sequence[Run], file: Path) -> None:
         raise CharrnnError("--plot: needs matplotlib: pip install 'charrnn[plot]'") from None
     mpl.use("Agg")
     from matplotlib import pyplot as plt
+    from matplotlib.ticker import NullFormatter
 
-    figure, (by_time, by_characters) = plt.subplots(1, 2, figsize=(12, 5), sharey=True, layout="constrained")
+    figure, (by_time, by_characters) = plt.subplots(1, 2, figsize=(13, 5), sharey=True, layout="constrained")
     by_name = {str(run.path): run for run in runs}
-    for row in compare(runs):
+    colours = plt.get_cmap("tab20" if len(runs) > 10 else "tab10")
+    for i, row in enumerate(compare(runs)):
         run = by_name[row.run]
-        curve = [line for line in run.history() if "val_bits_per_char" in line]
-        bits = [line["val_bits_per_char"] for line in curve]
-        style = {"marker": ".", "linestyle": "-" if row.measure == "likelihood" else ":", "label": run.path.name}
-        by_time.plot([line["minutes"] for line in curve], bits, **style)
+        curve = [point for point in run.history() if "val_bits_per_char" in point]
+        bits = [point["val_bits_per_char"] for point in curve]
+        line = "-" if row.measure == "likelihood" else ":"
+        style = {"marker": ".", "linestyle": line, "label": run.path.name, "color": colours(i % colours.N)}
+        by_time.plot([point["minutes"] for point in curve], bits, **style)
         total = run.facts["characters"]["train"]
-        by_characters.plot([max(line["epochs"], 1e-3) * total for line in curve], bits, **style)
+        by_characters.plot([max(point["epochs"], 1e-3) * total for point in curve], bits, **style)
     by_time.set(xlabel="minutes", ylabel="validation, bits per character", xlim=(0, None))
     by_characters.set(xlabel="characters seen", xscale="log")
-    by_characters.legend()
+    by_characters.xaxis.set_minor_formatter(NullFormatter())
+    handles, labels = by_time.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside right upper", title="best first")
     for axes in (by_time, by_characters):
         axes.grid(alpha=0.3)
     try:
