@@ -86,7 +86,7 @@ def configs_folder() -> Path:
 
 def ready_made() -> dict[str, Path]:
     """Name and file of each ready-made config, in alphabetical order."""
-    return {file.stem: file for file in sorted(configs_folder().glob("*.yaml"))}
+    return {file.stem: file for file in sorted(configs_folder().glob("*.yaml"), key=lambda file: file.stem)}
 
 
 def find_config(config: str | Path) -> Path:

@@ -300,9 +300,9 @@ def test_fill(folder: Path) -> None:
 
 
 def test_score(folder: Path) -> None:
-    (folder / "odd.txt").write_text("The cat sat.\nxq zvk bbbb\nThe dog sat.\n", encoding="utf-8")
+    (folder / "odd.txt").write_text("The cat sat.\nkgr dnb lbbh\nThe dog sat.\n", encoding="utf-8")
     table = charrnn("score", "run", "odd.txt", "--sort", cwd=folder).stdout.splitlines()
-    assert "xq zvk" in table[1]
+    assert "kgr dnb" in table[1]
     rows = [json.loads(line) for line in charrnn("score", "run", "odd.txt", "--json", cwd=folder).stdout.splitlines()]
     assert [row["number"] for row in rows] == [1, 2, 3]
     assert "\x1b[38;5;" in charrnn("score", "run", "odd.txt", "--color", cwd=folder).stdout
