@@ -204,12 +204,19 @@ class TrainingConfig(Section):
     """Gradients longer than this are shortened to it (arXiv:1211.5063); null for no clipping."""
     clip_value: Annotated[float, Field(gt=0)] | None = None
     """Each component of the gradient is cut to [-clip_value, clip_value]; null for no cutting."""
+    explosion_steps: Annotated[int, Field(ge=1)] = 3
+    """After so many steps in a row without a finite loss and gradient (none is applied) the last checkpoint is loaded
+    and training goes on with half the learning rate."""
+    explosions: Annotated[int, Field(ge=0)] = 5
+    """How often that may happen before the training gives up."""
     evaluate_every: Every = "10%"
     """How often the validation loss is measured and a checkpoint written if it is the best so far."""
     evaluate_characters: Annotated[int, Field(ge=1)] | None = 200_000
     """At most this many validation characters each time; null for all."""
     checkpoint_every: Every = "10%"
     """How often a checkpoint is written to resume from."""
+    keep: Annotated[int, Field(ge=1, le=1000)] = 2
+    """Checkpoints that are kept, the newest ones, beside the best."""
     sample_every: Every | None = "25%"
     """How often a sample is written; null for never."""
     log_every: Annotated[int, Field(ge=1)] = 10

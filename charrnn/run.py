@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -21,7 +22,7 @@ from typing import Any, Literal
 import torch
 
 from charrnn import __version__
-from charrnn.config import Config
+from charrnn.config import Config, CorpusConfig
 from charrnn.device import find_device
 from charrnn.errors import CharrnnError
 from charrnn.evaluation.dynamic import dynamic_likelihood
@@ -31,10 +32,11 @@ from charrnn.generation.sampler import Sample, Sampler
 from charrnn.loading import dump, parse_config
 from charrnn.models import LanguageModel, build_model
 from charrnn.text.corpora import resolve
-from charrnn.text.dataset import Dataset, Part, SplitName, encode_text, load_dataset
+from charrnn.text.dataset import Dataset, Part, SplitName, cache_folder, cached_dataset, encode_text, load_dataset
 from charrnn.text.reader import Progress, find_files, normalizer, read_corpus
 from charrnn.text.vocab import Vocabulary
-from charrnn.training.checkpoint import Checkpoints, Which, read_json, write_json
+from charrnn.training.checkpoint import Checkpoints, Which, read_json, replace_text, write_json
+from charrnn.training.lock import holder_of
 
 FORMAT = 1
 """Of the folder. A run of a newer format is refused; older ones will go on being read."""
@@ -57,6 +59,7 @@ class Run:
             "format": FORMAT,
             "charrnn": __version__,
             "torch": torch.__version__,
+            "id": uuid.uuid4().hex,
             "parameters": parameters,
             "fingerprint": dataset.fingerprint,
             "mode": "stream" if dataset.starts is None else "documents",
@@ -109,10 +112,18 @@ class Run:
         write_json(self.path / "run.json", facts)
         return replace(self, facts=facts)
 
+    def with_config(self, config: Config) -> Run:
+        """The run with a changed config, which it keeps from now on. Raises CharrnnError where it cannot be written."""
+        try:
+            replace_text(self.path / "config.yaml", dump(config))
+        except OSError as error:
+            raise CharrnnError(f"{self.path}: config.yaml cannot be written: {error.strerror}") from None
+        return replace(self, config=config)
+
     @property
     def checkpoints(self) -> Checkpoints:
         """The run's checkpoints."""
-        return Checkpoints(self.path)
+        return Checkpoints(self.path, str(self.facts.get("id")))
 
     @cached_property
     def model(self) -> LanguageModel:
@@ -204,24 +215,45 @@ class Run:
         raw = self.vocabulary.kind == "byte"
         return encode_text(read_corpus(find_files(str(text), "--text"), corpus, raw), self.vocabulary)
 
-    def dataset(self, progress: Progress = lambda _: None) -> Dataset:
-        """The corpus that the run was trained on. Raises CharrnnError where it is gone or has changed."""
-        files, corpus = resolve(self.config.corpus)
-        dataset = load_dataset(files, corpus, self.config.vocab, progress)
-        if dataset.fingerprint != self.facts["fingerprint"]:
+    def dataset(self, corpus: CorpusConfig | None = None) -> Dataset:
+        """The corpus that the run was trained on, from the user's cache, or made again where it has a name.
+
+        The files that the run's config names are never read, since a stranger may have written it; `corpus` is where
+        the user says the text is. Raises CharrnnError where it is not at hand, or is another text.
+        """
+        fingerprint = str(self.facts.get("fingerprint"))
+        if corpus is None and (cached := cached_dataset(fingerprint)) is not None:
+            return cached
+        if corpus is None and self.config.corpus.name is None:
             raise CharrnnError(
-                f"{self.path}: its corpus has changed since the training ({', '.join(map(str, files[:3]))}); "
-                "put the old text back, or evaluate another one with --text FILE"
+                f"{self.path}: its text is not in the cache ({cache_folder()}), and a run may not say which files are "
+                "read; name the file yourself: --set corpus.path=FILE with --resume, --text FILE otherwise"
+            )
+        files, resolved = resolve(corpus or self.config.corpus)
+        dataset = load_dataset(files, resolved, self.config.vocab)
+        if dataset.fingerprint != fingerprint:
+            raise CharrnnError(
+                f"{self.path}: was trained on another text than {', '.join(map(str, files[:3]))}, "
+                "or on one that has changed since"
             )
         return dataset
 
     def history(self) -> list[dict[str, Any]]:
-        """The lines of metrics.jsonl."""
+        """The lines of metrics.jsonl; one that was cut short when the training was killed is left out."""
         file = self.path / "metrics.jsonl"
         try:
-            return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] if file.exists() else []
-        except (OSError, ValueError) as error:
-            raise CharrnnError(f"{file}: cannot be read: {error}") from None
+            lines = file.read_text(encoding="utf-8", errors="replace").splitlines() if file.exists() else []
+        except OSError as error:
+            raise CharrnnError(f"{file}: cannot be read: {error.strerror}") from None
+        history = []
+        for line in lines:
+            try:
+                document = json.loads(line)
+            except (ValueError, RecursionError):
+                continue
+            if isinstance(document, dict) and isinstance(document.get("step"), int):
+                history.append(document)
+        return history
 
 
 def load(path: str | Path, device: str = "auto") -> Run:
@@ -257,6 +289,8 @@ def new_folder(out: str | Path | None, name: str, overwrite: bool) -> Path:
                 raise CharrnnError(
                     f"{path}: already holds a run; go on with it (--resume {path}), or replace it (--overwrite)"
                 )
+            if (holder := holder_of(path)) is not None:
+                raise CharrnnError(f"{path}: process {holder} is training in it; stop it first")
             shutil.rmtree(path)
         elif path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise CharrnnError(f"{path}: exists and is not a run; give --out another folder")

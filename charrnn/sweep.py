@@ -16,9 +16,9 @@ from charrnn.errors import CharrnnError, Diverged
 from charrnn.loading import apply_override, find_config, read_config, read_yaml, set_key, validate
 from charrnn.models import build_model
 from charrnn.run import Run, is_run
+from charrnn.terminal import say
 from charrnn.text.corpora import resolve
 from charrnn.text.dataset import load_dataset
-from charrnn.training.listeners import say
 from charrnn.training.session import resume, train
 
 Overrides = dict[str, Any]

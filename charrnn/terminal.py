@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from tqdm import tqdm
 from wcwidth import wcswidth
 
-if TYPE_CHECKING:
-    from tqdm import tqdm
+
+def say(text: str) -> None:
+    """Prints a line for people, on standard error, above the bar if there is one."""
+    tqdm.write(text, file=sys.stderr)
 
 
 def advance(bar: tqdm[Any], count: int) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import charrnn
+from charrnn.training.session import resume
 
 
 def test_train_load_sample_evaluate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -29,9 +30,29 @@ def test_train_load_sample_evaluate(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     # A run knows its corpus by its full name: it can be used from another folder.
     monkeypatch.chdir(tmp_path.parent)
     assert charrnn.load(tmp_path / run.path).evaluate() == run.evaluate()
+    # The text that it learnt from is in the cache: whatever becomes of the file, the run can still be evaluated.
     (tmp_path / "text.txt").write_text("another text", encoding="utf-8")
-    with pytest.raises(charrnn.CharrnnError, match="has changed"):
-        charrnn.load(tmp_path / run.path).evaluate()
+    assert charrnn.load(tmp_path / run.path).evaluate() == run.evaluate()
+
+
+def test_a_run_reads_no_file_that_its_config_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = tmp_path / "text.txt"
+    text.write_text("to be, or not to be, that is the question. " * 40, encoding="utf-8")
+    keys = {
+        "corpus": {"path": str(text)},
+        "model": {"hidden_size": 4},
+        "training": {"steps": 3, "window": 8, "batch_size": 4},
+    }
+    run = charrnn.train(charrnn.Config.model_validate(keys), out=tmp_path / "run", quiet=True)
+    monkeypatch.setenv("CHARRNN_CACHE", str(tmp_path / "empty"))
+    with pytest.raises(charrnn.CharrnnError, match=r"corpus.path=FILE"):
+        run.evaluate()
+    with pytest.raises(charrnn.CharrnnError, match=r"corpus.path=FILE"):
+        resume(run.path, overrides=["training.steps=4"], quiet=True)
+    resume(run.path, overrides=["training.steps=4", f"corpus.path={text}"], quiet=True)
+    (tmp_path / "other.txt").write_text("another text " * 100, encoding="utf-8")
+    with pytest.raises(charrnn.CharrnnError, match="another text"):
+        resume(run.path, overrides=["training.steps=5", f"corpus.path={tmp_path / 'other.txt'}"], quiet=True)
 
 
 def test_bytes_of_any_file(tmp_path: Path) -> None:

@@ -49,9 +49,9 @@ def sweep(
     extra = [f"training.minutes={minutes}"] if minutes is not None else []
     try:
         runs = run_sweep(config, overrides=[*(overrides or []), *extra], out=out, device=device)
-    except Interrupted:
+    except Interrupted as interrupted:
         typer.echo("stopped and saved; the same command goes on", err=True)
-        raise typer.Exit(130) from None
+        raise typer.Exit(128 + interrupted.number) from None
     _show(runs, plot, as_json)
 
 

@@ -69,5 +69,5 @@ def train(
             )
     except session.Interrupted as interrupted:
         typer.echo(f"stopped and saved; go on with: charrnn train --resume {interrupted.run.path}", err=True)
-        raise typer.Exit(130) from None
+        raise typer.Exit(128 + interrupted.number) from None
     typer.echo(run.path)

@@ -81,10 +81,22 @@ def load_dataset(
     is empty.
     """
     fingerprint = _fingerprint(files, corpus, vocab)
-    folder = cache_folder() / "ids" / fingerprint[:32]
+    folder = _cached(fingerprint)
     if not (folder / "dataset.json").is_file():
         _build(folder, files, corpus, vocab, fingerprint, progress)
     return _open(folder)
+
+
+def cached_dataset(fingerprint: str) -> Dataset | None:
+    """The encoded corpus of a fingerprint, if this user has encoded it before; no file of a text is read."""
+    if len(fingerprint) != 64 or not set(fingerprint) <= set("0123456789abcdef"):
+        return None
+    folder = _cached(fingerprint)
+    return _open(folder) if (folder / "dataset.json").is_file() else None
+
+
+def _cached(fingerprint: str) -> Path:
+    return cache_folder() / "ids" / fingerprint[:32]
 
 
 def encode_text(text: Iterator[str], vocabulary: Vocabulary) -> Part:

@@ -1,16 +1,18 @@
-"""Checkpoints: safetensors and JSON, written whole or not at all.
+"""Checkpoints: safetensors and JSON, written whole or not at all, checked whenever they are read.
 
-A run's `checkpoints/` holds a folder a step and `index.json`, which names the last and the best. Nothing is pickled, so
-a checkpoint from a stranger cannot run code.
+A run's `checkpoints/` holds a folder a step, each with a manifest of its files' SHA-256, and `index.json`, which names
+the best. Nothing is pickled, so a checkpoint from a stranger cannot run code.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -18,15 +20,22 @@ from torch import Tensor
 
 from charrnn.errors import CharrnnError
 from charrnn.models import LanguageModel
+from charrnn.terminal import say
+
+if TYPE_CHECKING:
+    from charrnn.training.trainer import Trainer
 
 Which = Literal["best", "last"]
+FILES = ("model.safetensors", "training.safetensors", "state.json")
+MAX_JSON = 100_000_000
+"""Bytes that a JSON file may have, checked before it is read."""
 
 
 class Checkpoints:
-    """The checkpoints of one run."""
+    """The checkpoints of one run; `run_id` tells them from another run's."""
 
-    def __init__(self, run: Path) -> None:
-        self.folder = run / "checkpoints"
+    def __init__(self, run: Path, run_id: str) -> None:
+        self.folder, self._run_id = run / "checkpoints", run_id
 
     def save(
         self,
@@ -35,65 +44,114 @@ class Checkpoints:
         tensors: dict[str, Tensor],
         facts: dict[str, Any],
         best: bool,
+        keep: int = 2,
     ) -> None:
-        """Writes a checkpoint under its final name only when it is whole, then removes those that nothing names."""
+        """Writes a checkpoint under its final name only when it is whole and on the disk.
+
+        Then removes all but the best and the last `keep`. Raises OSError where the disk refuses; what was there stays.
+        """
         name = f"step-{step:08d}"
         final, temporary = self.folder / name, self.folder / f".{name}.tmp"
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
-        save_file(_plain(weights), temporary / "model.safetensors")
-        save_file(_plain(tensors), temporary / "training.safetensors")
-        (temporary / "state.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")
-        for file in temporary.iterdir():
-            _sync(file)
-        if final.exists():
-            shutil.rmtree(final)
-        temporary.rename(final)
-        index = self._index() | {"last": name} | ({"best": name} if best else {})
-        write_json(self.folder / "index.json", index)
-        _sync(self.folder)
-        for old in self.folder.glob("step-*"):
-            if old.name not in index.values():
+        try:
+            save_file(_plain(weights), temporary / FILES[0])
+            save_file(_plain(tensors), temporary / FILES[1])
+            (temporary / FILES[2]).write_text(json.dumps(facts, indent=1), encoding="utf-8")
+            manifest = {"run": self._run_id, "files": {file: _digest(temporary / file) for file in FILES}}
+            (temporary / "manifest.json").write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+            for file in temporary.iterdir():
+                _sync(file)
+            _sync(temporary)
+            if final.exists():
+                shutil.rmtree(final)
+            temporary.rename(final)
+            _sync(self.folder)
+        except SafetensorError as error:  # its word for a full disk
+            raise OSError(28, str(error), str(temporary)) from error
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+        if best:
+            write_json(self.folder / "index.json", {"best": name})
+        kept = {self._best_name(), *(folder.name for folder in self._newest_first()[:keep])}
+        for old in self._newest_first():
+            if old.name not in kept:
                 shutil.rmtree(old, ignore_errors=True)
 
     def load_weights(self, model: LanguageModel, which: Which = "best") -> None:
         """Puts the weights of the best checkpoint, or of the last, into a model.
 
-        Raises CharrnnError where there is none, or it does not fit the model.
+        A damaged one is named and the one before it taken. Raises CharrnnError where none is whole, or it does not fit
+        the model.
         """
-        file = self._find(which) / "model.safetensors"
-        try:
-            model.load_state_dict(load_tensors(file))
-        except RuntimeError as error:
-            raise CharrnnError(
-                f"{file}: its weights are not those of the model in config.yaml: {str(error).splitlines()[-1].strip()}"
-            ) from None
+        self._load_weights(model, self._find(which))
 
-    def load_training(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """What the last checkpoint keeps for going on: tensors and facts. Raises CharrnnError where it cannot."""
+    @staticmethod
+    def _load_weights(model: LanguageModel, folder: Path) -> None:
+        file = folder / FILES[0]
+        try:
+            model.load_state_dict(_load_tensors(file))
+        except RuntimeError as error:
+            last = str(error).splitlines()[-1].strip()
+            raise CharrnnError(f"{file}: its weights are not those of the model in config.yaml: {last}") from None
+
+    def restore(self, trainer: Trainer) -> None:
+        """Puts a trainer where the last whole checkpoint left it. Raises CharrnnError where there is none."""
         folder = self._find("last")
-        return load_tensors(folder / "training.safetensors"), read_json(folder / "state.json")
+        self._load_weights(trainer.model, folder)
+        trainer.load_state(_load_tensors(folder / FILES[1]), read_json(folder / FILES[2]))
 
     def facts(self, which: Which) -> dict[str, Any]:
-        """`state.json` of a checkpoint; an empty dictionary where there is none."""
-        return read_json(self._find(which) / "state.json") if self._index().get(which) else {}
+        """`state.json` of a checkpoint; an empty dictionary where there is none yet."""
+        return read_json(self._find(which) / FILES[2]) if self._newest_first() else {}
 
     def _find(self, which: Which) -> Path:
-        index = self._index()
-        name = index.get(which) or index.get("last")
-        if not isinstance(name, str) or not name.startswith("step-") or not (self.folder / name).is_dir():
-            raise CharrnnError(
-                f"{self.folder.parent}: holds no checkpoint yet: the training ended before its first one"
-            )
-        return self.folder / Path(name).name
+        """The first whole checkpoint among those that `which` could mean."""
+        for folder in self._candidates(which):
+            fault = self._fault(folder)
+            if fault is None:
+                return folder
+            say(f"{folder}: {fault}; taking another checkpoint instead")
+        what = "no whole checkpoint is left" if self._newest_first() else "holds no checkpoint yet"
+        raise CharrnnError(f"{self.folder.parent}: {what}; train it again, or from the start with --overwrite")
 
-    def _index(self) -> dict[str, Any]:
-        file = self.folder / "index.json"
-        return read_json(file) if file.exists() else {}
+    def _candidates(self, which: Which) -> Iterator[Path]:
+        best, others = self._best_name(), self._newest_first()
+        if which == "best":
+            yield from (folder for folder in others if folder.name == best)
+            yield from (folder for folder in others if folder.name != best)
+        else:
+            yield from others
+
+    def _fault(self, folder: Path) -> str | None:
+        """What is wrong with a checkpoint, or None. Sizes are compared before anything is read."""
+        try:
+            manifest = read_json(folder / "manifest.json")
+            if manifest.get("run") != self._run_id:
+                return "belongs to another run"
+            files = manifest["files"]
+            for file in FILES:
+                size, wanted = (folder / file).stat().st_size, files[file]["bytes"]
+                if size != wanted:
+                    return f"{file} is damaged: {size:,} bytes instead of {wanted:,}"
+                if _digest(folder / file) != files[file]:
+                    return f"{file} is damaged: its SHA-256 is not that of the manifest"
+        except (CharrnnError, OSError, KeyError, TypeError, ValueError) as error:
+            return f"is damaged or incomplete ({error})"
+        return None
+
+    def _newest_first(self) -> list[Path]:
+        found = [folder for folder in self.folder.glob("step-*") if folder.name[5:].isdigit() and folder.is_dir()]
+        return sorted(found, key=lambda folder: int(folder.name[5:]), reverse=True)
+
+    def _best_name(self) -> str | None:
+        try:
+            return str(read_json(self.folder / "index.json").get("best"))
+        except CharrnnError:
+            return None  # without an index the last one serves
 
 
-def load_tensors(file: Path) -> dict[str, Tensor]:
-    """The tensors of a safetensors file, on the CPU. Raises CharrnnError where it is damaged or missing."""
+def _load_tensors(file: Path) -> dict[str, Tensor]:
     try:
         return load_file(file)
     except (OSError, SafetensorError, ValueError) as error:
@@ -103,6 +161,8 @@ def load_tensors(file: Path) -> dict[str, Tensor]:
 def read_json(file: Path) -> dict[str, Any]:
     """The object in a JSON file. Raises CharrnnError where there is none."""
     try:
+        if file.stat().st_size > MAX_JSON:
+            raise CharrnnError(f"{file}: {file.stat().st_size:,} bytes, which is no file of a run")
         document = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise CharrnnError(f"{file}: cannot be read: {error}") from None
@@ -112,11 +172,26 @@ def read_json(file: Path) -> dict[str, Any]:
 
 
 def write_json(file: Path, document: dict[str, Any]) -> None:
-    """Replaces a JSON file at once: a reader sees the old one or the new one."""
+    """Replaces a JSON file at once."""
+    replace_text(file, json.dumps(document, indent=1, ensure_ascii=False))
+
+
+def replace_text(file: Path, text: str) -> None:
+    """Replaces a file at once: a reader sees the old one or the new one, whenever the machine stops."""
     temporary = file.with_name(f".{file.name}.tmp")
-    temporary.write_text(json.dumps(document, indent=1, ensure_ascii=False), encoding="utf-8")
+    temporary.write_text(text, encoding="utf-8")
     _sync(temporary)
     temporary.replace(file)
+    _sync(file.parent)
+
+
+def _digest(file: Path) -> dict[str, Any]:
+    digest, size = hashlib.sha256(), 0
+    with file.open("rb") as stream:
+        while data := stream.read(2**20):
+            digest.update(data)
+            size += len(data)
+    return {"sha256": digest.hexdigest(), "bytes": size}
 
 
 def _plain(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

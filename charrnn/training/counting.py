@@ -30,6 +30,9 @@ class Counter:
     def stop(self) -> None:
         """Counting is too short to be stopped in between."""
 
+    def save_soon(self) -> None:
+        """It saves when it has counted."""
+
     @property
     def progress(self) -> Progress:
         """Nothing, or all."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,7 +14,8 @@ from charrnn.errors import CharrnnError
 from charrnn.generation.filters import Filters
 from charrnn.generation.sampler import Sampler
 from charrnn.run import Run
-from charrnn.terminal import printable
+from charrnn.terminal import printable, say
+from charrnn.training.checkpoint import replace_text
 from charrnn.training.counting import Counter
 from charrnn.training.schedule import Progress
 from charrnn.training.trainer import Event, Trainer
@@ -31,11 +31,6 @@ class Listener(Protocol):
     def close(self) -> None:
         """The training has ended, well or not."""
         ...
-
-
-def say(text: str) -> None:
-    """Prints a line for people, on standard error, above the bar if there is one."""
-    tqdm.write(text, file=sys.stderr)
 
 
 class Bar:
@@ -80,6 +75,13 @@ class Bar:
                 f"val {m['val_loss']:.4f} nats = {m['val_bits_per_char']:.4f} bits/char{best}"
             )
 
+        elif event.kind == "explosion":
+            at, m = event.progress, event.metrics
+            say(
+                f"step {at.steps:>7,}  the gradient is no longer finite (explosion {m['explosion']:.0f}): "
+                f"back to the last checkpoint, with {m['rate_factor']:g} of the learning rate"
+            )
+
     def close(self) -> None:
         """Leaves the finished bar."""
         self._bar.close()
@@ -92,7 +94,7 @@ class Log:
         file = run.path / "metrics.jsonl"
         if file.exists():  # a resumed run: what came after its checkpoint will be measured again
             kept = [line for line in run.history() if line["step"] <= from_step]
-            file.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
+            replace_text(file, "".join(json.dumps(line) + "\n" for line in kept))
         self._file = file.open("a", encoding="utf-8")
 
     def hear(self, event: Event) -> None:
@@ -101,8 +103,11 @@ class Log:
             at = event.progress
             line = {"step": at.steps, "minutes": round(at.minutes, 4), "epochs": round(at.epochs, 4)}
             line |= {key: float(f"{value:.6g}") for key, value in event.metrics.items()}
-            self._file.write(json.dumps(line) + "\n")
-            self._file.flush()
+            try:
+                self._file.write(json.dumps(line) + "\n")
+                self._file.flush()
+            except OSError as error:
+                say(f"metrics.jsonl: cannot be written: {error.strerror}; going on without this line")
 
     def close(self) -> None:
         """Closes the file."""
@@ -118,7 +123,10 @@ class Saver:
 
     def hear(self, event: Event) -> None:
         """Saves if it is time to."""
-        if event.kind == "checkpoint" and self._saved != self._trainer.step:
+        if event.kind == "explosion" and isinstance(self._trainer, Trainer):
+            self._run.checkpoints.restore(self._trainer)
+            self._saved = self._trainer.step
+        elif event.kind == "checkpoint" and self._saved != self._trainer.step:
             self._save(best=False)
         elif event.is_best:
             self._save(best=True)
@@ -126,12 +134,14 @@ class Saver:
     def _save(self, best: bool) -> None:
         trainer = self._trainer
         tensors, facts = trainer.state()
+        keep = self._run.config.training.keep
         try:
-            self._run.checkpoints.save(trainer.step, trainer.model.state_dict(), tensors, facts, best)
+            self._run.checkpoints.save(trainer.step, trainer.model.state_dict(), tensors, facts, best, keep)
         except OSError as error:
-            raise CharrnnError(
-                f"{error.filename or self._run.path}: the checkpoint cannot be written: {error.strerror}"
-            ) from None
+            # A full disk may be emptied, a folder be made writable: training is dearer than one checkpoint.
+            where = error.filename or self._run.path
+            say(f"{where}: step {trainer.step:,} cannot be saved: {error.strerror}; trying again later")
+            return
         self._saved = trainer.step
 
     def close(self) -> None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import signal
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -17,21 +15,23 @@ from charrnn.errors import CharrnnError
 from charrnn.loading import find_config, load_config, parse_config
 from charrnn.models import NGramModel, build_model
 from charrnn.run import Run, absolute, new_folder
-from charrnn.terminal import advance
+from charrnn.terminal import advance, say
 from charrnn.text.batches import training_batches
 from charrnn.text.corpora import resolve
 from charrnn.text.dataset import Dataset, load_dataset
 from charrnn.training.counting import Counter
-from charrnn.training.listeners import Bar, Listener, Log, Saver, TensorBoard, Writer, say
+from charrnn.training.listeners import Bar, Listener, Log, Saver, TensorBoard, Writer
+from charrnn.training.lock import locked
+from charrnn.training.signals import listening
 from charrnn.training.trainer import Trainer
 
 
 class Interrupted(KeyboardInterrupt):
-    """Ctrl-C ended a training, after its checkpoint was saved in `run`."""
+    """A signal ended a training, after its checkpoint was saved in `run`."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, number: signal.Signals) -> None:
         super().__init__(str(run.path))
-        self.run = run
+        self.run, self.number = run, number
 
 
 def train(
@@ -69,7 +69,8 @@ def train(
     run = Run.create(path, config, dataset, trainer.model.size, where)
     if not quiet:
         say(_headline(run))
-    return _drive(run, trainer, quiet)
+    with locked(path):
+        return _drive(run, trainer, quiet)
 
 
 def resume(
@@ -82,40 +83,40 @@ def resume(
 ) -> Run:
     """Goes on with a run from its last checkpoint and returns it.
 
-    `overrides` may change the sections training and sampling, so that a finished training can be made longer.
+    `overrides` may change the sections training and sampling, so that a finished training can be made longer, and name
+    the text again (corpus.path) where it is no longer in the cache.
     Raises CharrnnError where the folder is no run, its corpus is gone, or it has finished.
     """
     run = Run.open(path, device)
     if minutes is not None:
         overrides = [*overrides, f"training.minutes={minutes}"]
     for override in overrides:
-        if not override.strip().startswith(("training.", "sampling.")):
+        if not override.strip().startswith(("training.", "sampling.", "corpus.path=")):
             raise CharrnnError(
                 f"--set {override}: a run goes on with the corpus, vocabulary and model that it has; train a new one"
             )
+    with locked(run.path):
+        return _drive(*_restored(run, overrides), quiet)
+
+
+def _restored(run: Run, overrides: Sequence[str]) -> tuple[Run, Trainer]:
+    """The run with its new config, and its trainer as the last checkpoint left it."""
     file = run.path / "config.yaml"
     config = parse_config(file.read_text(encoding="utf-8"), str(file), overrides)
-    dataset = run.dataset()
-    trainer = _trainer(config, dataset, run.device)
-    run.checkpoints.load_weights(trainer.model, "last")
+    named = any(override.strip().startswith("corpus.path=") for override in overrides)
+    config = absolute(config)
+    trainer = _trainer(config, run.dataset(config.corpus if named else None), run.device)
     if isinstance(trainer, Counter):
-        raise CharrnnError(f"{path}: an n-gram counts once and is done; there is nothing to go on with")
-    trainer.load_state(*run.checkpoints.load_training())
+        raise CharrnnError(f"{run.path}: an n-gram counts once and is done; there is nothing to go on with")
+    run.checkpoints.restore(trainer)
     if trainer.progress.fraction >= 1:
-        length = {
-            "minutes": config.training.minutes,
-            "steps": config.training.steps,
-            "epochs": config.training.epochs,
-        }
-        key, value = next((key, value) for key, value in length.items() if value is not None)
+        length = config.training.model_dump(include={"minutes", "steps", "epochs"}, exclude_none=True)
+        key, value = next(iter(length.items()))
         raise CharrnnError(
-            f"{path}: this training has finished ({value:g} {key}); to go on, make it longer: "
+            f"{run.path}: this training has finished ({value:g} {key}); to go on, make it longer: "
             f"--set training.{key}={2 * value:g}"
         )
-    run = Run.create(run.path, config, dataset, run.facts["parameters"], run.device)
-    if not quiet:
-        say(f"going on with {run.path} from step {trainer.step:,}")
-    return _drive(run, trainer, quiet)
+    return run.with_config(config), trainer
 
 
 def _read_corpus(config: Config, quiet: bool) -> Dataset:
@@ -157,13 +158,15 @@ def _headline(run: Run) -> str:
 
 def _drive(run: Run, trainer: Trainer | Counter, quiet: bool) -> Run:
     """Runs the trainer with everyone listening."""
+    if trainer.step and not quiet:
+        say(f"going on with {run.path} from step {trainer.step:,}")
     listeners: list[Listener] = [Log(run, trainer.step), Writer(run, trainer, quiet)]
     if run.config.training.tensorboard:
         listeners.append(TensorBoard(run.path / "tensorboard"))
     # The saver comes last: what a checkpoint stands for has been logged when it is written.
     listeners += [Saver(run, trainer)] if quiet else [Bar(trainer), Saver(run, trainer)]
     try:
-        with _stopping(trainer) as interrupted:
+        with listening(trainer) as received:
             for event in trainer.events():
                 for listener in listeners:
                     listener.hear(event)
@@ -171,26 +174,6 @@ def _drive(run: Run, trainer: Trainer | Counter, quiet: bool) -> Run:
         for listener in listeners:
             listener.close()
     run = run.with_size(trainer.model.size)
-    if interrupted.is_set():
-        raise Interrupted(run)
+    if received.number is not None:
+        raise Interrupted(run, received.number)
     return run
-
-
-@contextmanager
-def _stopping(trainer: Trainer | Counter) -> Iterator[threading.Event]:
-    """Ctrl-C ends the training after the current step; a second one at once. Only the main thread can have signals."""
-    interrupted = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield interrupted
-        return
-
-    def stop(*_: object) -> None:
-        interrupted.set()
-        trainer.stop()
-        signal.signal(signal.SIGINT, before)
-
-    before = signal.signal(signal.SIGINT, stop)
-    try:
-        yield interrupted
-    finally:
-        signal.signal(signal.SIGINT, before)

@@ -33,10 +33,12 @@ class Event:
     `step`: a step was made; `metrics` is filled every `log_every` steps, and before evaluations and checkpoints.
     `evaluation`: the validation loss is in `metrics`.
     `sample`: it is time to write one.
-    `checkpoint`: it is time to save; the last event is always one.
+    `checkpoint`: it is time to save; the first and the last event are always one.
+    `explosion`: several steps in a row had no finite gradient and were not applied: it is time to `load_state` of the
+    last checkpoint.
     """
 
-    kind: Literal["step", "evaluation", "sample", "checkpoint"]
+    kind: Literal["step", "evaluation", "sample", "checkpoint", "explosion"]
     progress: Progress
     metrics: dict[str, float] = field(default_factory=dict)
     is_best: bool = False
@@ -67,11 +69,16 @@ class Trainer:
         self._losses: list[Tensor] = []
         self._norms: list[Tensor] = []
         self._characters, self._since = 0, self._started
-        self._stop = False
+        self._stop, self._save = False, False
+        self.rate_factor, self.explosions, self._skipped = 1.0, 0, 0
 
     def stop(self) -> None:
         """Ends the training after the current step, with a checkpoint."""
         self._stop = True
+
+    def save_soon(self) -> None:
+        """Has a checkpoint written after the current step."""
+        self._save = True
 
     @property
     def seconds(self) -> float:
@@ -90,14 +97,21 @@ class Trainer:
         """
         config, now, evaluated = self.config, self.progress, -1
         self.model.train()
+        if not self.step:
+            yield Event("checkpoint", now)
         while now.fraction < 1 and not self._stop and not self._out_of_patience:
             before = now
             batch = self.batches.next()
-            self._learn(batch, learning_rate(config, before))
+            self._learn(batch, self.rate_factor * learning_rate(config, before))
             now = self.progress
+            if self._skipped >= config.explosion_steps:
+                yield from self._recover(now)
+                now = self.progress
+                continue
             logged = self.step % config.log_every == 0
             evaluate = is_due(config.evaluate_every, before, now) and self.validation.characters > 0
-            save = is_due(config.checkpoint_every, before, now)
+            save = is_due(config.checkpoint_every, before, now) or self._save
+            self._save = False
             # Only here the numbers come back from the device: in between, steps follow each other without waiting.
             metrics = self._metrics(before) if logged or evaluate or save else {}
             yield Event("step", now, metrics)
@@ -125,15 +139,31 @@ class Trainer:
         self.optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         norm = self._clip()
+        self.step += 1
+        if not (math.isfinite(loss.item()) and math.isfinite(norm.item())):
+            self._skipped += 1  # the step is not applied, and the state that led to it is forgotten
+            self.carried = self.model.initial_state(batch.inputs.shape[1])
+            return
+        self._skipped = 0
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.step()
         # The state goes on into the next window; the gradient stops here: truncated backpropagation through time.
         self.carried = tuple(tensor.detach() for tensor in state)
-        self.step += 1
         self._losses.append(loss.detach())
         self._norms.append(norm)
         self._characters += batch.characters
+
+    def _recover(self, now: Progress) -> Iterator[Event]:
+        """Has the last checkpoint loaded and goes on from it with half the learning rate."""
+        self.explosions += 1
+        explosions, factor, seconds = self.explosions, self.rate_factor / 2, self.seconds
+        if explosions > self.config.explosions:
+            raise Diverged(_explosion(self.step, self.config))
+        yield Event("explosion", now, {"explosion": float(explosions), "rate_factor": factor})
+        self.explosions, self.rate_factor, self._skipped = explosions, factor, 0
+        self._seconds_before, self._started = seconds, self._clock()  # the time is spent all the same
+        self._losses, self._norms, self._characters = [], [], 0
 
     def _clip(self) -> Tensor:
         """Shortens the gradient as the config says; its norm before that."""
@@ -147,10 +177,10 @@ class Trainer:
 
     def _metrics(self, at: Progress) -> dict[str, float]:
         """Means since the last call."""
+        if not self._losses:  # only steps that were not applied
+            return {}
         loss = torch.stack(self._losses).mean().item()
         norms = torch.stack(self._norms)
-        if not math.isfinite(loss) or not torch.isfinite(norms).all():
-            raise Diverged(_explosion(self.step, loss, self.config))
         seconds = self._clock() - self._since
         metrics = {
             "loss": loss,
@@ -166,7 +196,7 @@ class Trainer:
         """The validation loss, and whether it is the best so far."""
         result: Likelihood = likelihood(self.model, self.validation, self.boundary, self.device)
         if not math.isfinite(result.nats):
-            raise Diverged(_explosion(self.step, result.nats_per_char, self.config))
+            raise Diverged(_explosion(self.step, self.config))
         is_best = result.nats_per_char < self.best
         self.best = min(self.best, result.nats_per_char)
         self.evaluations_since_best = 0 if is_best else self.evaluations_since_best + 1
@@ -192,6 +222,8 @@ class Trainer:
             "best": self.best if math.isfinite(self.best) else None,
             "evaluations_since_best": self.evaluations_since_best,
             "position": asdict(self.batches.position),
+            "rate_factor": self.rate_factor,
+            "explosions": self.explosions,
             "finished": self.progress.fraction >= 1 or self._out_of_patience,
         }
         return tensors, facts
@@ -206,11 +238,12 @@ class Trainer:
         self.step, self._seconds_before = facts["step"], facts["seconds"]
         self.best = math.inf if facts["best"] is None else facts["best"]
         self.evaluations_since_best = facts["evaluations_since_best"]
+        self.rate_factor, self.explosions = facts["rate_factor"], facts["explosions"]
         self.batches.position = Position(**facts["position"])
         self._started = self._since = self._clock()
 
 
-def _explosion(step: int, loss: float, config: TrainingConfig) -> str:
+def _explosion(step: int, config: TrainingConfig) -> str:
     advice = [f"a lower training.learning_rate (it is {config.learning_rate:g})"]
     if config.clip_norm is None and config.clip_value is None:
         advice.insert(0, "training.clip_norm: 1.0 (clipping is off)")
@@ -219,6 +252,7 @@ def _explosion(step: int, loss: float, config: TrainingConfig) -> str:
     if config.warmup is None:
         advice.append('a warm-up (training.warmup: "5%")')
     return (
-        f"step {step}: the loss is {loss:g} and the gradient no longer finite: the training exploded. "
-        f"The last checkpoint is intact. Try {', or '.join(advice)}"
+        f"step {step}: the loss or its gradient is no longer finite, and going back to the last checkpoint with half "
+        f"the learning rate was tried {config.explosions} times. The last checkpoint is intact. "
+        f"Try {', or '.join(advice)}"
     )

@@ -41,6 +41,10 @@ def trainer(
     return Trainer(network, batches, part, BOUNDARY, config, CPU, clock)
 
 
+def first_step(t: Trainer) -> Event:
+    return next(event for event in t.events() if event.kind == "step")
+
+
 def kinds(events: Iterator[Event]) -> list[str]:
     return [event.kind for event in events]
 
@@ -61,7 +65,7 @@ def test_events_come_when_they_are_due() -> None:
     assert steps["step"] == list(range(1, 21))
     assert steps["evaluation"] == [5, 10, 15, 20]
     assert steps["sample"] == [20]
-    assert steps["checkpoint"] == [10, 20, 20]
+    assert steps["checkpoint"] == [0, 10, 20, 20]
     assert events[-1].kind == "checkpoint"
 
 
@@ -133,7 +137,7 @@ def test_clipping_bounds_the_update(clip: dict[str, Any]) -> None:
         **clip,
     )
     before = [p.clone() for p in t.model.parameters()]
-    metrics = next(t.events()).metrics or t._metrics(t.progress)
+    metrics = first_step(t).metrics or t._metrics(t.progress)
     update = [(b - p).detach() for b, p in zip(before, t.model.parameters(), strict=True)]
     if "clip_value" in clip:
         assert max(u.abs().max() for u in update) <= 1.01e-4
@@ -143,15 +147,60 @@ def test_clipping_bounds_the_update(clip: dict[str, Any]) -> None:
         assert metrics["gradient_norm"] > 0.01  # it is logged as it was
 
 
-def test_an_explosion_is_told_and_no_checkpoint_follows() -> None:
-    t = trainer(
-        steps=500, model={"cell": "rnn", "activation": "relu"}, optimizer="sgd", learning_rate=1000, clip_norm=None
-    )
+def exploding(**keys: Any) -> Trainer:
+    return trainer(steps=200, model={"cell": "rnn", "activation": "relu"}, optimizer="sgd", warmup=None, **keys)
+
+
+def checkpointed(t: Trainer) -> Iterator[Event]:
+    """The events, with somebody who saves and loads as the checkpoints on the disk would."""
+    saved: Any = None
+    for event in t.events():
+        if event.kind == "checkpoint":
+            tensors, facts = t.state()
+            weights = {name: value.clone() for name, value in t.model.state_dict().items()}
+            saved = weights, {name: value.clone() for name, value in tensors.items()}, facts
+        if event.kind == "explosion":
+            weights, tensors, facts = saved
+            t.model.load_state_dict(weights)
+            t.load_state(tensors, facts)
+        yield event
+
+
+def test_without_clipping_a_relu_network_explodes_and_recovers_with_a_smaller_rate() -> None:
+    t = exploding(learning_rate=60.0, clip_norm=None, explosions=20)
+    explosions = [event for event in checkpointed(t) if event.kind == "explosion"]
+    assert explosions
+    assert t.rate_factor == 0.5 ** len(explosions)
+    assert t.step == 200
+    assert all(torch.isfinite(p).all() for p in t.model.parameters())
+
+
+def test_with_clipping_the_same_network_does_not_explode() -> None:
+    t = exploding(learning_rate=0.3, clip_norm=1.0)
+    assert not [event for event in checkpointed(t) if event.kind == "explosion"]
+    t = exploding(learning_rate=60.0, clip_norm=0.005)
+    assert not [event for event in checkpointed(t) if event.kind == "explosion"]
+
+
+def test_after_too_many_explosions_it_gives_up_and_says_what_to_try() -> None:
+    t = exploding(learning_rate=1000.0, clip_norm=None, explosions=2)
     seen = []
-    with pytest.raises(CharrnnError, match=r"exploded.*clip_norm.*learning_rate"):
-        for event in t.events():
+    with pytest.raises(CharrnnError, match=r"clip_norm.*learning_rate"):
+        for event in checkpointed(t):
             seen.append(event.kind)
-    assert seen[-1] == "step"
+    assert seen.count("explosion") == 2
+
+
+def test_a_step_without_a_finite_gradient_is_not_applied() -> None:
+    t = trainer(steps=5)
+    before = [p.clone() for p in t.model.parameters()]
+    with torch.no_grad():
+        t.model.readout.__self__.output.bias.fill_(float("nan"))  # type: ignore[attr-defined]
+    t._learn(t.batches.next(), rate=0.1)
+    assert t.step == t._skipped == 1
+    after = dict(t.model.named_parameters())
+    for (name, now), then in zip(after.items(), before, strict=True):
+        assert name == "output.bias" or torch.equal(now, then)
 
 
 def test_padding_counts_for_nothing() -> None:
@@ -159,7 +208,7 @@ def test_padding_counts_for_nothing() -> None:
     documents = np.array([[10 * i, 10 * i + i + 1] for i in range(10)])
     t = trainer(Part(STREAM.ids, documents), batch_size=10, window=50, steps=1, log_every=1)
     before = likelihood(t.model, Part(STREAM.ids, documents), BOUNDARY, CPU).nats_per_char
-    assert next(t.events()).metrics["loss"] == pytest.approx(before, rel=1e-4)
+    assert first_step(t).metrics["loss"] == pytest.approx(before, rel=1e-4)
 
 
 @settings(max_examples=12, deadline=None)

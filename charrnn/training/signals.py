@@ -1,0 +1,54 @@
+"""What a training does when it is asked to stop, or to save."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+STOP = [signal.SIGINT, signal.SIGTERM]
+SAVE = [signal.SIGUSR1] if hasattr(signal, "SIGUSR1") else []
+
+
+class Stoppable(Protocol):
+    """What can be asked."""
+
+    def stop(self) -> None:
+        """Ends after the current step, with a checkpoint."""
+
+    def save_soon(self) -> None:
+        """Saves after the current step, and goes on."""
+
+
+class Received:
+    """Which signal asked the training to stop, if one did."""
+
+    number: signal.Signals | None = None
+
+
+@contextmanager
+def listening(training: Stoppable) -> Iterator[Received]:
+    """SIGINT and SIGTERM end the training after its step; a second one at once, as if nobody listened. SIGUSR1 saves.
+
+    Only the main thread can have signals; in another one nothing changes.
+    """
+    received = Received()
+    if threading.current_thread() is not threading.main_thread():
+        yield received
+        return
+
+    def stop(number: int, _: object) -> None:
+        received.number = signal.Signals(number)
+        training.stop()
+        for own in STOP:
+            signal.signal(own, before[own])
+
+    before = {number: signal.signal(number, stop) for number in STOP}
+    before |= {number: signal.signal(number, lambda *_: training.save_soon()) for number in SAVE}
+    try:
+        yield received
+    finally:
+        for own, handler in before.items():
+            signal.signal(own, handler)
