@@ -17,7 +17,7 @@ import numpy.typing as npt
 import torch
 
 from charrnn.errors import CharrnnError
-from charrnn.evaluation.likelihood import MAX_STREAMS, STREAM
+from charrnn.evaluation.likelihood import MAX_STREAMS, stream_count
 from charrnn.run import Run
 from charrnn.text.vocab import CODE_POINTS, Vocabulary
 
@@ -178,7 +178,7 @@ def _texts(run: Run, text: str) -> list[str]:
 
 def _stream_lengths(characters: int) -> list[int]:
     """A long text is cut into streams that are coded side by side, as `eval` reads it."""
-    streams = max(1, min(MAX_STREAMS, characters // STREAM))
+    streams = stream_count(characters)
     length = -(-characters // streams)
     return [max(0, min(length, characters - i * length)) for i in range(streams)]
 

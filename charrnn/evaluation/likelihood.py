@@ -94,7 +94,7 @@ def evaluation_batches(model: LanguageModel, part: Part, boundary: int, block: i
         return
     batches: Batches
     if part.documents is None:
-        streams = stream_count(part)
+        streams = stream_count(len(part.ids))
         batches = StreamBatches(part, streams, _window(model, streams), boundary)
     else:
         batches = DocumentBatches(part, MAX_STREAMS, _window(model, MAX_STREAMS), boundary, seed=None)
@@ -102,9 +102,9 @@ def evaluation_batches(model: LanguageModel, part: Part, boundary: int, block: i
         yield batches.next()
 
 
-def stream_count(part: Part) -> int:
-    """Streams as which a text is evaluated."""
-    return max(1, min(MAX_STREAMS, len(part.ids) // STREAM))
+def stream_count(characters: int) -> int:
+    """Streams as which a text of so many characters is evaluated."""
+    return max(1, min(MAX_STREAMS, characters // STREAM))
 
 
 def first_characters(part: Part, limit: int | None) -> Part:

@@ -39,16 +39,14 @@ def score(run: Run, part: Part, by: By = "line", progress: Callable[[int], None]
     decode = run.vocabulary.decode
     if part.documents is None:
         whole = _stream(run, part, progress)
-        pieces = [("stream", part.ids, whole)]
+        pieces = [(part.ids, whole)]
     else:
         documents = _documents(run, part, progress)
-        pieces = [
-            ("document", part.ids[a:b], bits) for (a, b), bits in zip(part.documents.tolist(), documents, strict=True)
-        ]
+        pieces = [(part.ids[a:b], bits) for (a, b), bits in zip(part.documents.tolist(), documents, strict=True)]
     if by == "document":
-        return [Scored(i, decode(ids.tolist()), bits) for i, (_, ids, bits) in enumerate(pieces, 1)]
+        return [Scored(i, decode(ids.tolist()), bits) for i, (ids, bits) in enumerate(pieces, 1)]
     scored: list[Scored] = []
-    for _, ids, bits in pieces:
+    for ids, bits in pieces:
         texts = [decode([i]) for i in ids.tolist()] if run.vocabulary.kind == "char" else [chr(i) for i in ids.tolist()]
         start = 0
         for i, character in enumerate(texts):

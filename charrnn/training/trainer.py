@@ -112,7 +112,7 @@ class Trainer:
             evaluate = is_due(config.evaluate_every, before, now) and self.validation.characters > 0
             save = is_due(config.checkpoint_every, before, now) or self._save
             self._save = False
-            # Only here the numbers come back from the device: in between, steps follow each other without waiting.
+            # Means are taken and forgotten here: before a checkpoint too, so that a resumed run takes the same ones.
             metrics = self._metrics(before) if logged or evaluate or save else {}
             yield Event("step", now, metrics)
             if evaluate:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from charrnn.config import ModelConfig
@@ -84,6 +87,15 @@ def test_step_by_step_equals_all_at_once(model: LanguageModel) -> None:
         logits, state = model.step(character, state)
         assert same(logits, whole[t])
     assert same_state(state, after)
+
+
+def test_saved_and_loaded_gives_the_same_logits(config: ModelConfig, model: LanguageModel, tmp_path: Path) -> None:
+    weights = {name: value.clone() for name, value in model.state_dict().items()}
+    save_file(weights, tmp_path / "model.safetensors")
+    again = build_model(config, VOCAB, seed=2).double().eval()
+    again.load_state_dict(load_file(tmp_path / "model.safetensors"))
+    text = ids(9, 2)
+    assert torch.equal(again(text, again.initial_state(2))[0], model(text, model.initial_state(2))[0])
 
 
 @pytest.mark.parametrize("cut", [1, 4, 8])
