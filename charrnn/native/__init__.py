@@ -1,0 +1,96 @@
+"""C that makes the hot loops fast, compiled by the machine's own compiler when it is first needed.
+
+Nothing depends on it: where there is no compiler, or CHARRNN_NATIVE=0, `load` gives None and the caller computes the
+same with PyTorch or NumPy, more slowly. The C is plain and portable: it names no instruction set, and the compiler
+makes of its short vectors what the processor has.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import platform
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from functools import cache
+from pathlib import Path
+
+SOURCES = Path(__file__).parent
+FLAGS = ["-O3", "-std=gnu11", "-fPIC", "-fno-math-errno", "-fno-trapping-math", "-Wno-psabi"]
+
+
+@cache
+def load(name: str, openmp: bool = False) -> ctypes.CDLL | None:
+    """The library made of `NAME.c` in this folder, or None where it cannot be had.
+
+    With `openmp` its loops run in the threads of PyTorch's own OpenMP, which must have been imported: two runtimes in
+    one process would wait for each other's threads on the same cores.
+    """
+    if os.environ.get("CHARRNN_NATIVE", "1") == "0" or os.name == "nt":
+        return None
+    runtime = _openmp_of_torch() if openmp else None
+    for threads in ["-fopenmp", ""] if runtime else [""]:
+        try:
+            if threads:
+                ctypes.CDLL(runtime, mode=ctypes.RTLD_GLOBAL)  # its symbols, not those of a second runtime
+            return ctypes.CDLL(str(_compiled(SOURCES / f"{name}.c", threads)))
+        except (OSError, subprocess.SubprocessError, LookupError):
+            continue
+    return None
+
+
+def _compiled(source: Path, threads: str) -> Path:
+    """The shared library of a source file, from the cache or compiled now.
+
+    Raises LookupError where there is no compiler, SubprocessError where it fails.
+    """
+    compiler = shlex.split(os.environ.get("CC", "")) or [name for name in ("cc", "gcc", "clang") if shutil.which(name)][:1]
+    if not compiler:
+        raise LookupError("no C compiler")
+    flags = [*FLAGS, "-mcpu=native" if platform.machine() in ("arm64", "aarch64") else "-march=native"]
+    # A library is of one source, one compiler and one processor: a home folder may be shared by several.
+    key = hashlib.sha256("\0".join([*compiler, *flags, threads, _processor()]).encode())
+    for file in sorted(SOURCES.glob("*.[ch]")):
+        key.update(file.read_bytes())
+    library = _folder() / f"{source.stem}-{key.hexdigest()[:24]}.so"
+    if not library.exists():
+        library.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=library.parent) as place:
+            made = Path(place) / library.name
+            compiling = [*compiler, *flags, *([threads] if threads else []), "-c", str(source), "-o", f"{made}.o"]
+            # Linked without -fopenmp, so that its symbols come from the runtime that is there.
+            dynamic = ["-undefined", "dynamic_lookup"] if sys.platform == "darwin" else []
+            linking = [*compiler, "-shared", *dynamic, f"{made}.o", "-o", str(made), "-lm"]
+            for command in (compiling, linking):
+                subprocess.run(command, check=True, capture_output=True, timeout=120)
+            os.replace(made, library)
+    return library
+
+
+def _folder() -> Path:
+    """Where the libraries lie: in the user's cache."""
+    from charrnn.text.dataset import cache_folder
+
+    return cache_folder() / "native"
+
+
+def _processor() -> str:
+    """What the compiler's `native` stands for, as far as it can be known."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        return "\n".join(sorted({line for line in lines if line.startswith(("flags", "Features", "model name"))}))
+    except OSError:
+        return platform.processor() + platform.machine()
+
+
+def _openmp_of_torch() -> str | None:
+    """The OpenMP library that PyTorch has loaded into this process."""
+    import torch
+
+    places = [Path(torch.__file__).parent / "lib", Path(torch.__file__).parent.parent / "torch.libs"]
+    found = [file for place in places for pattern in ("libgomp*", "libomp*", "libiomp*") for file in place.glob(pattern)]
+    return str(found[0]) if found else None
