@@ -103,6 +103,8 @@ class ModelConfig(Section):
     """Numbers by which a character is represented."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Probability with which a unit is dropped: of the embedding and of what each layer gives."""
+    locked_dropout: bool = False
+    """One dropout mask for all time steps of a window, instead of one each (arXiv:1512.05287)."""
     order: Annotated[int, Field(ge=1, le=8)] = 5
     """Characters of which `cell: ngram` counts, the predicted one among them; it has no layers and no units."""
     context: Annotated[int, Field(ge=1, le=1000)] = 8
@@ -180,6 +182,9 @@ class TrainingConfig(Section):
     """Texts read side by side: streams, or documents."""
     window: Annotated[int, Field(ge=1, le=1_000_000)] = 64
     """Characters through which the gradient flows back (truncated backpropagation through time)."""
+    forget: Fraction = 0.0
+    """Probability with which a stream begins a window in the initial state instead of the carried one: the network
+    learns to start from nothing too (stream mode)."""
     optimizer: Literal["adamw", "adam", "rmsprop", "sgd"] = "adamw"
     """The rule by which weights follow the gradient."""
     learning_rate: Annotated[float, Field(gt=0, le=1000)] = 3e-3
@@ -209,6 +214,11 @@ class TrainingConfig(Section):
     and training goes on with half the learning rate."""
     explosions: Annotated[int, Field(ge=0)] = 5
     """How often that may happen before the training gives up."""
+    average_after: Every | None = None
+    """From here on the mean of the weights after each step is taken, and that is what is evaluated, sampled from and
+    saved (Polyak & Juditsky 1992); null for never."""
+    average_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Below 1 the mean is an exponential one: at each step it keeps this much of itself. 1: all steps count alike."""
     evaluate_every: Every = "10%"
     """How often the validation loss is measured and a checkpoint written if it is the best so far."""
     evaluate_characters: Annotated[int, Field(ge=1)] | None = 200_000

@@ -81,27 +81,29 @@ class RecurrentLayer(nn.Module):
 class Dropout(nn.Module):
     """Drops each number with probability p while training, and divides what stays by 1 - p.
 
+    `locked` drops the same units at all time steps of a window (arXiv:1512.05287); that is also quicker to draw.
+
     The masks come from `generator`, which the trainer sets and seeds anew at every step, so that a mask depends on
     the seed and the step alone and a resumed run draws the same ones.
     """
 
     generator: torch.Generator | None = None
 
-    def __init__(self, p: float) -> None:
+    def __init__(self, p: float, locked: bool = False) -> None:
         super().__init__()
-        self.p = p
+        self.p, self.locked = p, locked
 
     def forward(self, x: Tensor) -> Tensor:
-        """x of any shape to the same shape."""
+        """x of any shape to the same shape; where masks are locked, `[T, B, D]`."""
         if not self.training or not self.p:
             return x
         keep = 1 - self.p
-        mask = torch.empty_like(x).bernoulli_(keep, generator=self.generator)
+        mask = torch.empty_like(x[0] if self.locked else x).bernoulli_(keep, generator=self.generator)
         return x * mask.div_(keep)
 
     def extra_repr(self) -> str:
         """Shown by print(model)."""
-        return f"p={self.p}"
+        return f"p={self.p}, locked={self.locked}"
 
 
 def input_weights(rows: int, columns: int, gain: float = 1.0) -> Tensor:

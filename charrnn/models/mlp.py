@@ -24,7 +24,7 @@ class WindowModel(LanguageModel):
         super().__init__(vocab_size)
         self.context = config.context
         self.embedding = nn.Embedding(vocab_size, config.embedding_size)
-        self.dropout = Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout, config.locked_dropout)
         activation = nn.Tanh if config.activation == "tanh" else nn.ReLU
         self.hidden = fully_connected(
             config.context * config.embedding_size, config.hidden_size, config.num_layers, activation

@@ -61,7 +61,7 @@ class Trunk(nn.Module):
     def __init__(self, config: ModelConfig, layer: MakeLayer) -> None:
         super().__init__()
         hidden = config.hidden_size
-        self.dropout = Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout, config.locked_dropout)
         self.input_layers = fully_connected(config.embedding_size, hidden, config.input_layers)
         first = hidden if config.input_layers else config.embedding_size
         widths = [first] + [hidden] * (config.num_layers - 1)

@@ -22,6 +22,7 @@ from charrnn.evaluation.likelihood import Likelihood, first_characters, likeliho
 from charrnn.models import LanguageModel, State, set_dropout_generator
 from charrnn.text.batches import Batch, Batches, Position
 from charrnn.text.dataset import Part
+from charrnn.training.averaging import Average
 from charrnn.training.optimizer import build_optimizer, load_optimizer_tensors, optimizer_tensors
 from charrnn.training.schedule import Progress, is_due, learning_rate, progress_of
 
@@ -59,6 +60,7 @@ class Trainer:
     ) -> None:
         self.model, self.batches, self.config, self.device = model.to(device), batches, config, device
         self.optimizer = build_optimizer(model, config)
+        self.average = Average(model, config)
         self.validation = first_characters(validation, config.evaluate_characters)
         self.boundary = boundary
         self.step, self.best, self.evaluations_since_best = 0, math.inf, 0
@@ -93,6 +95,8 @@ class Trainer:
     def events(self) -> Iterator[Event]:
         """Trains until the config's length is reached, `stop` is called, or patience ends.
 
+        Whoever hears of an evaluation, a sample or a checkpoint finds the averaged weights in the model, if there are.
+
         Raises Diverged where the loss or the gradient is no longer finite, before anyone can save what came of it.
         """
         config, now, evaluated = self.config, self.progress, -1
@@ -104,6 +108,7 @@ class Trainer:
             batch = self.batches.next()
             self._learn(batch, self.rate_factor * learning_rate(config, before))
             now = self.progress
+            self.average.update(now)
             if self._skipped >= config.explosion_steps:
                 yield from self._recover(now)
                 now = self.progress
@@ -117,22 +122,28 @@ class Trainer:
             yield Event("step", now, metrics)
             if evaluate:
                 evaluated = self.step
-                yield self._evaluate()
+                with self.average.shown():
+                    yield self._evaluate()
             if is_due(config.sample_every, before, now):
-                yield Event("sample", now)
+                with self.average.shown():
+                    yield Event("sample", now)
             if save:
-                yield Event("checkpoint", now)
+                with self.average.shown():
+                    yield Event("checkpoint", now)
         if self._losses:
             yield Event("step", now, self._metrics(now))
-        if self.validation.characters and evaluated != self.step and not self._stop and self.step:
-            yield self._evaluate()
-        yield Event("checkpoint", now)
+        with self.average.shown():
+            if self.validation.characters and evaluated != self.step and not self._stop and self.step:
+                yield self._evaluate()
+            yield Event("checkpoint", now)
 
     def _learn(self, batch: Batch, rate: float) -> None:
         """One step: forward, backward through the window, clip, update."""
         self._masks.manual_seed((self.config.seed * 1_000_003 + self.step) % 2**63)
         if batch.fresh:
             self.carried = self.model.initial_state(batch.inputs.shape[1])
+        elif self.config.forget:
+            self.carried = self._forgotten(self.carried)
         with self._autocast():
             nats, state = surprisal(self.model, batch, self.carried, self.device)
         loss = nats.sum() / batch.characters
@@ -153,6 +164,16 @@ class Trainer:
         self._losses.append(loss.detach())
         self._norms.append(norm)
         self._characters += batch.characters
+
+    def _forgotten(self, state: State) -> State:
+        """The state with some streams' part, drawn anew at each step, as it was before anything was read."""
+        batch = len(state[0])
+        forgotten = torch.rand(batch, generator=self._masks, device=self.device) < self.config.forget
+        initial = self.model.initial_state(batch)
+        return tuple(
+            torch.where(forgotten.view(-1, *[1] * (now.ndim - 1)), then, now)
+            for now, then in zip(state, initial, strict=True)
+        )
 
     def _recover(self, now: Progress) -> Iterator[Event]:
         """Has the last checkpoint loaded and goes on from it with half the learning rate."""
@@ -216,6 +237,7 @@ class Trainer:
         """All that training needs to go on, apart from the weights: tensors, and facts for JSON."""
         tensors = {f"optimizer.{key}": value for key, value in optimizer_tensors(self.optimizer).items()}
         tensors |= {f"carried.{i}": value for i, value in enumerate(self.carried)}
+        tensors |= {f"average.{name}": value for name, value in self.average.tensors().items()}
         facts = {
             "step": self.step,
             "seconds": self.seconds,
@@ -224,15 +246,15 @@ class Trainer:
             "position": asdict(self.batches.position),
             "rate_factor": self.rate_factor,
             "explosions": self.explosions,
+            "average": self.average.facts(),
             "finished": self.progress.fraction >= 1 or self._out_of_patience,
         }
         return tensors, facts
 
     def load_state(self, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
         """Puts back what `state` gave; the weights are loaded into the model by the caller."""
-        inside = "optimizer."
-        own = {key[len(inside) :]: value for key, value in tensors.items() if key.startswith(inside)}
-        load_optimizer_tensors(self.optimizer, own)
+        load_optimizer_tensors(self.optimizer, _inside(tensors, "optimizer."))
+        self.average.load(_inside(tensors, "average."), facts.get("average"))
         count = sum(key.startswith("carried.") for key in tensors)
         self.carried = tuple(tensors[f"carried.{i}"].to(self.device) for i in range(count))
         self.step, self._seconds_before = facts["step"], facts["seconds"]
@@ -241,6 +263,10 @@ class Trainer:
         self.rate_factor, self.explosions = facts["rate_factor"], facts["explosions"]
         self.batches.position = Position(**facts["position"])
         self._started = self._since = self._clock()
+
+
+def _inside(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {key[len(prefix) :]: value for key, value in tensors.items() if key.startswith(prefix)}
 
 
 def _explosion(step: int, config: TrainingConfig) -> str:

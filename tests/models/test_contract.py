@@ -35,6 +35,8 @@ VARIANTS: dict[str, dict[str, object]] = {
         "embedding_size": 7,
     },
     "dropout": {"cell": "lstm", "num_layers": 2, "dropout": 0.5},
+    "locked-dropout": {"cell": "mingru", "num_layers": 2, "dropout": 0.5, "locked_dropout": True},
+    "mlp-locked-dropout": {"cell": "mlp", "dropout": 0.5, "locked_dropout": True},
 }
 
 

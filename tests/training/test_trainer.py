@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import count
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import Tensor
 
 from charrnn.config import ModelConfig, TrainingConfig
 from charrnn.errors import CharrnnError
@@ -22,6 +24,16 @@ from charrnn.training.trainer import Event, Trainer
 CPU, V, BOUNDARY = torch.device("cpu"), 7, 6
 STREAM = Part(np.tile([0, 1, 2, 0, 1, 3, 4, 5], 60))
 DOCUMENTS = Part(STREAM.ids, np.stack([np.arange(0, 470, 10), np.arange(0, 470, 10) + np.arange(47) % 10 + 1], axis=1))
+
+
+OPTIONS: list[dict[str, Any]] = [
+    {},
+    {"model": {"locked_dropout": True}},
+    {"forget": 0.3},
+    {"average_after": "10 steps"},
+    {"average_after": "20%", "average_decay": 0.9},
+]
+"""What else a resumed training must remember, or draw again."""
 
 
 def ticking(seconds: float) -> Callable[[], float]:
@@ -211,30 +223,114 @@ def test_padding_counts_for_nothing() -> None:
     assert first_step(t).metrics["loss"] == pytest.approx(before, rel=1e-4)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     cut=st.integers(1, 29),
     part=st.sampled_from([STREAM, DOCUMENTS]),
     cell=st.sampled_from(["rnn", "lstm", "gru"]),
     optimizer=st.sampled_from(["adamw", "rmsprop", "sgd"]),
+    options=st.sampled_from(OPTIONS),
+    kind=st.sampled_from(["step", "checkpoint"]),
 )
-def test_going_on_gives_what_never_stopping_gives(cut: int, part: Part, cell: str, optimizer: str) -> None:
-    keys: dict[str, Any] = {
-        "steps": 30,
-        "optimizer": optimizer,
-        "model": {"cell": cell, "num_layers": 2, "dropout": 0.3},
-    }
+def test_going_on_gives_what_never_stopping_gives(
+    cut: int, part: Part, cell: str, optimizer: str, options: dict[str, Any], kind: str
+) -> None:
+    keys: dict[str, Any] = {"steps": 30, "optimizer": optimizer, "checkpoint_every": "1 step", **options}
+    keys["model"] = {"cell": cell, "num_layers": 2, "dropout": 0.3} | options.get("model", {})
     whole = trainer(part, **keys)
-    list(whole.events())
+    expected = last_weights(whole)
     first = trainer(part, **keys)
     for event in first.events():
-        if event.kind == "step" and first.step == cut:
+        if event.kind == kind and first.step == cut:
             break
     second = trainer(part, **keys)
     second.model.load_state_dict({name: value.clone() for name, value in first.model.state_dict().items()})
     tensors, facts = first.state()
     second.load_state({name: value.clone() for name, value in tensors.items()}, facts)
-    list(second.events())
+    got = last_weights(second)
     assert second.step == whole.step == 30
-    for (name, a), b in zip(whole.model.state_dict().items(), second.model.state_dict().values(), strict=True):
-        assert torch.equal(a, b), name
+    for shown in (0, 1):  # those that the last checkpoint shows, and those that were trained
+        for name, value in expected[shown].items():
+            assert torch.equal(value, got[shown][name]), name
+
+
+def last_weights(t: Trainer) -> list[dict[str, Tensor]]:
+    """Trains to the end: the weights that the last checkpoint shows, and those of the last step."""
+    shown: dict[str, Tensor] = {}
+    for event in t.events():
+        if event.kind == "checkpoint":
+            shown = {name: value.clone() for name, value in t.model.state_dict().items()}
+    return [shown, t.model.state_dict()]
+
+
+@pytest.mark.parametrize("decay", [1.0, 0.8])
+def test_averaged_weights_are_shown_and_do_not_change_the_training(decay: float) -> None:
+    t = trainer(steps=12, average_after="5 steps", average_decay=decay)
+    after: list[Tensor] = []
+    for event in t.events():
+        if event.kind == "step" and t.step >= 5 and len(after) < t.step - 4:
+            after.append(torch.nn.utils.parameters_to_vector(t.model.parameters()).detach().clone())
+        if event.kind == "checkpoint" and t.step == 12:
+            shown = torch.nn.utils.parameters_to_vector(t.model.parameters()).detach().clone()
+    assert len(after) == 8
+    mean = after[0].double()
+    for n, weights in enumerate(after[1:], start=2):
+        keep = min(decay, (n - 1) / n)
+        mean = keep * mean + (1 - keep) * weights
+    assert torch.allclose(shown.double(), mean, atol=1e-6)
+    assert not torch.allclose(shown, after[-1], atol=1e-4)
+    plain = last_weights(trainer(steps=12))[1]
+    for name, value in t.model.state_dict().items():
+        assert torch.equal(value, plain[name]), name
+
+
+def test_what_is_evaluated_is_the_average() -> None:
+    t = trainer(steps=10, average_after="3 steps", evaluate_every="10 steps")
+    for event in t.events():
+        if event.kind == "evaluation":
+            assert event.metrics["val_loss"] == likelihood(t.model, STREAM, BOUNDARY, CPU).nats_per_char
+            shown = event.metrics["val_loss"]
+    assert shown != likelihood(t.model, STREAM, BOUNDARY, CPU).nats_per_char
+
+
+def test_averaging_can_be_switched_off_when_a_training_goes_on() -> None:
+    first = trainer(steps=10, average_after="3 steps")
+    for event in first.events():
+        if event.kind == "checkpoint" and first.step == 10:
+            weights = {name: value.clone() for name, value in first.model.state_dict().items()}
+            tensors, facts = first.state()
+            tensors = {name: value.clone() for name, value in tensors.items()}
+    second = trainer(steps=20)
+    second.model.load_state_dict(weights)
+    second.load_state(tensors, facts)
+    for name, value in first.model.state_dict().items():
+        assert torch.equal(value, second.model.state_dict()[name]), name
+    shown, trained = last_weights(second)
+    assert all(torch.equal(value, trained[name]) for name, value in shown.items())
+
+
+@pytest.mark.parametrize("cell", ["lstm", "mingru", "mlp"])
+def test_a_forgotten_stream_begins_in_the_initial_state(cell: str) -> None:
+    t = trainer(model={"cell": cell}, forget=0.3, batch_size=16)
+    first_step(t)
+    t._learn(t.batches.next(), 0.0)
+    carried, initial = t.carried, t.model.initial_state(16)
+    forgotten = 0
+    for step in range(100):
+        t._masks.manual_seed(step)
+        state = t._forgotten(carried)
+        again = [torch.equal(now[b], then[b]) for b in range(16) for now, then in zip(state, initial, strict=True)]
+        kept = [torch.equal(now[b], then[b]) for b in range(16) for now, then in zip(state, carried, strict=True)]
+        assert all(a or k for a, k in zip(again, kept, strict=True))
+        forgotten += sum(again) // len(initial)
+    assert 0.2 < forgotten / 1600 < 0.4
+
+
+def test_forgetting_always_is_training_on_windows_alone() -> None:
+    always = trainer(steps=6, forget=1.0)
+    alone = trainer(steps=6)
+    whole = alone.batches.next
+    alone.batches.next = lambda: replace(whole(), fresh=True)  # type: ignore[method-assign]
+    expected, got = last_weights(alone)[1], last_weights(always)[1]
+    for name, value in expected.items():
+        assert torch.equal(value, got[name]), name
