@@ -37,6 +37,7 @@ def _check_interval(text: str) -> str:
 
 Every = Annotated[str, AfterValidator(_check_interval)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
+Probability = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Section(BaseModel):
@@ -101,8 +102,16 @@ class ModelConfig(Section):
     """Units of each layer."""
     embedding_size: Annotated[int, Field(ge=1, le=65536)] = 64
     """Numbers by which a character is represented."""
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    dropout: Probability = 0.0
     """Probability with which a unit is dropped: of the embedding and of what each layer gives."""
+    input_dropout: Probability | None = None
+    """In the place of `dropout` for the embedding; null for the same."""
+    output_dropout: Probability | None = None
+    """In the place of `dropout` for what the last layer gives; null for the same."""
+    embedding_dropout: Probability = 0.0
+    """Probability with which a character of the alphabet is dropped, wherever it stands in a window."""
+    weight_dropout: Probability = 0.0
+    """Probability with which a recurrent weight (from the last state to the next) is dropped, for a whole window."""
     locked_dropout: bool = False
     """One dropout mask for all time steps of a window, instead of one each (arXiv:1512.05287)."""
     order: Annotated[int, Field(ge=1, le=8)] = 5
@@ -124,14 +133,15 @@ class ModelConfig(Section):
     norm: Literal["none", "layer", "rms"] = "none"
     """Normalisation before each recurrent layer and after the last."""
     tie_embedding: bool = False
-    """The output layer uses the embedding's weights (needs `embedding_size` equal to `hidden_size`)."""
+    """The output layer uses the embedding's weights (arXiv:1608.05859); the last recurrent layer is then
+    `embedding_size` wide."""
 
     @model_validator(mode="after")
     def _consistent(self) -> ModelConfig:
-        if self.tie_embedding and self.embedding_size != self.hidden_size:
+        if self.tie_embedding and self.output_layers and self.embedding_size != self.hidden_size:
             raise ValueError(
-                f"model.embedding_size equal to model.hidden_size ({self.hidden_size}), because "
-                f"model.tie_embedding is on; embedding_size is {self.embedding_size}"
+                f"model.embedding_size equal to model.hidden_size ({self.hidden_size}), because model.tie_embedding is "
+                f"on and model.output_layers is not 0; embedding_size is {self.embedding_size}"
             )
         for key, cells in CELLS_OF.items():
             if self.cell not in cells and getattr(self, key) != type(self).model_fields[key].default:
@@ -162,7 +172,8 @@ CELLS_OF: dict[str, tuple[str, ...]] = {
     "activation": ("rnn", "mlp"),
     "context": ("mlp",),
     "forget_bias": ("lstm",),
-    "bidirectional": ("rnn", "lstm", "gru"),
+    **dict.fromkeys(("bidirectional", "weight_dropout"), ("rnn", "lstm", "gru")),
+    **dict.fromkeys(("input_dropout", "output_dropout", "embedding_dropout"), ("mlp", *RECURRENT)),
     **dict.fromkeys(("input_layers", "output_layers", "residual", "norm", "tie_embedding"), RECURRENT),
 }
 """Keys of `model` that only some cells have."""

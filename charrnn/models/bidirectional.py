@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from charrnn.config import ModelConfig
-from charrnn.models.base import LanguageModel, State
+from charrnn.models.base import Embedding, LanguageModel, State
 from charrnn.models.recurrent import MakeLayer, Trunk
 
 
@@ -26,7 +26,7 @@ class BidirectionalModel(LanguageModel):
 
     def __init__(self, vocab_size: int, config: ModelConfig, layer: MakeLayer) -> None:
         super().__init__(vocab_size)
-        self.embedding = nn.Embedding(vocab_size, config.embedding_size)
+        self.embedding = Embedding(vocab_size, config.embedding_size, config.embedding_dropout)
         self.ahead, self.back = Trunk(config, layer), Trunk(config, layer)
         self.V = nn.Linear(config.hidden_size, vocab_size)
         self.V_back = nn.Linear(config.hidden_size, vocab_size, bias=False)

@@ -33,7 +33,7 @@ class GRULayer(RecurrentLayer):
     def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """x `[T, B, D]`, state (h,) to outputs `[T, B, H]` and (h,)."""
         inside = torch.cat([torch.zeros_like(self.b[: -len(self.c)]), self.c])
-        weights = [self.U, self.W, self.b, inside]
+        weights = [self.U, self.drop_weights(self.W), self.b, inside]
         y, h = torch.gru(x, state[0][None].contiguous(), weights, True, 1, 0.0, self.training, False, False)
         return y, (h[0],)
 

@@ -38,7 +38,7 @@ class LSTMLayer(RecurrentLayer):
     def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """x `[T, B, D]`, state (h, c) to outputs `[T, B, H]` and (h, c)."""
         h, c = (tensor[None].contiguous() for tensor in state)
-        weights = [self.U, self.W, self.b, torch.zeros_like(self.b)]
+        weights = [self.U, self.drop_weights(self.W), self.b, torch.zeros_like(self.b)]
         y, h, c = torch.lstm(x, (h, c), weights, True, 1, 0.0, self.training, False, False)
         return y, (h[0], c[0])
 

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from charrnn.config import ModelConfig
-from charrnn.models.base import Dropout, LanguageModel, State
-from charrnn.models.recurrent import fully_connected
+from charrnn.models.base import Embedding, LanguageModel, State
+from charrnn.models.recurrent import dropouts, fully_connected
 
 
 class WindowModel(LanguageModel):
@@ -23,8 +23,8 @@ class WindowModel(LanguageModel):
     def __init__(self, vocab_size: int, config: ModelConfig) -> None:
         super().__init__(vocab_size)
         self.context = config.context
-        self.embedding = nn.Embedding(vocab_size, config.embedding_size)
-        self.dropout = Dropout(config.dropout, config.locked_dropout)
+        self.embedding = Embedding(vocab_size, config.embedding_size, config.embedding_dropout)
+        self.input_dropout, _, self.output_dropout = dropouts(config)
         activation = nn.Tanh if config.activation == "tanh" else nn.ReLU
         self.hidden = fully_connected(
             config.context * config.embedding_size, config.hidden_size, config.num_layers, activation
@@ -41,8 +41,8 @@ class WindowModel(LanguageModel):
         """ids `[T, B]` to `[T, B, H]`."""
         text = torch.cat([state[0].t(), ids])
         windows = text.unfold(0, self.context, 1)  # [T, B, context]
-        x = self.dropout(self.embedding(windows).flatten(-2))
-        return self.dropout(self.hidden(x)), (text[len(ids) :].t(),)
+        x = self.input_dropout(self.embedding(windows).flatten(-2))
+        return self.output_dropout(self.hidden(x)), (text[len(ids) :].t(),)
 
     def readout(self, features: Tensor) -> Tensor:
         """`[..., H]` to logits `[..., V]`."""

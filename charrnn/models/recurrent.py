@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 from torch import Tensor, nn
 
 from charrnn.config import ModelConfig
-from charrnn.models.base import Dropout, LanguageModel, RecurrentLayer, State
+from charrnn.models.base import Dropout, Embedding, LanguageModel, RecurrentLayer, State
 
 MakeLayer = Callable[[int, int], RecurrentLayer]
 """`layer(input_size, hidden_size)` makes one recurrence."""
@@ -23,13 +24,13 @@ class RecurrentModel(LanguageModel):
 
     def __init__(self, vocab_size: int, config: ModelConfig, layer: MakeLayer) -> None:
         super().__init__(vocab_size)
-        self.embedding = nn.Embedding(vocab_size, config.embedding_size)
+        self.embedding = Embedding(vocab_size, config.embedding_size, config.embedding_dropout)
         self.trunk = Trunk(config, layer)
-        self.output = nn.Linear(config.hidden_size, vocab_size)
+        self.output = nn.Linear(self.trunk.output_size, vocab_size)
         nn.init.zeros_(self.output.bias)
         if config.tie_embedding:
             self.output.weight = self.embedding.weight
-            nn.init.normal_(self.embedding.weight, std=config.hidden_size**-0.5)  # logits of unit variance at first
+            nn.init.normal_(self.embedding.weight, std=config.embedding_size**-0.5)  # logits of unit variance at first
 
     def initial_state(self, batch: int) -> State:
         """Zeros: nothing has been read."""
@@ -55,19 +56,25 @@ class Trunk(nn.Module):
     `input_layers` before the recurrence, `num_layers` recurrences stacked, `output_layers` after it. Each recurrence
     may read a normalised input (`norm`) and add its output to it (`residual`, where the widths agree), which together
     let gradients pass down a deep stack as gates let them pass through time. Dropout is applied to the embedding and
-    to what each layer gives, never inside a recurrence (arXiv:1409.2329).
+    to what each layer gives, never to a state (arXiv:1409.2329); inside a recurrence weights may be dropped.
     """
 
     def __init__(self, config: ModelConfig, layer: MakeLayer) -> None:
         super().__init__()
         hidden = config.hidden_size
-        self.dropout = Dropout(config.dropout, config.locked_dropout)
+        self.input_dropout, dropout, self.output_dropout = dropouts(config)
         self.input_layers = fully_connected(config.embedding_size, hidden, config.input_layers)
         first = hidden if config.input_layers else config.embedding_size
-        widths = [first] + [hidden] * (config.num_layers - 1)
-        self.layers: Sequence[RecurrentLayer] = nn.ModuleList(layer(width, hidden) for width in widths)  # type: ignore[assignment]
-        self.norms = nn.ModuleList(_norm(config.norm, width) for width in [*widths, hidden])
-        self.residual = [config.residual and width == hidden for width in widths]
+        self.output_size = config.embedding_size if config.tie_embedding else hidden
+        widths = [first, *[hidden] * (config.num_layers - 1), self.output_size]
+        pairs = list(pairwise(widths))
+        self.layers: Sequence[RecurrentLayer] = nn.ModuleList(layer(*pair) for pair in pairs)  # type: ignore[assignment]
+        for recurrence in self.layers:
+            recurrence.drop_weights.p = config.weight_dropout
+        self.norms = nn.ModuleList(_norm(config.norm, width) for width in widths)
+        self.residual = [config.residual and before == after for before, after in pairs]
+        last = dropout if config.output_layers else self.output_dropout
+        self.dropouts = nn.ModuleList([*[dropout] * (config.num_layers - 1), last])
         self.output_layers = fully_connected(hidden, hidden, config.output_layers)
 
     def initial_state(self, like: Tensor, batch: int) -> State:
@@ -85,18 +92,27 @@ class Trunk(nn.Module):
     def _through(
         self, x: Tensor, state: State, run: Callable[[RecurrentLayer, Tensor, State], tuple[Tensor, State]]
     ) -> tuple[Tensor, State]:
-        x = self.input_layers(self.dropout(x))
+        x = self.input_layers(self.input_dropout(x))
         rest = list(state)
         after: list[Tensor] = []
-        for layer, norm, residual in zip(self.layers, self.norms, self.residual, strict=False):
+        for layer, norm, residual, dropout in zip(self.layers, self.norms, self.residual, self.dropouts, strict=False):
             own = tuple(rest.pop(0) for _ in layer.state_sizes)
             y, own = run(layer, norm(x), own)
-            x = x + self.dropout(y) if residual else self.dropout(y)
+            x = x + dropout(y) if residual else dropout(y)
             after.extend(own)
         x = self.norms[-1](x)
         if len(self.output_layers):
-            x = self.dropout(self.output_layers(x))
+            x = self.output_dropout(self.output_layers(x))
         return x, tuple(after)
+
+
+def dropouts(config: ModelConfig) -> tuple[Dropout, Dropout, Dropout]:
+    """Those of the embedding, of layers between others, and of the last layer."""
+    p = config.dropout
+    return tuple(  # type: ignore[return-value]
+        Dropout(p if own is None else own, config.locked_dropout)
+        for own in (config.input_dropout, None, config.output_dropout)
+    )
 
 
 def fully_connected(

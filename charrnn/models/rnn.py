@@ -33,7 +33,7 @@ class RNNLayer(RecurrentLayer):
     def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """x `[T, B, D]`, state (h,) to outputs `[T, B, H]` and (h,)."""
         kernel = torch.rnn_tanh if self.activation == "tanh" else torch.rnn_relu
-        weights = [self.U, self.W, self.b, torch.zeros_like(self.b)]
+        weights = [self.U, self.drop_weights(self.W), self.b, torch.zeros_like(self.b)]
         y, h = kernel(x, state[0][None].contiguous(), weights, True, 1, 0.0, self.training, False, False)
         return y, (h[0],)
 

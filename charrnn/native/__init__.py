@@ -48,7 +48,9 @@ def _compiled(source: Path, threads: str) -> Path:
 
     Raises LookupError where there is no compiler, SubprocessError where it fails.
     """
-    compiler = shlex.split(os.environ.get("CC", "")) or [name for name in ("cc", "gcc", "clang") if shutil.which(name)][:1]
+    compiler = (
+        shlex.split(os.environ.get("CC", "")) or [name for name in ("cc", "gcc", "clang") if shutil.which(name)][:1]
+    )
     if not compiler:
         raise LookupError("no C compiler")
     flags = [*FLAGS, "-mcpu=native" if platform.machine() in ("arm64", "aarch64") else "-march=native"]
@@ -92,5 +94,7 @@ def _openmp_of_torch() -> str | None:
     import torch
 
     places = [Path(torch.__file__).parent / "lib", Path(torch.__file__).parent.parent / "torch.libs"]
-    found = [file for place in places for pattern in ("libgomp*", "libomp*", "libiomp*") for file in place.glob(pattern)]
+    found = [
+        file for place in places for pattern in ("libgomp*", "libomp*", "libiomp*") for file in place.glob(pattern)
+    ]
     return str(found[0]) if found else None

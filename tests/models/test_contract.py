@@ -36,8 +36,14 @@ VARIANTS: dict[str, dict[str, object]] = {
     },
     "dropout": {"cell": "lstm", "num_layers": 2, "dropout": 0.5},
     "locked-dropout": {"cell": "mingru", "num_layers": 2, "dropout": 0.5, "locked_dropout": True},
-    "mlp-locked-dropout": {"cell": "mlp", "dropout": 0.5, "locked_dropout": True},
+    "mlp-dropout": {"cell": "mlp", "dropout": 0.5, "locked_dropout": True, "embedding_dropout": 0.3},
+    "dropouts": {"cell": "gru", "num_layers": 2, "dropout": 0.2, "input_dropout": 0.0, "output_dropout": 0.5},
+    "embedding-dropout": {"cell": "minlstm", "embedding_dropout": 0.5},
+    **{f"{cell}-weight-dropout": {"cell": cell, "weight_dropout": 0.5} for cell in ("rnn", "lstm", "gru")},
+    "tied-narrow": {"cell": "lstm", "num_layers": 3, "tie_embedding": True, "residual": True, "norm": "layer"},
 }
+
+DROPOUTS = "dropout", "input_dropout", "output_dropout", "embedding_dropout", "weight_dropout"
 
 
 @pytest.fixture(params=VARIANTS)
@@ -176,11 +182,11 @@ def test_dropout_masks_follow_from_their_generator(config: ModelConfig) -> None:
         results.append(model(text, model.initial_state(2))[0])
     assert torch.equal(results[0], results[1])
     quiet = model.eval()(text, model.initial_state(2))[0]
-    assert torch.equal(quiet, results[0]) == (config.dropout == 0)
+    assert torch.equal(quiet, results[0]) == (not any(getattr(config, key) for key in DROPOUTS))
 
 
 def test_learns_a_periodic_text_perfectly(trained: ModelConfig) -> None:
-    config = trained.model_copy(update={"dropout": 0.0, "hidden_size": 24, "embedding_size": 24})
+    config = trained.model_copy(update=dict.fromkeys(DROPOUTS, 0.0) | {"hidden_size": 24, "embedding_size": 24})
     model = build_model(config, VOCAB, seed=0)
     text = torch.tensor([0, 1, 2, 0, 1, 3, 4] * 12)[:, None]
     optimizer = torch.optim.Adam(model.parameters(), lr=0.01)

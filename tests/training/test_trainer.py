@@ -29,6 +29,8 @@ DOCUMENTS = Part(STREAM.ids, np.stack([np.arange(0, 470, 10), np.arange(0, 470, 
 OPTIONS: list[dict[str, Any]] = [
     {},
     {"model": {"locked_dropout": True}},
+    {"model": {"weight_dropout": 0.5, "embedding_dropout": 0.1}},
+    {"model": {"input_dropout": 0.1, "output_dropout": 0.0, "tie_embedding": True}},
     {"forget": 0.3},
     {"average_after": "10 steps"},
     {"average_after": "20%", "average_decay": 0.9},
