@@ -193,6 +193,9 @@ class TrainingConfig(Section):
     """Texts read side by side: streams, or documents."""
     window: Annotated[int, Field(ge=1, le=1_000_000)] = 64
     """Characters through which the gradient flows back (truncated backpropagation through time)."""
+    window_deviation: Annotated[float, Field(ge=0, le=1_000_000)] = 0.0
+    """Standard deviation of a window's length around `window`, in characters; one in twenty is around half of it. The
+    learning rate is scaled with the length (stream mode)."""
     forget: Fraction = 0.0
     """Probability with which a stream begins a window in the initial state instead of the carried one: the network
     learns to start from nothing too (stream mode)."""
@@ -214,6 +217,8 @@ class TrainingConfig(Section):
     """`schedule: cosine` ends at this fraction of the learning rate."""
     decay_every: Every = "25%"
     """`schedule: step` multiplies the learning rate by `decay_factor` each time this has passed."""
+    decay_at: list[Every] = []
+    """Moments at which `schedule: step` does so, in the place of `decay_every`, such as ["60%", "80%"]."""
     decay_factor: Annotated[float, Field(gt=0, le=1)] = 0.5
     """See `decay_every`."""
     clip_norm: Annotated[float, Field(gt=0)] | None = 1.0
@@ -225,6 +230,11 @@ class TrainingConfig(Section):
     and training goes on with half the learning rate."""
     explosions: Annotated[int, Field(ge=0)] = 5
     """How often that may happen before the training gives up."""
+    activation_penalty: Annotated[float, Field(ge=0)] = 0.0
+    """Times the mean square of what the last recurrent layer gives, as it is after dropout, added to the loss in
+    nats (AR of arXiv:1708.01009)."""
+    slowness_penalty: Annotated[float, Field(ge=0)] = 0.0
+    """Times the mean square of its change from character to character, added too (TAR)."""
     average_after: Every | None = None
     """From here on the mean of the weights after each step is taken, and that is what is evaluated, sampled from and
     saved (Polyak & Juditsky 1992); null for never."""
@@ -286,6 +296,15 @@ class Config(Section):
     model: ModelConfig = Field(default_factory=ModelConfig)
     training: TrainingConfig = Field(default_factory=TrainingConfig)
     sampling: SamplingConfig = Field(default_factory=SamplingConfig)
+
+    @model_validator(mode="after")
+    def _penalties_of_recurrences(self) -> Config:
+        for key in ("activation_penalty", "slowness_penalty"):
+            if getattr(self.training, key) and self.model.cell not in RECURRENT:
+                raise ValueError(
+                    f"no training.{key}, which belongs to {', '.join(RECURRENT)}; model.cell is {self.model.cell}"
+                )
+        return self
 
 
 EXCLUSIVE = (

@@ -2,9 +2,9 @@
 
     python tests/kill.py --kills 50
 
-For each cell, in stream and in documents mode, with dropout and a learning-rate schedule in steps: a training that is
-never interrupted, and one that is killed and resumed until it has finished. Both must end with the same weights, bit
-for bit, and the same lines of metrics. Exits with 1 where they differ.
+For each cell, in stream and in documents mode, with dropout, forgetting, averaging and a learning-rate schedule in
+steps: a training that is never interrupted, and one that is killed and resumed until it has finished. Both must end
+with the same weights, bit for bit, and the same lines of metrics. Exits with 1 where they differ.
 """
 
 from __future__ import annotations
@@ -31,9 +31,11 @@ TIMED = ("characters_per_second", "minutes")
 
 def config(cell: str, mode: str, steps: int) -> dict[str, Any]:
     """A small training in which everything that must be carried over plays a part."""
+    weights = {"weight_dropout": 0.3} if cell in ("rnn", "lstm", "gru") else {}
+    stream = {"forget": 0.2, "window_deviation": 3} if mode == "stream" else {"slowness_penalty": 0.1}
     return {
         "corpus": {"path": "text.txt", "mode": mode},
-        "model": {"cell": cell, "num_layers": 2, "hidden_size": 16, "embedding_size": 8, "dropout": 0.2},
+        "model": {"cell": cell, "num_layers": 2, "hidden_size": 16, "embedding_size": 8, "dropout": 0.2, **weights},
         "training": {
             "steps": steps,
             "batch_size": 8,
@@ -46,6 +48,8 @@ def config(cell: str, mode: str, steps: int) -> dict[str, Any]:
             "log_every": 5,
             "patience": 1000,
             "sample_every": None,
+            "average_after": "30%",
+            **stream,
         },
     }
 

@@ -87,6 +87,11 @@ def test_an_unknown_section_is_told_with_its_line_and_the_nearest() -> None:
             "model: {tie_embedding: true, output_layers: 1}",
             r"line 2: model: expected model\.embedding_size equal .*256.*64",
         ),
+        ("model: {cell: mingru, weight_dropout: 0.5}", r"line 2: model: expected no model\.weight_dropout.*mingru"),
+        ("model: {cell: ngram, embedding_dropout: 0.5}", r"line 2: model: expected no model\.embedding_dropout.*ngram"),
+        ("training: {average_after: soon}", r"line 2: training\.average_after: expected an amount above 0"),
+        ("training: {decay_at: [10%, x]}", r"line 2: training\.decay_at.*expected an amount above 0"),
+        ("model: {cell: mlp}\ntraining: {slowness_penalty: 1}", r".*expected no training\.slowness_penalty.*mlp"),
         ("model: {activation: relu}", r"line 2: model: expected no model\.activation.*lstm"),
     ],
 )

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from charrnn.config import ModelConfig
 from charrnn.models.base import Embedding, LanguageModel, State
-from charrnn.models.recurrent import dropouts, fully_connected
+from charrnn.models.recurrent import dropout, fully_connected
 
 
 class WindowModel(LanguageModel):
@@ -24,7 +24,8 @@ class WindowModel(LanguageModel):
         super().__init__(vocab_size)
         self.context = config.context
         self.embedding = Embedding(vocab_size, config.embedding_size, config.embedding_dropout)
-        self.input_dropout, _, self.output_dropout = dropouts(config)
+        self.input_dropout = dropout(config, config.input_dropout)
+        self.output_dropout = dropout(config, config.output_dropout)
         activation = nn.Tanh if config.activation == "tanh" else nn.ReLU
         self.hidden = fully_connected(
             config.context * config.embedding_size, config.hidden_size, config.num_layers, activation

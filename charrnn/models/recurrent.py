@@ -62,7 +62,8 @@ class Trunk(nn.Module):
     def __init__(self, config: ModelConfig, layer: MakeLayer) -> None:
         super().__init__()
         hidden = config.hidden_size
-        self.input_dropout, dropout, self.output_dropout = dropouts(config)
+        self.input_dropout = dropout(config, config.input_dropout)
+        self.output_dropout = dropout(config, config.output_dropout)
         self.input_layers = fully_connected(config.embedding_size, hidden, config.input_layers)
         first = hidden if config.input_layers else config.embedding_size
         self.output_size = config.embedding_size if config.tie_embedding else hidden
@@ -73,8 +74,8 @@ class Trunk(nn.Module):
             recurrence.drop_weights.p = config.weight_dropout
         self.norms = nn.ModuleList(_norm(config.norm, width) for width in widths)
         self.residual = [config.residual and before == after for before, after in pairs]
-        last = dropout if config.output_layers else self.output_dropout
-        self.dropouts = nn.ModuleList([*[dropout] * (config.num_layers - 1), last])
+        between = [dropout(config) for _ in range(config.num_layers - 1)]
+        self.dropouts = nn.ModuleList([*between, dropout(config) if config.output_layers else self.output_dropout])
         self.output_layers = fully_connected(hidden, hidden, config.output_layers)
 
     def initial_state(self, like: Tensor, batch: int) -> State:
@@ -95,10 +96,10 @@ class Trunk(nn.Module):
         x = self.input_layers(self.input_dropout(x))
         rest = list(state)
         after: list[Tensor] = []
-        for layer, norm, residual, dropout in zip(self.layers, self.norms, self.residual, self.dropouts, strict=False):
+        for layer, norm, residual, drop in zip(self.layers, self.norms, self.residual, self.dropouts, strict=False):
             own = tuple(rest.pop(0) for _ in layer.state_sizes)
             y, own = run(layer, norm(x), own)
-            x = x + dropout(y) if residual else dropout(y)
+            x = x + drop(y) if residual else drop(y)
             after.extend(own)
         x = self.norms[-1](x)
         if len(self.output_layers):
@@ -106,13 +107,9 @@ class Trunk(nn.Module):
         return x, tuple(after)
 
 
-def dropouts(config: ModelConfig) -> tuple[Dropout, Dropout, Dropout]:
-    """Those of the embedding, of layers between others, and of the last layer."""
-    p = config.dropout
-    return tuple(  # type: ignore[return-value]
-        Dropout(p if own is None else own, config.locked_dropout)
-        for own in (config.input_dropout, None, config.output_dropout)
-    )
+def dropout(config: ModelConfig, own: float | None = None) -> Dropout:
+    """The config's dropout, or one with a probability of its own."""
+    return Dropout(config.dropout if own is None else own, config.locked_dropout)
 
 
 def fully_connected(

@@ -70,9 +70,16 @@ class StreamBatches:
 
     The state is carried from window to window, so that a network sees its stream from the beginning although the
     gradient flows back through one window only. The last stream may be shorter; its end is padding.
+
+    With a `deviation` windows differ in length (AWD-LSTM, arXiv:1708.02182, section 5), so that they do not begin at
+    the same characters in every epoch: one in twenty has half of `window` as its mean, and none is longer than
+    `window` + 2 × `deviation`. The length follows from the seed and the position.
     """
 
-    def __init__(self, part: Part, batch_size: int, window: int, boundary: int) -> None:
+    def __init__(
+        self, part: Part, batch_size: int, window: int, boundary: int, deviation: float = 0.0, seed: int = 0
+    ) -> None:
+        self._deviation, self._seed = deviation, seed
         self._ids, self._window, self._boundary = part.ids, window, boundary
         self._length = -(-len(part.ids) // batch_size)
         self._starts = np.arange(batch_size) * self._length
@@ -87,13 +94,21 @@ class StreamBatches:
     def next(self) -> Batch:
         """The next window of every stream."""
         place = self.position
-        start, stop = place.offset, min(place.offset + self._window, self._length)
+        start, stop = place.offset, min(place.offset + self._window_at(place), self._length)
         inputs, targets = _read(self._ids, self._starts, self._ends, start, stop, self._boundary, closed=False)
         if stop == self._length:
             self.position = Position(place.epoch + 1)
         else:
             place.offset = stop
         return Batch(inputs, targets, fresh=start == 0)
+
+    def _window_at(self, place: Position) -> int:
+        if not self._deviation:
+            return self._window
+        rng = np.random.default_rng([self._seed, place.epoch, place.offset])
+        mean = self._window if rng.random() < 0.95 else self._window / 2
+        longest = self._window + 2 * self._deviation
+        return max(1, round(min(rng.normal(mean, self._deviation), longest)))
 
 
 class DocumentBatches:
@@ -197,7 +212,9 @@ def _read(
     return np.where(inputs == IGNORE, boundary, inputs), text[1:]
 
 
-def training_batches(part: Part, batch_size: int, window: int, boundary: int, seed: int) -> Batches:
+def training_batches(
+    part: Part, batch_size: int, window: int, boundary: int, seed: int, deviation: float = 0.0
+) -> Batches:
     """The batches to train on. Raises CharrnnError, with the numbers that would fit, where the text is too short."""
     if part.documents is not None:
         if len(part.documents) < batch_size:
@@ -223,4 +240,4 @@ def training_batches(part: Part, batch_size: int, window: int, boundary: int, se
             f"the training part has {characters:,} characters, and one batch needs training.batch_size {batch_size} × "
             f"training.window {window} = {batch_size * window:,}; {fits}; {largest}"
         )
-    return StreamBatches(part, batch_size, window, boundary)
+    return StreamBatches(part, batch_size, window, boundary, deviation, seed)

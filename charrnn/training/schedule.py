@@ -59,7 +59,11 @@ def learning_rate(config: TrainingConfig, progress: Progress) -> float:
     if config.schedule == "cosine":
         rate *= config.final_rate + (1 - config.final_rate) * 0.5 * (1 + math.cos(math.pi * progress.fraction))
     elif config.schedule == "step":
-        rate *= config.decay_factor ** math.floor(progress.count(parse_interval(config.decay_every)))
+        moments = [progress.count(parse_interval(moment)) for moment in config.decay_at]
+        passed = sum(count >= 1 for count in moments)
+        if not moments:
+            passed = math.floor(progress.count(parse_interval(config.decay_every)))
+        rate *= config.decay_factor**passed
     if config.warmup is not None:
         # Never quite 0: the first step would be none.
         rate *= min(1.0, max(progress.count(parse_interval(config.warmup)), 0.01))

@@ -141,12 +141,15 @@ def _trainer(config: Config, dataset: Dataset, device: torch.device) -> Trainer 
     if config.model.cell == "ngram":
         counted = NGramModel(len(vocabulary), config.model.order)
         return Counter(counted, part, dataset.part("val", config.corpus.split), vocabulary.boundary, device)
-    if part.documents is not None and training.forget:
-        raise CharrnnError(
-            "training.forget: 0 was expected, because each document begins in the initial state anyway (corpus.mode is "
-            "documents)"
-        )
-    batches = training_batches(part, training.batch_size, training.window, vocabulary.boundary, training.seed)
+    for key in ("forget", "window_deviation"):
+        if part.documents is not None and getattr(training, key):
+            raise CharrnnError(
+                f"training.{key}: 0 was expected, because corpus.mode is documents, and each of them is read on its "
+                "own; it belongs to streams"
+            )
+    batches = training_batches(
+        part, training.batch_size, training.window, vocabulary.boundary, training.seed, training.window_deviation
+    )
     model = build_model(config.model, len(vocabulary), training.seed)
     validation = dataset.part("val", config.corpus.split)
     return Trainer(model, batches, validation, vocabulary.boundary, training, device)

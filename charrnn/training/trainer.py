@@ -24,6 +24,7 @@ from charrnn.text.batches import Batch, Batches, Position
 from charrnn.text.dataset import Part
 from charrnn.training.averaging import Average
 from charrnn.training.optimizer import build_optimizer, load_optimizer_tensors, optimizer_tensors
+from charrnn.training.penalty import ActivationPenalty
 from charrnn.training.schedule import Progress, is_due, learning_rate, progress_of
 
 
@@ -61,6 +62,7 @@ class Trainer:
         self.model, self.batches, self.config, self.device = model.to(device), batches, config, device
         self.optimizer = build_optimizer(model, config)
         self.average = Average(model, config)
+        self.penalty = ActivationPenalty(model, config)
         self.validation = first_characters(validation, config.evaluate_characters)
         self.boundary = boundary
         self.step, self.best, self.evaluations_since_best = 0, math.inf, 0
@@ -106,7 +108,7 @@ class Trainer:
         while now.fraction < 1 and not self._stop and not self._out_of_patience:
             before = now
             batch = self.batches.next()
-            self._learn(batch, self.rate_factor * learning_rate(config, before))
+            self._learn(batch, self._rate(before, len(batch.inputs)))
             now = self.progress
             self.average.update(now)
             if self._skipped >= config.explosion_steps:
@@ -148,7 +150,7 @@ class Trainer:
             nats, state = surprisal(self.model, batch, self.carried, self.device)
         loss = nats.sum() / batch.characters
         self.optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss)
+        torch.autograd.backward(loss + self.penalty.take())
         norm = self._clip()
         self.step += 1
         if not (math.isfinite(loss.item()) and math.isfinite(norm.item())):
@@ -174,6 +176,11 @@ class Trainer:
             torch.where(forgotten.view(-1, *[1] * (now.ndim - 1)), then, now)
             for now, then in zip(state, initial, strict=True)
         )
+
+    def _rate(self, at: Progress, window: int) -> float:
+        """The learning rate of a step: smaller after an explosion, and for a window that was made shorter."""
+        rate = self.rate_factor * learning_rate(self.config, at)
+        return rate * window / self.config.window if self.config.window_deviation else rate
 
     def _recover(self, now: Progress) -> Iterator[Event]:
         """Has the last checkpoint loaded and goes on from it with half the learning rate."""

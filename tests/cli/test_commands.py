@@ -221,6 +221,7 @@ def test_a_run_is_never_overwritten_unasked(folder: Path) -> None:
         ),
         (["train", "config.yaml", "--set", "training.window=9000"], ["largest window for this batch_size is 648"]),
         (["train", "poems.yaml", "--set", "training.forget=0.1"], ["training.forget", "documents"]),
+        (["train", "poems.yaml", "--set", "training.window_deviation=5"], ["training.window_deviation", "documents"]),
         (["train", "config.yaml", "--set", "corpus.path=empty.txt"], ["empty"]),
         (["train", "config.yaml", "--set", "corpus.path=nothing.txt"], ["nothing.txt", "no such file"]),
         (["train", "config.yaml", "--set", "corpus.path=gbk.txt"], ["gbk.txt", "byte 7", "gb18030"]),

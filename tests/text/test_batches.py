@@ -78,9 +78,11 @@ def same(a: Batch, b: Batch) -> bool:
     return np.array_equal(a.inputs, b.inputs) and np.array_equal(a.targets, b.targets) and a.fresh == b.fresh
 
 
-@given(st.integers(1, 300), st.integers(1, 20), SIZES)
-def test_a_stream_is_predicted_once_an_epoch_from_what_precedes(length: int, batch_size: int, window: int) -> None:
-    batches = StreamBatches(stream(length), batch_size, window, BOUNDARY)
+@given(st.integers(1, 300), st.integers(1, 20), SIZES, st.sampled_from([0.0, 0.5, 4.0]))
+def test_a_stream_is_predicted_once_an_epoch_from_what_precedes(
+    length: int, batch_size: int, window: int, deviation: float
+) -> None:
+    batches = StreamBatches(stream(length), batch_size, window, BOUNDARY, deviation)
     for epoch in range(2):
         assert batches.epochs == batches.position.epoch == epoch
         texts = follow(batches)
@@ -99,6 +101,22 @@ def test_windows_of_a_stream_follow_one_another(length: int, batch_size: int, wi
     for batch, after in pairwise(epoch):
         going_on = after.targets[0] != IGNORE
         assert np.array_equal(batch.targets[-1, going_on], after.inputs[0, going_on])
+
+
+def test_windows_of_varied_length() -> None:
+    def lengths(deviation: float, seed: int) -> list[list[int]]:
+        batches = StreamBatches(stream(20_000), 1, 50, BOUNDARY, deviation, seed)
+        return [[len(batch.inputs) for batch in list(epoch_of(batches))[:-1]] for _ in range(2)]
+
+    (first, second), (again, _), (other, _) = lengths(5, 1), lengths(5, 1), lengths(5, 2)
+    assert first == again
+    assert first != second and first != other  # another epoch, another seed
+    drawn = np.array(first + second + other)
+    assert drawn.max() <= 60
+    near = drawn[drawn > 37]
+    assert near.mean() == pytest.approx(50, abs=1) and near.std() == pytest.approx(5, abs=1)
+    assert 0.02 < (drawn <= 37).mean() < 0.09
+    assert set(lengths(0, 1)[0]) == {50}
 
 
 @given(LENGTHS, SIZES, SIZES, SEEDS)
@@ -161,10 +179,12 @@ def test_documents_are_not_read_in_blocks() -> None:
 def either(kind: str, lengths: list[int], batch_size: int, window: int, seed: int) -> Batches:
     if kind == "stream":
         return StreamBatches(stream(sum(lengths)), batch_size, window, BOUNDARY)
+    if kind == "varied":
+        return StreamBatches(stream(sum(lengths)), batch_size, window, BOUNDARY, 2.0, seed)
     return DocumentBatches(documents(lengths), batch_size, window, BOUNDARY, seed)
 
 
-@given(st.sampled_from(["stream", "documents"]), LENGTHS, SIZES, SIZES, st.integers(0, 40))
+@given(st.sampled_from(["stream", "varied", "documents"]), LENGTHS, SIZES, SIZES, st.integers(0, 40))
 def test_a_copied_position_gives_the_same_next_batches(
     kind: str, lengths: list[int], batch_size: int, window: int, taken: int
 ) -> None:

@@ -69,6 +69,12 @@ def test_steps_of_decay() -> None:
     )
 
 
+def test_steps_of_decay_at_given_moments() -> None:
+    config = training(schedule="step", learning_rate=0.8, decay_at=["60%", "4 epochs"], decay_factor=0.1, warmup=None)
+    rates = [learning_rate(config, at(fraction, epochs=5 * fraction)) for fraction in (0, 0.5, 0.6, 0.79, 0.8, 1)]
+    assert rates == pytest.approx([0.8, 0.8, 0.08, 0.08, 0.008, 0.008])
+
+
 @given(st.lists(st.floats(0, 0.2), min_size=1, max_size=50))
 def test_due_as_often_as_the_interval_passes(increments: list[float]) -> None:
     position, count = 0.0, 0

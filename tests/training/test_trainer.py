@@ -17,6 +17,7 @@ from charrnn.config import ModelConfig, TrainingConfig
 from charrnn.errors import CharrnnError
 from charrnn.evaluation.likelihood import likelihood
 from charrnn.models import build_model
+from charrnn.models.recurrent import Trunk
 from charrnn.text.batches import training_batches
 from charrnn.text.dataset import Part
 from charrnn.training.trainer import Event, Trainer
@@ -32,6 +33,7 @@ OPTIONS: list[dict[str, Any]] = [
     {"model": {"weight_dropout": 0.5, "embedding_dropout": 0.1}},
     {"model": {"input_dropout": 0.1, "output_dropout": 0.0, "tie_embedding": True}},
     {"forget": 0.3},
+    {"window_deviation": 3.0, "activation_penalty": 2.0, "slowness_penalty": 1.0},
     {"average_after": "10 steps"},
     {"average_after": "20%", "average_decay": 0.9},
 ]
@@ -51,7 +53,7 @@ def trainer(
     network = build_model(
         ModelConfig.model_validate({"hidden_size": 12, "embedding_size": 6} | (model or {})), V, config.seed
     )
-    batches = training_batches(part, config.batch_size, config.window, BOUNDARY, config.seed)
+    batches = training_batches(part, config.batch_size, config.window, BOUNDARY, config.seed, config.window_deviation)
     return Trainer(network, batches, part, BOUNDARY, config, CPU, clock)
 
 
@@ -326,6 +328,55 @@ def test_a_forgotten_stream_begins_in_the_initial_state(cell: str) -> None:
         assert all(a or k for a, k in zip(again, kept, strict=True))
         forgotten += sum(again) // len(initial)
     assert 0.2 < forgotten / 1600 < 0.4
+
+
+def test_a_shorter_window_makes_a_smaller_step() -> None:
+    t = trainer(steps=40, window_deviation=3.0, optimizer="sgd", beta1=0, weight_decay=0, warmup=None, clip_norm=None)
+    t.config.schedule = "constant"
+    lengths = set()
+    for _ in range(20):
+        before = torch.nn.utils.parameters_to_vector(t.model.parameters()).detach().clone()
+        batch = t.batches.next()
+        lengths.add(len(batch.inputs))
+        t._learn(batch, t._rate(t.progress, len(batch.inputs)))
+        update = before - torch.nn.utils.parameters_to_vector(t.model.parameters()).detach()
+        gradient = torch.cat([p.grad.flatten() for p in t.model.parameters() if p.grad is not None])
+        assert torch.allclose(update, 0.02 * len(batch.inputs) / 9 * gradient, rtol=1e-3, atol=1e-6)
+    assert len(lengths) > 4
+
+
+@pytest.mark.parametrize("model", [{"num_layers": 2}, {"cell": "mingru", "output_layers": 1}, {"bidirectional": True}])
+def test_penalties_are_those_of_the_last_recurrent_layer(model: dict[str, Any]) -> None:
+    """With weights so large that the text plays no part, what the penalty counts becomes small or slow."""
+    plain, small, slow = (
+        trainer(STREAM, model, steps=60, activation_penalty=alpha, slowness_penalty=beta)
+        for alpha, beta in ((0.0, 0.0), (1000.0, 0.0), (0.0, 1000.0))
+    )
+    size, change = {}, {}
+    for name, t in (("plain", plain), ("small", small), ("slow", slow)):
+        list(t.events())
+        layers = [trunk.layers[-1] for trunk in t.model.modules() if isinstance(trunk, Trunk)]
+        outputs: list[Tensor] = []
+        for layer in layers:
+            layer.register_forward_hook(lambda _, __, output, into=outputs: into.append(output[0]))
+        likelihood(t.model, STREAM, BOUNDARY, CPU)
+        size[name] = sum(h.square().mean().item() for h in outputs)
+        change[name] = sum(h.diff(dim=0).square().mean().item() for h in outputs)
+    assert size["small"] < 0.1 * size["plain"]
+    assert change["slow"] < 0.1 * change["plain"]
+
+
+def test_the_penalty_is_computed_as_its_equation_is_printed() -> None:
+    t = trainer(model={"num_layers": 2}, activation_penalty=2.0, slowness_penalty=3.0)
+    seen: list[Tensor] = []
+    trunk = next(module for module in t.model.modules() if isinstance(module, Trunk))
+    trunk.layers[-1].register_forward_hook(lambda _, __, output: seen.append(output[0]))
+    t.model(torch.randint(V, (8, 3)), t.model.initial_state(3))
+    expected = 2.0 * (seen[0] ** 2).mean() + 3.0 * ((seen[0][1:] - seen[0][:-1]) ** 2).mean()
+    assert float(torch.as_tensor(t.penalty.take()).detach()) == pytest.approx(expected.item(), rel=1e-5)
+    assert t.penalty.take() == 0
+    t.model.eval()(torch.randint(V, (8, 3)), t.model.initial_state(3))
+    assert t.penalty.take() == 0
 
 
 def test_forgetting_always_is_training_on_windows_alone() -> None:

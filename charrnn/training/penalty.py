@@ -1,0 +1,45 @@
+"""Penalties on what a recurrence gives: small activations, and such that change slowly."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from charrnn.config import TrainingConfig
+from charrnn.models import LanguageModel
+from charrnn.models.recurrent import Trunk
+
+
+class ActivationPenalty:
+    r"""What is added to the loss for the output h of the last recurrent layer (arXiv:1708.01009, equations 1 and 2).
+
+    .. math:: \alpha \, \mathrm{mean}((m \odot h_t)^2) + \beta \, \mathrm{mean}((h_t - h_{t-1})^2)
+
+    with m the dropout mask, and means in the place of the paper's norms, as AWD-LSTM's own code has them.
+    """
+
+    def __init__(self, model: LanguageModel, config: TrainingConfig) -> None:
+        self._alpha, self._beta = config.activation_penalty, config.slowness_penalty
+        self._terms: list[Tensor] = []
+        for trunk in model.modules():
+            if isinstance(trunk, Trunk):
+                if self._alpha:
+                    trunk.dropouts[-1].register_forward_hook(self._see_dropped)
+                if self._beta:
+                    trunk.layers[-1].register_forward_hook(self._see_raw)
+
+    def _see_dropped(self, module: nn.Module, _: Any, h: Tensor) -> None:
+        if module.training:
+            self._terms.append(self._alpha * h.float().square().mean())
+
+    def _see_raw(self, module: nn.Module, _: Any, output: tuple[Tensor, Any]) -> None:
+        h = output[0].float()
+        if module.training and len(h) > 1:
+            self._terms.append(self._beta * h.diff(dim=0).square().mean())
+
+    def take(self) -> Tensor | float:
+        """The sum for the forward pass just made."""
+        terms, self._terms = self._terms, []
+        return torch.stack(terms).sum() if terms else 0.0
