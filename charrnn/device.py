@@ -2,13 +2,37 @@
 
 from __future__ import annotations
 
-import torch
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from charrnn.errors import CharrnnError
+
+if TYPE_CHECKING:
+    import torch
+
+DRIVERS = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/dxg", "/dev/kfd", "C:/Windows/System32/nvcuda.dll")
+"""What lies on a machine whose GPU PyTorch could use: NVIDIA's driver, that of WSL, AMD's, NVIDIA's on Windows."""
+
+
+def is_cpu(name: str) -> bool:
+    """Whether a device is the CPU for sure, without asking PyTorch, which takes seconds to import."""
+    if name != "auto":
+        return name == "cpu"
+    if os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1") or not any(Path(file).exists() for file in DRIVERS):
+        return True
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("torch").endswith("+cpu")
+    except PackageNotFoundError:
+        return False
 
 
 def find_device(name: str = "auto") -> torch.device:
     """`auto` (CUDA where there is one), `cpu`, `cuda` or `cuda:n`. Raises CharrnnError where it cannot be had."""
+    import torch
+
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:

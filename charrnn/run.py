@@ -17,26 +17,28 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
-
-import torch
+from typing import TYPE_CHECKING, Any, Literal
 
 from charrnn import __version__
 from charrnn.config import Config, CorpusConfig
-from charrnn.device import find_device
+from charrnn.device import find_device, is_cpu
 from charrnn.errors import CharrnnError
-from charrnn.evaluation.dynamic import dynamic_likelihood
-from charrnn.evaluation.likelihood import Likelihood, likelihood
+from charrnn.generation.fast import stepper
 from charrnn.generation.filters import Filters
 from charrnn.generation.sampler import Sample, Sampler
 from charrnn.loading import dump, parse_config
-from charrnn.models import LanguageModel, build_model
-from charrnn.text.corpora import resolve
-from charrnn.text.dataset import Dataset, Part, SplitName, cache_folder, cached_dataset, encode_text, load_dataset
 from charrnn.text.reader import Progress, find_files, normalizer, read_corpus
 from charrnn.text.vocab import Vocabulary
 from charrnn.training.checkpoint import Checkpoints, Which, read_json, replace_text, write_json
 from charrnn.training.lock import holder_of
+
+if TYPE_CHECKING:  # imported where they are needed: writing on a CPU goes without PyTorch, and begins at once
+    import torch
+
+    from charrnn.evaluation.likelihood import Likelihood
+    from charrnn.generation.stepper import Stepper
+    from charrnn.models import LanguageModel
+    from charrnn.text.dataset import Dataset, Part, SplitName
 
 FORMAT = 1
 """Of the folder. A run of a newer format is refused; older ones will go on being read."""
@@ -50,11 +52,14 @@ class Run:
     config: Config
     vocabulary: Vocabulary
     facts: dict[str, Any]
-    device: torch.device
+    where: str
+    """The device's name, which may be `auto`."""
 
     @classmethod
     def create(cls, path: Path, config: Config, dataset: Dataset, parameters: int, device: torch.device) -> Run:
         """Writes all of a new run but its checkpoints, into a folder that is empty or not there yet."""
+        import torch
+
         facts = {
             "format": FORMAT,
             "charrnn": __version__,
@@ -76,7 +81,7 @@ class Run:
             write_json(path / "run.json", facts)
         except OSError as error:
             raise CharrnnError(f"{error.filename or path}: the run cannot be written: {error.strerror}") from None
-        return cls(path, config, dataset.vocabulary, facts, device)
+        return cls(path, config, dataset.vocabulary, facts, str(device))
 
     @classmethod
     def open(cls, path: str | Path, device: str = "auto") -> Run:
@@ -102,7 +107,9 @@ class Run:
             config = parse_config(file.read_text(encoding="utf-8"), str(file))
         except (OSError, UnicodeDecodeError) as error:
             raise CharrnnError(f"{file}: cannot be read: {error}") from None
-        return cls(path, config, Vocabulary.load(path / "vocab.json"), facts, find_device(device))
+        if not is_cpu(device):
+            device = str(find_device(device))
+        return cls(path, config, Vocabulary.load(path / "vocab.json"), facts, device)
 
     def with_size(self, parameters: int) -> Run:
         """The run with its size noted, which of an n-gram is known only when it has counted."""
@@ -126,25 +133,44 @@ class Run:
         return Checkpoints(self.path, str(self.facts.get("id")))
 
     @cached_property
+    def device(self) -> torch.device:
+        """Where the model lives."""
+        return find_device(self.where)
+
+    @cached_property
     def model(self) -> LanguageModel:
         """The model with its best weights, ready to predict."""
         return self.load_model("best")
 
     def load_model(self, which: Which) -> LanguageModel:
         """The model with the weights of the best or the last checkpoint. Raises CharrnnError where there are none."""
+        from charrnn.models import build_model
+
         model = build_model(self.config.model, len(self.vocabulary))
         self.checkpoints.load_weights(model, which)
         return model.to(self.device).eval().requires_grad_(False)
 
     def sampler(self, filters: Filters, which: Which = "best") -> Sampler:
-        """A sampler that writes with this run's model."""
-        model = self.model if which == "best" else self.load_model(which)
-        if not model.causal:
+        """A sampler that writes with this run's model: on the CPU without PyTorch, where the model can."""
+        if self.config.model.bidirectional:
             raise CharrnnError(
                 f"{self.path}: a bidirectional model cannot write from left to right: it needs what comes after; "
                 f'fill blanks with it: charrnn fill {self.path} "a text with a blank ＿"'
             )
-        return Sampler(model, self.vocabulary, filters, documents=self.facts["mode"] == "documents", device=self.device)
+        return Sampler(self._stepper(which), self.vocabulary, filters, documents=self.facts["mode"] == "documents")
+
+    def _stepper(self, which: Which) -> Stepper:
+        if is_cpu(self.where):
+            file, weights = self.checkpoints.arrays(which)
+            try:
+                fast = stepper(self.config.model, len(self.vocabulary), weights)
+            except CharrnnError as error:
+                raise CharrnnError(f"{file}: {error}") from None
+            if fast is not None:
+                return fast
+        from charrnn.generation.torch_stepper import TorchStepper
+
+        return TorchStepper(self.model if which == "best" else self.load_model(which), self.device)
 
     def sample(
         self,
@@ -204,6 +230,9 @@ class Run:
             raise CharrnnError(
                 f"{what} is empty (corpus.split is {self.config.corpus.split}); give --text FILE or another --split"
             )
+        from charrnn.evaluation.dynamic import dynamic_likelihood
+        from charrnn.evaluation.likelihood import likelihood
+
         boundary = self.vocabulary.boundary
         if dynamic is not None:
             return dynamic_likelihood(self.model, part, boundary, self.device, dynamic, progress=progress)
@@ -211,6 +240,8 @@ class Run:
 
     def read_part(self, text: str | Path) -> Part:
         """A text file in this run's alphabet, read as its corpus was."""
+        from charrnn.text.dataset import encode_text
+
         corpus = self.config.corpus.model_copy(update={"mode": self.facts["mode"]})
         raw = self.vocabulary.kind == "byte"
         return encode_text(read_corpus(find_files(str(text), "--text"), corpus, raw), self.vocabulary)
@@ -221,6 +252,9 @@ class Run:
         The files that the run's config names are never read, since a stranger may have written it; `corpus` is where
         the user says the text is. Raises CharrnnError where it is not at hand, or is another text.
         """
+        from charrnn.text.corpora import resolve
+        from charrnn.text.dataset import cache_folder, cached_dataset, load_dataset
+
         fingerprint = str(self.facts.get("fingerprint"))
         if corpus is None and (cached := cached_dataset(fingerprint)) is not None:
             return cached

@@ -108,7 +108,7 @@ def sample(
 def _stream(opened: Run, ids: list[int], length: int, seed: int, filters: Filters, stop: str | None) -> None:
     out = sys.stdout
     out.write(_safe(opened.vocabulary.decode(ids)))
-    for pieces in opened.sampler(filters).write(ids, length, [seed], stop):
+    for pieces in opened.sampler(filters).write(ids, length, [seed], stop, block=1):
         out.write(_safe(pieces[0][0]))
         out.flush()
     out.write("\n")

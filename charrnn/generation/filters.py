@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
+import numpy as np
+import numpy.typing as npt
 
-from charrnn.config import SamplingConfig
 from charrnn.errors import CharrnnError
+
+if TYPE_CHECKING:
+    from charrnn.config import SamplingConfig
+
+Floats = npt.NDArray[np.float32]
+Doubles = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
 
 MEMORY = 64
 """Characters back to which a repetition is penalised."""
@@ -22,6 +29,11 @@ class Filters:
     top_k: int | None = None
     top_p: float = 1.0
     repetition_penalty: float = 1.0
+
+    @property
+    def only_temperature(self) -> bool:
+        """Whether nothing else is asked for: the quickest case."""
+        return self.top_k is None and self.top_p == 1 and self.repetition_penalty == 1
 
     def __post_init__(self) -> None:
         for name, value, good, bounds in (
@@ -60,28 +72,49 @@ class Filters:
             config.repetition_penalty if repetition_penalty is None else repetition_penalty,
         )
 
-    def __call__(self, log_probs: Tensor, recent: Tensor) -> Tensor:
+    def __call__(self, log_probs: Floats, recent: Ints) -> Floats:
         """log p `[N, V]` and the last characters `[N, R]` to probabilities `[N, V]` that sum to 1.
 
         In this order: repetition penalty (arXiv:1909.05858, on log-probabilities, where it means the same at every
-        scale), temperature, top-k, top-p.
+        scale), temperature, top-k, top-p. Of equally likely characters the one with the lower id comes first.
         """
+        rows = np.arange(len(log_probs))[:, None]
         if self.repetition_penalty > 1 and recent.shape[1]:
-            seen = torch.zeros_like(log_probs, dtype=torch.bool).scatter_(1, recent, True)
-            log_probs = torch.where(seen, log_probs * self.repetition_penalty, log_probs)
+            log_probs = log_probs.copy()
+            log_probs[rows, recent] = log_probs[rows, recent] * np.float32(self.repetition_penalty)
         if self.temperature == 0:
-            return torch.zeros_like(log_probs).scatter_(1, log_probs.argmax(1, keepdim=True), 1.0)
-        scaled = log_probs / max(self.temperature, 1e-4)
+            return (np.arange(log_probs.shape[1]) == log_probs.argmax(1)[:, None]).astype(np.float32)
+        scaled = log_probs / np.float32(max(self.temperature, 1e-4))
         if self.top_k is not None and self.top_k < scaled.shape[1]:
-            order = scaled.argsort(dim=1, descending=True, stable=True)
-            scaled = scaled.scatter(1, order[:, self.top_k :], -torch.inf)
-        probabilities = scaled.softmax(1)
+            order = np.argsort(-scaled, axis=1, kind="stable")
+            scaled[rows, order[:, self.top_k :]] = -np.inf
+        probabilities = np.exp(scaled - scaled.max(1, keepdims=True))
+        probabilities /= probabilities.sum(1, keepdims=True)
         if self.top_p < 1:
-            order = probabilities.argsort(dim=1, descending=True, stable=True)
-            ordered = probabilities.gather(1, order)
+            order = np.argsort(-probabilities, axis=1, kind="stable")
+            ordered = probabilities[rows, order]
             # A character stays if those before it hold less than top_p: the likeliest one always does.
             drop = ordered.cumsum(1) - ordered >= self.top_p
             drop[:, 0] = False
-            probabilities = probabilities.masked_fill(drop.gather(1, order.argsort(1)), 0)
-            probabilities = probabilities / probabilities.sum(1, keepdim=True)
+            ordered[drop] = 0
+            probabilities[rows, order] = ordered
+            probabilities /= probabilities.sum(1, keepdims=True)
         return probabilities
+
+
+def log_softmax(logits: Floats) -> Floats:
+    """ln p `[N, V]` of logits `[N, V]`."""
+    shifted = logits - logits.max(1, keepdims=True)
+    shifted -= np.log(np.exp(shifted).sum(1, keepdims=True))
+    return shifted
+
+
+def draw(probabilities: Floats, race: Doubles) -> Ints:
+    """One index a row of probabilities `[N, V]`, decided by independent exponential numbers `race` `[N, V]`.
+
+    Each character runs for a time race / p; the first to arrive is i with probability p_i. Probabilities that differ by
+    a relative e, as those of two ways to compute them do by rounding, decide differently at most with probability 2 e,
+    however large the alphabet; a draw by cumulative sums would add up the errors of the whole alphabet.
+    """
+    chosen: Ints = (probabilities / race).argmax(1)
+    return chosen

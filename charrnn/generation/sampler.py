@@ -1,19 +1,21 @@
-"""Writes texts, character by character, many side by side."""
+"""Writes texts, many side by side, with whatever computes the model."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import torch
+import numpy as np
 
 from charrnn.errors import CharrnnError
 from charrnn.generation.filters import MEMORY, Filters
-from charrnn.models import LanguageModel
-from charrnn.text.vocab import Vocabulary
+from charrnn.generation.stepper import Stepper
+from charrnn.text.vocab import Decoder, Vocabulary
 
-WINDOW = 256
-"""Characters of a prompt that are read at once."""
+BLOCK = 64
+"""Characters of each text that are written before any is decoded."""
+NUMBERS = 2**20
+"""Random numbers held at once, at most, unless one character of each text needs more."""
 
 
 @dataclass(frozen=True)
@@ -30,38 +32,34 @@ class Sample:
 
 
 class Sampler:
-    """Writes with a model; each sample has a random generator of its own, so that its text follows from its seed."""
+    """Writes with a model; each sample has a random generator of its own, so that its text follows from its seed.
 
-    def __init__(
-        self,
-        model: LanguageModel,
-        vocabulary: Vocabulary,
-        filters: Filters,
-        documents: bool,
-        device: torch.device,
-    ) -> None:
+    The numbers are NumPy's, the same whichever way the model is computed. Two ways give the same text as long as no
+    draw is so close that rounding decides it (see `filters.draw`: with log-probabilities equal to 1e-6, less than one
+    text of 500 characters in 500).
+    """
+
+    def __init__(self, model: Stepper, vocabulary: Vocabulary, filters: Filters, documents: bool) -> None:
         """`documents`: the model may end a text; otherwise it writes on until the length is reached."""
-        self.model, self.vocabulary, self.filters = model, vocabulary, filters
-        self.documents, self.device = documents, device
+        self.model, self.vocabulary, self.filters, self.documents = model, vocabulary, filters, documents
 
     def sample(self, prompt: Sequence[int], length: int, seeds: Sequence[int], stop: str | None = None) -> list[Sample]:
         """One text a seed: the prompt and at most `length` characters, ended before by `stop` (kept) or by the model.
 
         Raises CharrnnError for a length or a number of samples below 1.
         """
-        texts = [self.vocabulary.decode(prompt)] * len(seeds)
+        texts = [[self.vocabulary.decode(prompt)] for _ in seeds]
         log_probs = [0.0] * len(seeds)
-        for piece in self.write(prompt, length, seeds, stop):
-            for i, (text, log_prob) in enumerate(piece):
-                texts[i] += text
+        for pieces in self.write(prompt, length, seeds, stop):
+            for i, (text, log_prob) in enumerate(pieces):
+                texts[i].append(text)
                 log_probs[i] += log_prob
-        return [Sample(*sample) for sample in zip(texts, log_probs, seeds, strict=True)]
+        return [Sample("".join(text), log_probs[i], seeds[i]) for i, text in enumerate(texts)]
 
-    @torch.no_grad()
     def write(
-        self, prompt: Sequence[int], length: int, seeds: Sequence[int], stop: str | None = None
+        self, prompt: Sequence[int], length: int, seeds: Sequence[int], stop: str | None = None, block: int = BLOCK
     ) -> Iterator[list[tuple[str, float]]]:
-        """Yields, character by character, what each text gains: some text and its log-probability.
+        """Yields, `block` characters or fewer at a time, what each text gains: some text and its log-probability.
 
         A text that has ended gains nothing more.
         """
@@ -71,53 +69,47 @@ class Sampler:
             raise CharrnnError("--samples 0: expected 1 or more")
         if any(not 0 <= seed < 2**63 for seed in seeds):
             raise CharrnnError(f"--seed {seeds[0]}: expected 0 to 2^63 - 1")
-        count, vocabulary = len(seeds), self.vocabulary
-        generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-        logits, state = self._read([vocabulary.boundary, *prompt], count)
-        decoders = [vocabulary.decoder() for _ in seeds]
-        running, tails = [True] * count, [""] * count
-        recent = torch.tensor([list(prompt)[-MEMORY:]] * count, dtype=torch.long, device=self.device).reshape(count, -1)
+        vocabulary = self.vocabulary
         never = [vocabulary.unknown] if self.documents else [vocabulary.unknown, vocabulary.boundary]
-        for n in range(length):
-            log_probs = logits.float().log_softmax(1)
-            allowed = log_probs.clone()
-            allowed[:, never] = -torch.inf
-            probabilities = self.filters(allowed, recent)
-            uniform = torch.stack([torch.rand(1, generator=g, dtype=torch.float64) for g in generators]).to(self.device)
-            chosen = draw(probabilities, uniform)
-            gained = log_probs.gather(1, chosen[:, None])[:, 0].tolist()
-            pieces: list[tuple[str, float]] = []
-            for i, character in enumerate(chosen.tolist()):
-                if not running[i]:
-                    pieces.append(("", 0.0))
-                    continue
-                text = decoders[i].add(character)
-                running[i] = character != vocabulary.boundary and n + 1 < length
-                if stop:
-                    tails[i] = (tails[i] + text)[-len(stop) - len(text) :]
-                    running[i] = running[i] and stop not in tails[i]
-                pieces.append((text if running[i] else text + decoders[i].end(), gained[i]))
-            yield pieces
-            if not any(running):
+        generators = [np.random.default_rng(seed) for seed in seeds]
+        texts = [_Text(vocabulary, stop) for _ in seeds]
+        recent = np.array([prompt[-MEMORY:]] * len(seeds), np.int64).reshape(len(seeds), -1)
+        block = max(1, min(block, NUMBERS // (len(seeds) * len(vocabulary))))
+        self.model.begin([vocabulary.boundary, *prompt], len(seeds))
+        for written in range(0, length, block):
+            shape = (min(block, length - written), len(vocabulary))
+            race = np.stack([generator.standard_exponential(shape) for generator in generators])
+            np.maximum(race, 1e-300, out=race)
+            chosen, gained = self.model.write(race, self.filters, never, recent)
+            recent = np.concatenate([recent, chosen.T], axis=1)[:, -MEMORY:]
+            last = written + block >= length
+            columns = zip(texts, chosen.T.tolist(), gained.T.tolist(), strict=True)
+            yield [text.add(ids, log_probs, last) for text, ids, log_probs in columns]
+            if not any(text.running for text in texts):
                 return
-            recent = torch.cat([recent, chosen[:, None]], dim=1)[:, -MEMORY:]
-            logits, state = self.model.step(chosen, state)
-
-    def _read(self, ids: Sequence[int], count: int) -> tuple[torch.Tensor, tuple[torch.Tensor, ...]]:
-        """Logits `[count, V]` and state after reading a text once, for `count` writers."""
-        state = self.model.initial_state(1)
-        text = torch.tensor(ids, device=self.device)[:, None]
-        features = text
-        for i in range(0, len(ids), WINDOW):
-            features, state = self.model.features(text[i : i + WINDOW], state)
-        logits = self.model.readout(features[-1])
-        return logits.expand(count, -1), tuple(s.expand(count, *s.shape[1:]).contiguous() for s in state)
 
 
-def draw(probabilities: torch.Tensor, uniform: torch.Tensor) -> torch.Tensor:
-    """One index a row of probabilities `[N, V]`, by inverting the distribution at `uniform` `[N, 1]` in [0, 1)."""
-    cumulative = probabilities.double().cumsum(1)
-    index = torch.searchsorted(cumulative, uniform * cumulative[:, -1:], right=True)[:, 0]
-    # Rounding could point past the last possible character; step back to it.
-    last = probabilities.shape[1] - 1 - (probabilities > 0).flip(1).int().argmax(1)
-    return torch.minimum(index, last)
+class _Text:
+    """One text as it grows: decodes ids, and knows where it ends."""
+
+    def __init__(self, vocabulary: Vocabulary, stop: str | None) -> None:
+        self.running = True
+        self._decoder: Decoder = vocabulary.decoder()
+        self._boundary, self._stop, self._tail = vocabulary.boundary, stop, ""
+
+    def add(self, ids: list[int], log_probs: list[float], last: bool) -> tuple[str, float]:
+        """The text of these ids and its log-probability, up to the text's end if it comes; `last`: it comes here."""
+        if not self.running:
+            return "", 0.0
+        if self._boundary in ids:
+            ids, self.running = ids[: ids.index(self._boundary) + 1], False
+        decoded = [self._decoder.add(i) for i in ids]
+        if self._stop:
+            for n, piece in enumerate(decoded):
+                self._tail = (self._tail + piece)[-len(self._stop) - len(piece) :]
+                if self._stop in self._tail:
+                    decoded, self.running = decoded[: n + 1], False
+                    break
+        self.running = self.running and not last
+        text = "".join(decoded) if self.running else "".join(decoded) + self._decoder.end()
+        return text, sum(log_probs[: len(decoded)])

@@ -15,14 +15,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-from torch import Tensor
 
 from charrnn.errors import CharrnnError
-from charrnn.models import LanguageModel
 from charrnn.terminal import say
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # PyTorch is imported where it is needed: writing on a CPU goes without it
+    import numpy as np
+    import numpy.typing as npt
+    from torch import Tensor
+
+    from charrnn.models import LanguageModel
     from charrnn.training.trainer import Trainer
 
 Which = Literal["best", "last"]
@@ -85,6 +87,16 @@ class Checkpoints:
         the model.
         """
         self._load_weights(model, self._find(which))
+
+    def arrays(self, which: Which) -> tuple[Path, dict[str, npt.NDArray[np.generic]]]:
+        """The file of a checkpoint's weights, chosen as in `load_weights`, and its arrays. Raises CharrnnError."""
+        from safetensors.numpy import load_file
+
+        file = self._find(which) / FILES[0]
+        try:
+            return file, load_file(file)
+        except (OSError, SafetensorError, ValueError) as error:
+            raise CharrnnError(f"{file}: cannot be loaded: {error}") from None
 
     @staticmethod
     def _load_weights(model: LanguageModel, folder: Path) -> None:
@@ -151,7 +163,16 @@ class Checkpoints:
             return None  # without an index the last one serves
 
 
+def save_file(tensors: dict[str, Tensor], file: Path) -> None:
+    """Writes tensors as safetensors."""
+    from safetensors.torch import save_file
+
+    save_file(tensors, file)
+
+
 def _load_tensors(file: Path) -> dict[str, Tensor]:
+    from safetensors.torch import load_file
+
     try:
         return load_file(file)
     except (OSError, SafetensorError, ValueError) as error:

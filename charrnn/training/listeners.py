@@ -13,6 +13,7 @@ from tqdm import tqdm
 from charrnn.errors import CharrnnError
 from charrnn.generation.filters import Filters
 from charrnn.generation.sampler import Sampler
+from charrnn.generation.torch_stepper import TorchStepper
 from charrnn.run import Run
 from charrnn.terminal import printable, say
 from charrnn.training.checkpoint import replace_text
@@ -155,7 +156,7 @@ class Writer:
         self._run, self._trainer, self._quiet = run, trainer, quiet
         documents = run.facts["mode"] == "documents"
         filters = Filters.of(run.config.sampling)
-        self._sampler = Sampler(trainer.model, run.vocabulary, filters, documents, trainer.device)
+        self._sampler = Sampler(TorchStepper(trainer.model, trainer.device), run.vocabulary, filters, documents)
         self._prompt = run.encode_prompt(run.config.sampling.prompt)
 
     def hear(self, event: Event) -> None:

@@ -9,6 +9,7 @@ from charrnn.config import ModelConfig
 from charrnn.errors import CharrnnError
 from charrnn.generation.filters import Filters
 from charrnn.generation.sampler import Sampler
+from charrnn.generation.torch_stepper import TorchStepper
 from charrnn.models import LanguageModel, State, build_model
 from charrnn.text.vocab import Vocabulary
 
@@ -16,9 +17,11 @@ CPU = torch.device("cpu")
 VOCABULARY = Vocabulary("char", "abc\n")
 
 
-def sampler(filters: Filters = Filters(), documents: bool = False, cell: str = "lstm") -> Sampler:
-    config = ModelConfig.model_validate({"cell": cell, "hidden_size": 8, "embedding_size": 4})
-    return Sampler(build_model(config, len(VOCABULARY), seed=3).eval(), VOCABULARY, filters, documents, CPU)
+MODEL = build_model(ModelConfig(hidden_size=8, embedding_size=4), len(VOCABULARY), seed=3).eval()
+
+
+def sampler(filters: Filters = Filters(), documents: bool = False, model: LanguageModel = MODEL) -> Sampler:
+    return Sampler(TorchStepper(model, CPU), VOCABULARY, filters, documents)
 
 
 def test_the_same_seed_gives_the_same_text_alone_or_among_others() -> None:
@@ -43,7 +46,7 @@ def test_log_prob_is_that_of_the_model_reading_the_text() -> None:
     s = sampler(Filters(temperature=0.5, top_k=3))
     sample = s.sample(VOCABULARY.encode("ab"), 20, [1])[0]
     ids = torch.tensor([VOCABULARY.boundary, *VOCABULARY.encode(sample.text)])[:, None]
-    logits, _ = s.model(ids[:-1], s.model.initial_state(1))
+    logits, _ = MODEL(ids[:-1], MODEL.initial_state(1))
     log_probs = logits.log_softmax(-1)[torch.arange(len(ids) - 1), 0, ids[1:, 0]]
     assert sample.log_prob == pytest.approx(log_probs[2:].sum().item(), abs=1e-3)
 
@@ -52,9 +55,9 @@ def test_temperature_zero_takes_the_likeliest_at_every_step() -> None:
     s = sampler(Filters(temperature=0))
     first, second = s.sample([], 20, [0, 1])
     assert first.text == second.text
-    state, character = s.model.initial_state(1), torch.tensor([VOCABULARY.boundary])
+    state, character = MODEL.initial_state(1), torch.tensor([VOCABULARY.boundary])
     for expected in first.text:
-        logits, state = s.model.step(character, state)
+        logits, state = MODEL.step(character, state)
         logits[:, VOCABULARY.unknown :] = -math.inf
         character = logits.argmax(1)
         assert VOCABULARY.characters[int(character)] == expected
@@ -65,6 +68,20 @@ def test_stop_ends_each_text_where_it_comes_first() -> None:
     for sample in s.sample([], 200, list(range(8)), stop="ab"):
         assert sample.text.endswith("ab")
         assert sample.text.count("ab") == 1
+        # What was drawn beyond it is not counted: the same text without a stop, as long as this one.
+        whole = s.sample([], len(sample.text), [sample.seed])[0]
+        assert whole.text == sample.text
+        assert whole.log_prob == pytest.approx(sample.log_prob, abs=1e-4)
+
+
+@pytest.mark.parametrize("block", [1, 7, 64, 1000])
+def test_blocks_change_nothing(block: int) -> None:
+    s = sampler(Filters(1.5, repetition_penalty=1.2))
+    pieces = list(s.write([0], 100, [4, 5], block=block))
+    assert len(pieces) == -(-100 // block)
+    for i, sample in enumerate(s.sample([0], 100, [4, 5])):
+        assert "a" + "".join(piece[i][0] for piece in pieces) == sample.text
+        assert sum(piece[i][1] for piece in pieces) == pytest.approx(sample.log_prob, abs=1e-4)
 
 
 class Countdown(LanguageModel):
@@ -84,16 +101,17 @@ class Countdown(LanguageModel):
 
 def test_a_document_ends_where_the_model_ends_it_and_a_stream_does_not() -> None:
     model = Countdown(len(VOCABULARY))
-    ended = Sampler(model, VOCABULARY, Filters(), True, CPU).sample([], 10, [0])[0]
+    ended = sampler(documents=True, model=model).sample([], 10, [0])[0]
     assert ended.text == "ab"
     assert ended.log_prob == pytest.approx(0, abs=1e-6)
-    assert len(Sampler(model, VOCABULARY, Filters(), False, CPU).sample([], 10, [0])[0].text) == 10
+    assert len(sampler(model=model).sample([], 10, [0])[0].text) == 10
 
 
 def test_bytes_become_characters_when_they_are_whole() -> None:
     vocabulary = Vocabulary("byte")
     config = ModelConfig(hidden_size=8, embedding_size=4)
-    s = Sampler(build_model(config, len(vocabulary)).eval(), vocabulary, Filters(), False, CPU)
+    model = build_model(config, len(vocabulary)).eval()
+    s = Sampler(TorchStepper(model, CPU), vocabulary, Filters(), False)
     sample = s.sample(vocabulary.encode("秋"), 40, [0])[0]
     assert sample.text.startswith("秋")
     sample.text.encode()

@@ -1,0 +1,69 @@
+"""The n-gram without PyTorch: `models.ngram.NGramModel`, whose docstring explains the tables, one row at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from charrnn.errors import CharrnnError
+from charrnn.generation.fast.plan import Array, Weights
+from charrnn.generation.filters import Floats, Ints
+from charrnn.generation.stepper import Stepper
+
+
+class NGramStepper(Stepper):
+    """Looks up what followed the last characters, from the shortest context to the longest that was seen."""
+
+    def __init__(self, order: int, vocab_size: int, weights: Mapping[str, Array]) -> None:
+        """Raises CharrnnError where the tables are not those of such an n-gram."""
+        take = Weights(weights)
+        self._order, self._vocab_size = order, vocab_size
+        self._p_1 = take("p_1", vocab_size, dtype=np.float64)
+        self._tables = []
+        contexts = vocab_size
+        for m in range(2, order + 1):
+            entries = len(weights[f"keys_{m}"]) if f"keys_{m}" in weights else 0
+            keys = take(f"keys_{m}", entries, dtype=np.int64)
+            own = take(f"own_{m}", entries, dtype=np.float64)
+            gamma = take(f"gamma_{m}", contexts + 1, dtype=np.float64)
+            if not entries:
+                raise CharrnnError(f"the weights are not those of the model in config.yaml: keys_{m} is empty")
+            contexts = entries - 1
+            self._tables.append((keys, own, gamma))
+        take.done()
+        self._texts: list[list[int]] = []
+
+    def begin(self, ids: Sequence[int], count: int) -> None:
+        """Keeps as many characters as it looks at; before the text stand boundaries."""
+        padded = [self._vocab_size - 1] * self._order + list(ids)
+        self._texts = [padded[-self._order :] for _ in range(count)]
+
+    def step(self, ids: Ints) -> None:
+        """Appends."""
+        for text, i in zip(self._texts, ids.tolist(), strict=True):
+            del text[0]
+            text.append(i)
+
+    def logits(self) -> Floats:
+        """ln p, `[N, V]`: p_m(w | h) = own(hw) + gamma(h) p_{m-1}(w | h'), from m = 1 on."""
+        p = np.tile(self._p_1, (len(self._texts), 1))
+        for row, text in zip(p, self._texts, strict=True):
+            for m, (keys, own, gamma) in enumerate(self._tables, 2):
+                h = self._rank(text[len(text) - m + 1 :])
+                if h < 0:
+                    break  # a longer context was not seen either
+                first, last = np.searchsorted(keys, (h * self._vocab_size, (h + 1) * self._vocab_size))
+                row *= gamma[h]
+                row[keys[first:last] - h * self._vocab_size] += own[first:last]
+        return np.log(p).astype(np.float32)
+
+    def _rank(self, context: list[int]) -> int:
+        """The rank of an m-gram among the m-grams of the training text, -1 if it is not there."""
+        rank = context[0]
+        for (keys, _, _), character in zip(self._tables, context[1:], strict=False):
+            key = rank * self._vocab_size + character
+            rank = int(np.searchsorted(keys, key))
+            if keys[rank] != key:
+                return -1
+        return rank

@@ -1,0 +1,258 @@
+"""A model as the list of operations that one character takes, from its config and its weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from charrnn.config import ModelConfig
+from charrnn.errors import CharrnnError
+from charrnn.generation.filters import Floats
+
+Array = npt.NDArray[Any]
+FOLD = 2**20
+"""Numbers that a table by character may have, at most; a larger one takes longer to make than it saves."""
+
+
+@dataclass(frozen=True)
+class Op:
+    """An operation on registers, each of which holds a vector a row; `numpy_way.py` says what each kind does."""
+
+    kind: str
+    into: str
+    """The register that is changed."""
+    of: str = ""
+    """A register that is read."""
+    also: str = ""
+    """Another; of cells, one that is changed too."""
+    weight: Floats | None = None
+    bias: Floats | None = None
+
+
+@dataclass
+class Plan:
+    """Operations in their order, and the registers they work on."""
+
+    vocab_size: int
+    widths: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """Of each register: how many parts of what width it has (an LSTM's gates: 4 of the hidden size)."""
+    state: list[str] = field(default_factory=list)
+    """The registers that are carried from character to character; they begin as zeros."""
+    ops: list[Op] = field(default_factory=list)
+    window: tuple[str, int] | None = None
+    """Of a model with a window: its register, and how many characters wide it is. It begins with boundaries."""
+
+    def register(self, name: str, width: int, parts: int = 1, state: bool = False) -> str:
+        """Adds a register and returns its name."""
+        self.widths[name] = (parts, width)
+        if state:
+            self.state.append(name)
+        return name
+
+    def add(
+        self,
+        kind: str,
+        into: str,
+        of: str = "",
+        also: str = "",
+        weight: Floats | None = None,
+        bias: Floats | None = None,
+    ) -> None:
+        """Adds an operation."""
+        self.ops.append(Op(kind, into, of, also, weight, bias))
+
+
+class Weights:
+    """The arrays of a checkpoint, each handed out once, when it has the shape that the config asks for."""
+
+    def __init__(self, arrays: Mapping[str, Array]) -> None:
+        self._left = dict(arrays)
+
+    def __call__(self, name: str, *shape: int, dtype: Any = np.float32) -> Any:
+        """An array by its name and shape. Raises CharrnnError where there is none."""
+        array = self._left.pop(name, None)
+        if array is None:
+            raise _misfit(f"{name} is missing")
+        if array.shape != shape:
+            raise _misfit(f"{name} has the shape {array.shape} instead of {shape}")
+        return np.ascontiguousarray(array, dtype)
+
+    def done(self) -> None:
+        """Raises CharrnnError where something was not asked for."""
+        if self._left:
+            raise _misfit(f"{next(iter(self._left))} belongs to another model")
+
+
+def _misfit(what: str) -> CharrnnError:
+    return CharrnnError(f"the weights are not those of the model in config.yaml: {what}")
+
+
+def make_plan(config: ModelConfig, vocab_size: int, weights: Mapping[str, Array]) -> Plan | None:
+    """The plan of a model, or None for a cell that has none here.
+
+    Raises CharrnnError where the weights are not those of such a model.
+    """
+    if config.cell not in CELLS and config.cell != "mlp":
+        return None
+    made, take = Plan(vocab_size), Weights(weights)
+    embedding = take("embedding.weight", vocab_size, config.embedding_size)
+    if config.cell == "mlp":
+        x, width = _window(made, config, embedding, take), config.hidden_size
+    else:
+        made.register("x", config.embedding_size)
+        made.add("embed", "x", weight=embedding)
+        x, width = _trunk(made, config, take)
+    # The output comes last: a prompt is read without it.
+    made.register("logits", vocab_size)
+    output = take("output.weight", vocab_size, width), take("output.bias", vocab_size)
+    made.add("matrix", "logits", x, weight=output[0], bias=output[1])
+    take.done()
+    return made if made.window else fold(made)
+
+
+def _window(made: Plan, config: ModelConfig, embedding: Floats, take: Weights) -> str:
+    x = made.register("window", config.embedding_size, config.context, state=True)
+    made.window = x, config.context
+    made.add("slide", x, weight=embedding)
+    width = config.context * config.embedding_size
+    return _layers(made, "hidden", x, width, config.hidden_size, config.num_layers, config.activation, take)
+
+
+def _trunk(made: Plan, config: ModelConfig, take: Weights) -> tuple[str, int]:
+    """`models.recurrent.Trunk`: from the embedding in the register x to what the output is made from, and its width."""
+    hidden, width = config.hidden_size, config.embedding_size
+    last = width if config.tie_embedding else hidden
+    x = _layers(made, "trunk.input_layers", "x", width, hidden, config.input_layers, "relu", take)
+    widths = [hidden if config.input_layers else width, *[hidden] * (config.num_layers - 1), last]
+    for i, (width, wider) in enumerate(pairwise(widths)):
+        name = f"trunk.layers.{i}"
+        normed = _norm(made, f"trunk.norms.{i}", config.norm, x, width, take)
+        y = CELLS[config.cell](made, config, name, normed, width, wider, take)
+        if config.residual and width == wider:
+            x = _copy(made, f"{name}.sum", x, width)
+            made.add("add", x, y)
+        else:
+            x = y
+    x = _norm(made, f"trunk.norms.{config.num_layers}", config.norm, x, last, take)
+    return _layers(made, "trunk.output_layers", x, last, hidden, config.output_layers, "relu", take), last
+
+
+def _layers(made: Plan, name: str, x: str, width: int, hidden: int, count: int, activation: str, take: Weights) -> str:
+    """`count` times x -> activation(W x + b)."""
+    for i in range(count):
+        here = f"{name}.{2 * i}"
+        y = made.register(here, hidden)
+        made.add("matrix", y, x, weight=take(f"{here}.weight", hidden, width), bias=take(f"{here}.bias", hidden))
+        made.add(activation, y)
+        x, width = y, hidden
+    return x
+
+
+def _norm(made: Plan, name: str, kind: str, x: str, width: int, take: Weights) -> str:
+    if kind == "none":
+        return x
+    y = made.register(name, width)
+    weight = take(f"{name}.weight", width)
+    made.add(kind, y, x, weight=weight, bias=take(f"{name}.bias", width) if kind == "layer" else None)
+    return y
+
+
+def _copy(made: Plan, name: str, x: str, width: int) -> str:
+    made.add("copy", made.register(name, width), x)
+    return name
+
+
+MakeCell = Callable[[Plan, ModelConfig, str, str, int, int, Weights], str]
+"""Adds a recurrence's operations: it takes its name, the register of x, the widths of x and of its output, and returns
+the register of its output."""
+
+
+def _rnn(made: Plan, config: ModelConfig, name: str, x: str, width: int, hidden: int, take: Weights) -> str:
+    h, sums = made.register(f"{name}.h", hidden, state=True), made.register(f"{name}.sums", hidden)
+    made.add("matrix", sums, x, weight=take(f"{name}.U", hidden, width), bias=take(f"{name}.b", hidden))
+    made.add("more", sums, h, weight=take(f"{name}.W", hidden, hidden))
+    made.add(config.activation, sums)
+    made.add("copy", h, sums)
+    return h
+
+
+def _lstm(made: Plan, config: ModelConfig, name: str, x: str, width: int, hidden: int, take: Weights) -> str:
+    h, c = made.register(f"{name}.h", hidden, state=True), made.register(f"{name}.c", hidden, state=True)
+    gates = made.register(f"{name}.gates", hidden, 4)
+    made.add("matrix", gates, x, weight=take(f"{name}.U", 4 * hidden, width), bias=take(f"{name}.b", 4 * hidden))
+    made.add("more", gates, h, weight=take(f"{name}.W", 4 * hidden, hidden))
+    made.add("lstm", h, gates, c)
+    return h
+
+
+def _gru(made: Plan, config: ModelConfig, name: str, x: str, width: int, hidden: int, take: Weights) -> str:
+    h = made.register(f"{name}.h", hidden, state=True)
+    of_x, of_h = made.register(f"{name}.of_x", hidden, 3), made.register(f"{name}.of_h", hidden, 3)
+    inside = np.concatenate([np.zeros(2 * hidden, np.float32), take(f"{name}.c", hidden)])
+    made.add("matrix", of_x, x, weight=take(f"{name}.U", 3 * hidden, width), bias=take(f"{name}.b", 3 * hidden))
+    made.add("matrix", of_h, h, weight=take(f"{name}.W", 3 * hidden, hidden), bias=inside)
+    made.add("gru", h, of_x, of_h)
+    return h
+
+
+def _minimal(kind: str, parts: int) -> MakeCell:
+    def build(made: Plan, config: ModelConfig, name: str, x: str, width: int, hidden: int, take: Weights) -> str:
+        h, last = made.register(f"{name}.h", hidden, state=True), made.register(f"{name}.last", width, state=True)
+        gates, shown = made.register(f"{name}.gates", hidden, parts), made.register(f"{name}.shown", hidden)
+        y = made.register(f"{name}.y", hidden)
+        of_last, of_x = np.split(take(f"{name}.W.weight", parts * hidden, 2 * width), 2, axis=1)
+        made.add("matrix", gates, x, weight=of_x, bias=take(f"{name}.W.bias", parts * hidden))
+        made.add("more", gates, last, weight=of_last)
+        made.add("copy", last, x)
+        made.add(kind, shown, gates, h)
+        made.add("matrix", y, shown, weight=take(f"{name}.out.weight", hidden, hidden))
+        return y
+
+    return build
+
+
+CELLS: dict[str, MakeCell] = {
+    "rnn": _rnn,
+    "lstm": _lstm,
+    "gru": _gru,
+    "mingru": _minimal("mingru", 3),
+    "minlstm": _minimal("minlstm", 4),
+}
+"""`model.cell` to what adds its operations."""
+ALIKE = ("embed", "matrix", "copy", "relu", "tanh", "layer", "rms")
+"""Operations whose result is the same whenever their inputs are."""
+
+
+def fold(made: Plan) -> Plan:
+    """The same plan with everything that follows from the character alone computed now, for every character.
+
+    The first layer's U x + b, say, becomes a table of gates by character.
+    """
+    from charrnn.generation.fast.numpy_way import apply
+
+    known: dict[str, Floats] = {}
+    ops: list[Op] = []
+
+    def look_up(name: str) -> None:
+        if name in known:
+            ops.append(Op("embed", name, weight=known[name]))
+
+    everyone, room = np.arange(made.vocab_size), FOLD
+    for op in made.ops:
+        ready = op.of in known if op.of else op.kind == "embed" or op.into in known
+        size = made.vocab_size * int(np.prod(made.widths[op.into]))
+        if ready and op.kind in ALIKE and op.into not in made.state and size <= room:
+            apply(op, known, everyone)
+            room -= size
+            continue
+        # A table that this operation reads, or changes, is looked up before it.
+        for name in dict.fromkeys((op.of, op.also, op.into)):
+            look_up(name)
+        known.pop(op.into, None)
+        ops.append(op)
+    return replace(made, ops=ops)

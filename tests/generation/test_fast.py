@@ -1,0 +1,171 @@
+"""The ways without PyTorch: the same probabilities as the model's, and the same text for the same seed."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from charrnn.config import ModelConfig
+from charrnn.errors import CharrnnError
+from charrnn.generation.fast import native_way, stepper
+from charrnn.generation.fast.native_way import NativeStepper
+from charrnn.generation.fast.numpy_way import NumpyStepper
+from charrnn.generation.fast.plan import Array, make_plan
+from charrnn.generation.filters import Filters, Floats, log_softmax
+from charrnn.generation.sampler import Sampler
+from charrnn.generation.stepper import Stepper
+from charrnn.generation.torch_stepper import TorchStepper
+from charrnn.models import REGISTER, LanguageModel, NGramModel, build_model
+from charrnn.text.dataset import Part
+from charrnn.text.vocab import Vocabulary
+
+CPU = torch.device("cpu")
+VOCABULARY = Vocabulary("char", "abcdefghijklmnopqrstuvwxyz \n")
+V = len(VOCABULARY)
+VARIANTS: dict[str, dict[str, object]] = {
+    **{cell: {"cell": cell} for cell in REGISTER},
+    "ngram of 1": {"cell": "ngram", "order": 1},
+    "mlp relu": {"cell": "mlp", "activation": "relu", "context": 3, "num_layers": 2},
+    "mlp of 1": {"cell": "mlp", "context": 1},
+    "rnn relu": {"cell": "rnn", "activation": "relu"},
+    **{f"{cell} stacked": {"cell": cell, "num_layers": 3} for cell in ("rnn", "lstm", "gru", "mingru", "minlstm")},
+    **{
+        f"{cell} with all": {
+            "cell": cell,
+            "num_layers": 2,
+            "input_layers": 1,
+            "output_layers": 2,
+            "residual": True,
+            "norm": norm,
+            "tie_embedding": True,
+            "embedding_size": 20,
+        }
+        for cell, norm in {"rnn": "layer", "lstm": "rms", "gru": "layer", "mingru": "rms", "minlstm": "layer"}.items()
+    },
+    **{
+        f"{cell} narrow and tied": {
+            "cell": cell,
+            "num_layers": 2,
+            "tie_embedding": True,
+            "norm": "rms",
+            "residual": True,
+        }
+        for cell in ("rnn", "lstm", "gru", "mingru", "minlstm")
+    },
+    "one layer, narrow and tied": {"cell": "gru", "tie_embedding": True},
+    "residual from the embedding": {"cell": "lstm", "residual": True, "norm": "rms", "embedding_size": 20},
+    "widths of whole vectors": {"cell": "lstm", "num_layers": 2, "hidden_size": 64, "embedding_size": 16},
+    "wider than a panel": {"cell": "gru", "hidden_size": 83, "output_layers": 1},
+}
+
+
+def build(variant: str) -> tuple[ModelConfig, LanguageModel]:
+    config = ModelConfig.model_validate({"hidden_size": 20, "embedding_size": 6} | VARIANTS[variant])
+    model = build_model(config, V, seed=1).eval()
+    if isinstance(model, NGramModel):
+        model.fit(Part(np.random.default_rng(0).integers(0, V - 2, 2000) // 3))
+    else:
+        generator = torch.Generator().manual_seed(2)
+        with torch.no_grad():
+            for parameter in model.parameters():  # biases too: what is 0 hides mistakes
+                if parameter.ndim == 1:
+                    parameter.add_(torch.randn(parameter.shape, generator=generator), alpha=0.3)
+    return config, model
+
+
+def arrays(model: LanguageModel) -> dict[str, Array]:
+    return {name: value.numpy() for name, value in model.state_dict().items()}
+
+
+def every_way(config: ModelConfig, model: LanguageModel) -> dict[str, Stepper]:
+    """The model by PyTorch, and by every way without it that this machine has."""
+    found: dict[str, Stepper] = {"torch": TorchStepper(model, CPU)}
+    if config.cell == "ngram":
+        fast = stepper(config, V, arrays(model))
+        assert fast is not None
+        found["tables"] = fast
+        return found
+    for name, fold in (("numpy", 2**20), ("numpy, no tables", 0)):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("charrnn.generation.fast.plan.FOLD", fold)
+            planned = make_plan(config, V, arrays(model))
+        assert planned is not None
+        found[name] = NumpyStepper(planned)
+        if native_way.library() is not None:
+            found[name.replace("numpy", "native")] = NativeStepper(planned)
+    return found
+
+
+def read(way: Stepper, texts: np.ndarray) -> list[Floats]:
+    """ln p after a beginning of seven characters, and after every further character of the texts `[T, N]`."""
+    way.begin([V - 1, 3, 1, 4, 1, 5, 9], texts.shape[1])
+    found = [log_softmax(way.logits())]
+    for ids in texts:
+        way.step(ids)
+        found.append(log_softmax(way.logits()))
+    return found
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("count", [1, 4, 53])
+def test_probabilities_are_those_of_the_model(variant: str, count: int) -> None:
+    config, model = build(variant)
+    texts = np.random.default_rng(3).integers(0, V, (20, count))
+    found = {name: read(way, texts) for name, way in every_way(config, model).items()}
+    for name, log_probs in found.items():
+        for ours, theirs in zip(log_probs, found["torch"], strict=True):
+            assert ours.shape == (count, V)
+            np.testing.assert_allclose(np.exp(ours), np.exp(theirs), atol=1e-5, rtol=0, err_msg=name)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize(
+    ("filters", "documents"),
+    [
+        (Filters(0.8), False),
+        (Filters(0.8), True),
+        (Filters(0), False),
+        (Filters(1.3, top_k=5, top_p=0.9, repetition_penalty=1.5), False),
+    ],
+    ids=["temperature", "documents", "likeliest", "all filters"],
+)
+def test_the_same_text_for_the_same_seed(variant: str, filters: Filters, documents: bool) -> None:
+    config, model = build(variant)
+    prompt, seeds = VOCABULARY.encode("to be"), list(range(20, 27))
+    found = {
+        name: Sampler(way, VOCABULARY, filters, documents).sample(prompt, 70, seeds)
+        for name, way in every_way(config, model).items()
+    }
+    for name, samples in found.items():
+        assert [one.text for one in samples] == [one.text for one in found["torch"]], name
+        np.testing.assert_allclose([s.log_prob for s in samples], [s.log_prob for s in found["torch"]], atol=0.01)
+
+
+def test_threads_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, model = build("lstm stacked")
+    config = build("lstm stacked")[0]
+    way = stepper(config, V, arrays(model))
+    assert way is not None
+    sampler, texts = Sampler(way, VOCABULARY, Filters(), False), []
+    for threads in ("1", "2", "5"):
+        monkeypatch.setenv("OMP_NUM_THREADS", threads)
+        texts.append(sampler.sample([1, 2], 70, list(range(131))))
+    assert texts[0] == texts[1] == texts[2]
+    assert sampler.sample([1, 2], 70, [130])[0] == texts[0][130]
+
+
+@pytest.mark.parametrize("cell", ["lstm", "mlp", "ngram", "mingru"])
+def test_weights_of_another_model_are_refused(cell: str) -> None:
+    config, model = build(cell)
+    good = arrays(model)
+    assert stepper(config, V, good) is not None
+    for name, array in good.items():
+        shorter = array[:-1]
+        for bad in ({k: v for k, v in good.items() if k != name}, good | {name: shorter}, good | {name + "s": array}):
+            with pytest.raises(CharrnnError, match="not those of the model"):
+                stepper(config, V, bad)
+
+
+def test_bidirectional_models_have_no_such_way() -> None:
+    assert stepper(ModelConfig(bidirectional=True), V, {}) is None
