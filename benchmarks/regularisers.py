@@ -1,0 +1,59 @@
+"""What each regulariser does: trains every variant of the sweeps, then prints their losses as a table.
+
+    python benchmarks/regularisers.py                      # 28 minutes; goes on where it was stopped
+    python benchmarks/regularisers.py regularisers-mingru --out /tmp/runs --set training.minutes=1
+
+All in nats per character of the validation part, the state carried or fresh for every 256 characters (nanoGPT's
+protocol). "Best" are the weights of the best of ten evaluations, as `charrnn eval` and `sample` take them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+
+from machine import describe
+
+from charrnn.loading import find_config
+from charrnn.run import Run
+from charrnn.sweep import sweep
+
+
+def main() -> None:
+    """A table for each sweep."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("configs", nargs="*", default=["regularisers", "regularisers-mingru"])
+    parser.add_argument("--out", type=Path, default=Path(tempfile.gettempdir()) / "charrnn-regularisers")
+    parser.add_argument("--set", action="append", default=[], help="a key of the configs: training.minutes=1")
+    arguments = parser.parse_args()
+    print(describe())
+    for config in arguments.configs:
+        runs = sweep(config, overrides=arguments.set, out=arguments.out / find_config(config).stem)
+        minutes = runs[0].config.training.minutes
+        print(f"\n`{config}`: {runs[0].config.model.describe()}, {minutes:g} minutes each\n")
+        print("| | best, carried | against none | best, in blocks | against none | at the end | training | epochs |")
+        print("|---|---:|---:|---:|---:|---:|---:|---:|")
+        rows = {run.path.name: measure(run) for run in runs}
+        first = rows[runs[0].path.name]
+        for name, (carried, blocks, end, training, epochs) in rows.items():
+            print(
+                f"| {name} | {carried:.4f} | {carried - first[0]:+.4f} | {blocks:.4f} | {blocks - first[1]:+.4f} "
+                f"| {end:.4f} | {training:.4f} | {epochs:.1f} |",
+                flush=True,
+            )
+
+
+def measure(run: Run) -> tuple[float, float, float, float, float]:
+    """Validation loss of the best weights, carried and in blocks, and of the last ones; the last training loss, with
+    all that was dropped; passes over the text.
+    """
+    history = run.history()
+    losses = [line["loss"] for line in history if "loss" in line][-10:]
+    carried, blocks = run.evaluate(), run.evaluate(block=256)
+    end = [line["val_loss"] for line in history if "val_loss" in line][-1]
+    return carried.nats_per_char, blocks.nats_per_char, end, sum(losses) / len(losses), history[-1]["epochs"]
+
+
+if __name__ == "__main__":
+    main()
