@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from charrnn.models import kernels
 from charrnn.models.base import RecurrentLayer, State, input_weights, orthogonal
 
 
@@ -32,6 +33,9 @@ class GRULayer(RecurrentLayer):
 
     def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """x `[T, B, D]`, state (h,) to outputs `[T, B, H]` and (h,)."""
+        if kernels.usable(x):
+            y = kernels.gru(x, self.U, self.W, self.b, self.c, *state)
+            return y, (y[-1],)
         inside = torch.cat([torch.zeros_like(self.b[: -len(self.c)]), self.c])
         weights = [self.U, self.drop_weights(self.W), self.b, inside]
         y, h = torch.gru(x, state[0][None].contiguous(), weights, True, 1, 0.0, self.training, False, False)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from charrnn.models import kernels
 from charrnn.models.base import RecurrentLayer, State, input_weights, orthogonal
 
 
@@ -37,6 +38,9 @@ class LSTMLayer(RecurrentLayer):
 
     def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """x `[T, B, D]`, state (h, c) to outputs `[T, B, H]` and (h, c)."""
+        if kernels.usable(x):
+            y, c = kernels.lstm(x, self.U, self.W, self.b, *state)
+            return y, (y[-1], c)
         h, c = (tensor[None].contiguous() for tensor in state)
         weights = [self.U, self.drop_weights(self.W), self.b, torch.zeros_like(self.b)]
         y, h, c = torch.lstm(x, (h, c), weights, True, 1, 0.0, self.training, False, False)

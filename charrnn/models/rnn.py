@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from charrnn.models import kernels
 from charrnn.models.base import RecurrentLayer, State, input_weights, orthogonal
 
 
@@ -32,6 +33,9 @@ class RNNLayer(RecurrentLayer):
 
     def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """x `[T, B, D]`, state (h,) to outputs `[T, B, H]` and (h,)."""
+        if kernels.usable(x):
+            y = kernels.rnn(x, self.U, self.W, self.b, state[0], self.activation == "relu")
+            return y, (y[-1],)
         kernel = torch.rnn_tanh if self.activation == "tanh" else torch.rnn_relu
         weights = [self.U, self.drop_weights(self.W), self.b, torch.zeros_like(self.b)]
         y, h = kernel(x, state[0][None].contiguous(), weights, True, 1, 0.0, self.training, False, False)

@@ -1,13 +1,20 @@
-/* Short vectors and what is computed on them. A `vec` is 16 floats: one AVX-512 register, two of AVX2, four of NEON. */
+/* Short vectors and what is computed on them. A `vec` is one AVX-512 register, one of AVX2, or two of NEON. */
 #ifndef VECTORS_H
 #define VECTORS_H
 
 #include <stdint.h>
 
+#ifdef __AVX512F__
 #define LANES 16
-typedef float vec __attribute__((vector_size(64), aligned(4), may_alias));
-typedef int32_t ivec __attribute__((vector_size(64), aligned(4), may_alias));
+#define ACCUMULATORS 24 /* registers that a tile of a matrix product may take, of 32 */
+#else
+#define LANES 8
+#define ACCUMULATORS 12 /* of 16 */
+#endif
+typedef float vec __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
+typedef int32_t ivec __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 #define INLINE static inline __attribute__((always_inline))
+#define UNROLL _Pragma("GCC unroll 24")
 
 INLINE vec load(const float *p) { return *(const vec *)p; }
 INLINE void store(float *p, vec x) { *(vec *)p = x; }
@@ -16,11 +23,11 @@ INLINE vec choose(ivec mask, vec a, vec b) { return (vec)((mask & (ivec)a) | (~m
 INLINE vec smaller(vec a, vec b) { return choose(a < b, a, b); }
 INLINE vec larger(vec a, vec b) { return choose(a > b, a, b); }
 
-/* e^x to 2 units in the last place: 2^n times a polynomial of the rest, |rest| <= ln 2 / 2 (Cephes, expf).
-   NaN stays NaN, so that a training that explodes is seen to do so. */
+/* e^x to two units in the last place, for |x| < 87 (beyond, that of the bound): 2^n times a polynomial of the rest
+   (Cephes, expf). NaN stays NaN, so that a training that explodes is seen to do so. */
 INLINE vec exponential(vec x) {
-    vec bounded = larger(smaller(x, splat(88.0f)), splat(-87.0f));
-    vec n = bounded * 1.44269504f + 12582912.0f; /* rounds: the fraction's last bit is worth one */
+    vec bounded = larger(smaller(x, splat(87.0f)), splat(-87.0f));
+    vec n = bounded * 1.44269504f + 12582912.0f; /* adding 1.5 * 2^23 rounds: the last bit is worth one */
     ivec power = (ivec)n << 23;
     n -= 12582912.0f;
     vec r = bounded - n * 0.693359375f + n * 2.12194440e-4f;
@@ -36,5 +43,31 @@ INLINE vec exponential(vec x) {
 
 INLINE vec sigmoid(vec x) { return 1.0f / (1.0f + exponential(-x)); }
 INLINE vec hyperbolic(vec x) { return 1.0f - 2.0f / (1.0f + exponential(x + x)); }
+
+/* bfloat16: the upper half of a float, rounded to nearest, ties to even. */
+typedef uint16_t bfloat;
+typedef uint16_t bvec __attribute__((vector_size(2 * LANES), aligned(2), may_alias));
+typedef uint32_t uvec __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
+
+INLINE vec load_bfloat(const bfloat *p) { return (vec)(__builtin_convertvector(*(const bvec *)p, uvec) << 16); }
+INLINE void store_bfloat(bfloat *p, vec x) {
+    uvec bits = (uvec)x;
+    uvec rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
+    *(bvec *)p = __builtin_convertvector(rounded | ((uvec)(x != x) & 0x7fc0), bvec);
+}
+
+INLINE float sum(vec x) {
+    float total = 0;
+    for (int i = 0; i < LANES; i++) total += x[i];
+    return total;
+}
+
+/* Shares the rows of a batch out to the threads: the statement that follows runs with its own FIRST(B) to LAST(B). */
+#define SHARE(B, threads) \
+    int shares = (int)((threads) < (B) ? (threads) : (B)); \
+    _Pragma("omp parallel for num_threads(shares) schedule(static, 1)") \
+    for (int share = 0; share < shares; share++)
+#define FIRST(B) ((B) * share / shares)
+#define LAST(B) ((B) * (share + 1) / shares)
 
 #endif

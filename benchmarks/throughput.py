@@ -1,0 +1,154 @@
+"""Training throughput: charrnn's trainer beside a plain PyTorch loop, on the same model, data and machine.
+
+    python benchmarks/throughput.py                    # every row, about five minutes
+    python benchmarks/throughput.py "lstm 2 x 128"
+
+Both sides make two seconds of steps in turns, several times, in one process; the table holds medians. charrnn's side is
+the whole trainer with its data, clipping and metrics; the plain loop has an embedding, PyTorch's module, a linear
+layer, cross-entropy, clipping and fused Adam, on random windows that lie ready in memory. `of the peak` counts 6
+floating-point operations a character for each weight outside the embedding, and takes for the peak the product of two
+2048 x 2048 matrices in float32, measured in the same turns.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from machine import describe
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from charrnn.config import ModelConfig, TrainingConfig
+from charrnn.models import LanguageModel, build_model
+from charrnn.text.batches import training_batches
+from charrnn.text.dataset import Part
+from charrnn.training.trainer import Trainer
+
+V, B, T = 65, 50, 50
+SECONDS = 2.0
+Steps = Iterator[object]
+"""Makes one training step each time it is asked."""
+
+MODELS = {
+    "lstm 2 x 128": ModelConfig(cell="lstm", num_layers=2, hidden_size=128, embedding_size=128),
+    "lstm 2 x 512": ModelConfig(cell="lstm", num_layers=2, hidden_size=512, embedding_size=512),
+    "gru 2 x 128": ModelConfig(cell="gru", num_layers=2, hidden_size=128, embedding_size=128),
+    "gru 2 x 512": ModelConfig(cell="gru", num_layers=2, hidden_size=512, embedding_size=512),
+    "rnn 2 x 128": ModelConfig(cell="rnn", num_layers=2, hidden_size=128, embedding_size=128),
+    "rnn 2 x 512": ModelConfig(cell="rnn", num_layers=2, hidden_size=512, embedding_size=512),
+    "mingru 3 x 256": ModelConfig(
+        cell="mingru", num_layers=3, hidden_size=256, embedding_size=256, residual=True, norm="rms"
+    ),
+}
+
+
+class PlainLoop(nn.Module):
+    """What a tutorial writes around PyTorch's modules."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        layers = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}[config.cell]
+        self.embedding = nn.Embedding(V, config.embedding_size)
+        self.layers = layers(config.embedding_size, config.hidden_size, config.num_layers)
+        self.output = nn.Linear(config.hidden_size, V)
+
+    def forward(self, x: Tensor, state: object) -> tuple[Tensor, object]:
+        """x `[T, B]` to logits and the new state."""
+        y, state = self.layers(self.embedding(x), state)
+        return self.output(y), state
+
+
+class TimeLoop(PlainLoop):
+    """The same with a Python loop over time, as spro/char-rnn.pytorch does it."""
+
+    def forward(self, x: Tensor, state: object) -> tuple[Tensor, object]:
+        """x `[T, B]` to logits and the new state."""
+        outputs = []
+        for t in range(len(x)):
+            y, state = self.layers(self.embedding(x[t : t + 1]), state)
+            outputs.append(self.output(y))
+        return torch.cat(outputs), state
+
+
+def plain(model: PlainLoop, ids: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Steps:
+    """Training steps of a plain loop."""
+    optimizer = torch.optim.Adam(model.parameters(), lr=3e-3, fused=True)
+    streams = torch.from_numpy(ids[: len(ids) // B * B]).view(B, -1).t().contiguous()
+    state: object = None
+    while True:
+        for at in range(0, len(streams) - T, T):
+            logits, state = model(streams[at : at + T], state)
+            loss = F.cross_entropy(logits.flatten(0, 1), streams[at + 1 : at + T + 1].flatten())
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+            state = tuple(s.detach() for s in state) if isinstance(state, tuple) else state.detach()  # type: ignore[attr-defined]
+            yield None
+
+
+def trainer(model: LanguageModel, ids: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Steps:
+    """Training steps of charrnn, with all that the trainer does between them."""
+    config = TrainingConfig(steps=10**9, batch_size=B, window=T, evaluate_every="100%", checkpoint_every="100%")
+    batches = training_batches(Part(ids), B, T, V, 0)
+    events = Trainer(model, batches, Part(ids[:0]), V, config, torch.device("cpu")).events()
+    return (event for event in events if event.kind == "step")
+
+
+def products() -> Steps:
+    """Products of two large matrices."""
+    a, b = torch.randn(2048, 2048), torch.randn(2048, 2048)
+    while True:
+        yield torch.mm(a, b)
+
+
+def rate(steps: Steps) -> float:
+    """Steps a second, over SECONDS."""
+    count, started = 0, time.perf_counter()
+    while time.perf_counter() - started < SECONDS:
+        next(steps)
+        count += 1
+    return count / (time.perf_counter() - started)
+
+
+def main() -> None:
+    """Measures every row and prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("rows", nargs="*", default=list(MODELS), help=f"some of: {', '.join(MODELS)}")
+    parser.add_argument("--rounds", type=int, default=7, help="turns of each side (default 7)")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    torch.manual_seed(0)
+    ids = np.random.default_rng(0).integers(0, V, 1_000_000)
+    print(f"{describe()}, {arguments.threads} threads; {B} streams, windows of {T}\n")
+    print("| model | charrnn, characters/s | of the peak | plain loop | ratio | loop over time | ratio |")
+    print("|---|---:|---:|---:|---:|---:|---:|")
+    for name in arguments.rows:
+        config = MODELS[name]
+        model = build_model(config, V + 1, seed=0)
+        weights = sum(p.numel() for p in model.parameters()) - (V + 1) * config.embedding_size
+        sides = {"ours": trainer(model, ids), "peak": products()}
+        if config.cell != "mingru":
+            sides |= {"plain": plain(PlainLoop(config), ids), "time": plain(TimeLoop(config), ids)}
+        rates: dict[str, list[float]] = {side: [] for side in sides}
+        for round_number in range(arguments.rounds + 1):
+            for side, steps in sides.items():
+                measured = rate(steps)
+                if round_number:  # the first turn warms up
+                    rates[side].append(measured)
+        median = {side: statistics.median(values) for side, values in rates.items()}
+        ours, peak = median["ours"] * B * T, median["peak"] * 2 * 2048**3 / (6 * weights)
+        cells = [f"{ours:,.0f}", f"{ours / peak:.0%}"]
+        for side in ("plain", "time"):
+            cells += [f"{median[side] * B * T:,.0f}", f"{median['ours'] / median[side]:.2f}"] if side in median else ["", ""]
+        print(f"| {name} | {' | '.join(cells)} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
