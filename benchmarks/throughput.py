@@ -85,7 +85,7 @@ def plain(model: PlainLoop, ids: np.ndarray[tuple[int], np.dtype[np.int64]]) -> 
             logits, state = model(streams[at : at + T], state)
             loss = F.cross_entropy(logits.flatten(0, 1), streams[at + 1 : at + T + 1].flatten())
             optimizer.zero_grad(set_to_none=True)
-            loss.backward()
+            torch.autograd.backward(loss)
             nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
             state = tuple(s.detach() for s in state) if isinstance(state, tuple) else state.detach()  # type: ignore[attr-defined]
@@ -146,7 +146,9 @@ def main() -> None:
         ours, peak = median["ours"] * B * T, median["peak"] * 2 * 2048**3 / (6 * weights)
         cells = [f"{ours:,.0f}", f"{ours / peak:.0%}"]
         for side in ("plain", "time"):
-            cells += [f"{median[side] * B * T:,.0f}", f"{median['ours'] / median[side]:.2f}"] if side in median else ["", ""]
+            cells += (
+                [f"{median[side] * B * T:,.0f}", f"{median['ours'] / median[side]:.2f}"] if side in median else ["", ""]
+            )
         print(f"| {name} | {' | '.join(cells)} |", flush=True)
 
 

@@ -256,8 +256,9 @@ class TrainingConfig(Section):
     """Training stops after this many evaluations without a better one; null for never."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     """Of the initial weights, the order of documents and the dropout masks."""
-    autocast: bool = True
-    """bfloat16 matrix products on CUDA; on the CPU it does nothing."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Of matrix products in training: `auto` is bfloat16 on CUDA and float32 on the CPU. `bfloat16` on a CPU that has
+    no instructions for it is float32. Evaluation is always float32."""
     tensorboard: bool = False
     """Writes TensorBoard files into the run (extra `charrnn[tensorboard]`)."""
 

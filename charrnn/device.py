@@ -29,6 +29,13 @@ def is_cpu(name: str) -> bool:
         return False
 
 
+def in_bfloat16(precision: str, device: torch.device) -> bool:
+    """Whether `training.precision` means bfloat16 on this device."""
+    if device.type == "cuda":
+        return precision != "float32"
+    return precision == "bfloat16" and bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+
+
 def find_device(name: str = "auto") -> torch.device:
     """`auto` (CUDA where there is one), `cpu`, `cuda` or `cuda:n`. Raises CharrnnError where it cannot be had."""
     import torch

@@ -78,6 +78,13 @@ class RecurrentLayer(nn.Module):
         """x `[T, B, D]` and a state of `[B, H]` each to outputs `[T, B, H]` and the new state."""
         raise NotImplementedError
 
+    def behind(self, norm: nn.Module, x: Tensor, state: State) -> tuple[Tensor, Tensor, State]:
+        """x, the outputs for `norm(x)`, and the new state. A layer may fuse what is computed here; it gives x back so
+        that a residual connection's gradient can be summed on the way.
+        """
+        y, state = self(norm(x), state)
+        return x, y, state
+
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """x `[B, D]` and a state to an output `[B, H]` and the new state."""
         raise NotImplementedError

@@ -28,7 +28,7 @@ def lstm(x: Tensor, U: Tensor, W: Tensor, b: Tensor, h: Tensor, c: Tensor) -> tu
     """x `[T, B, D]`, weights of the gates i, f, g, o, h and c `[B, H]` to all h `[T, B, H]` and the last c."""
     size = h.shape[1]
     U, W, b, h, c = _pad_rows(U, 4), _pad_rows(_pad(W), 4), _pad_rows(b, 4), _pad(h), _pad(c)
-    y, c = _LSTM.apply(F.linear(x, U, b), W, h, c)  # type: ignore[no-untyped-call]
+    y, c = _LSTM.apply(F.linear(x, U, b).float(), W, h, c)  # type: ignore[no-untyped-call]
     return y[..., :size], c[:, :size]
 
 
@@ -36,7 +36,7 @@ def gru(x: Tensor, U: Tensor, W: Tensor, b: Tensor, c: Tensor, h: Tensor) -> Ten
     """x `[T, B, D]`, weights of the gates r, z, n, the bias c of W_n h, and h `[B, H]` to all h `[T, B, H]`."""
     size = h.shape[1]
     U, W, b, c, h = _pad_rows(U, 3), _pad_rows(_pad(W), 3), _pad_rows(b, 3), _pad(c), _pad(h)
-    y: Tensor = _GRU.apply(F.linear(x, U, b), W, c, h)  # type: ignore[no-untyped-call]
+    y: Tensor = _GRU.apply(F.linear(x, U, b).float(), W, c, h)  # type: ignore[no-untyped-call]
     return y[..., :size]
 
 
@@ -44,24 +44,26 @@ def rnn(x: Tensor, U: Tensor, W: Tensor, b: Tensor, h: Tensor, relu: bool) -> Te
     """x `[T, B, D]`, weights and h `[B, H]` to all h `[T, B, H]`."""
     size = h.shape[1]
     U, W, b, h = _pad_rows(U, 1), _pad_rows(_pad(W), 1), _pad_rows(b, 1), _pad(h)
-    y: Tensor = _RNN.apply(F.linear(x, U, b), W, h, relu)  # type: ignore[no-untyped-call]
+    y: Tensor = _RNN.apply(F.linear(x, U, b).float(), W, h, relu)  # type: ignore[no-untyped-call]
     return y[..., :size]
 
 
-def pairs(x: Tensor, scale: Tensor | None, last: Tensor, real: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
+def pairs(x: Tensor, scale: Tensor | None, last: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """x `[T, B, H]` itself, `[z_{t-1}; z_t]` as `[T, B, 2 H]`, and the last z `[B, H]`; `last` is the z before them.
 
     z is x divided by its root mean square and multiplied by `scale` (arXiv:1910.07467), or x where scale is None.
-    x is given back so that its two gradients, from the pairs and from elsewhere, are summed in one pass.
+    x is given back so that its two gradients, from the pairs and from elsewhere, are summed in one pass. Under
+    autocast the pairs are bfloat16.
     """
-    return _Pairs.apply(x, scale, last, real)  # type: ignore[no-untyped-call, no-any-return]
+    real = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else torch.float32
+    return _Pairs.apply(x, scale, last, real)  # type: ignore[no-untyped-call]
 
 
 def mix(products: Tensor, bias: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
     """The products W z `[T, B, 3 H]` of v, r, f, or `[T, B, 4 H]` with i, and h `[B, H]` to `h_t silu(r_t)`
     `[T, B, H]` and the last h. The products are overwritten.
     """
-    return _Mix.apply(products, bias, h)  # type: ignore[no-untyped-call, no-any-return]
+    return _Mix.apply(products, bias, h)  # type: ignore[no-untyped-call]
 
 
 def _call(name: str, *arguments: Tensor | int | None, library: str = "cells") -> None:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from charrnn.models import kernels
 from charrnn.models.base import RecurrentLayer, State
 
 
@@ -44,6 +45,20 @@ class MinGRULayer(RecurrentLayer):
         v, r, f = self._gates(torch.cat([before, x], dim=-1))
         states = scan(f, v, h)
         return self.out(states * F.silu(r)), (states[-1], x[-1])
+
+    def behind(self, norm: nn.Module, x: Tensor, state: State) -> tuple[Tensor, Tensor, State]:
+        """The same in three passes over memory beside the products: pairs of normalised inputs, products with W, the
+        recurrence with its gates, the product with W_o.
+        """
+        if not kernels.usable(x, "parallel") or x.shape[-1] % kernels.LANES or state[0].shape[-1] % kernels.LANES:
+            return super().behind(norm, x, state)
+        h, last = state
+        if isinstance(norm, nn.RMSNorm):
+            x, pairs, last = kernels.pairs(x, norm.weight, last)
+        else:
+            _, pairs, last = kernels.pairs(norm(x), None, last)
+        mixed, h = kernels.mix(F.linear(pairs, self.W.weight), self.W.bias, h)
+        return x, self.out(mixed), (h, last)
 
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """The equations above for one t."""

@@ -84,21 +84,24 @@ class Trunk(nn.Module):
 
     def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """x `[T, B, E]` and a state to `[T, B, H]` and the new state."""
-        return self._through(x, state, lambda layer, x, own: layer(x, own))
+        return self._through(x, state, lambda layer, norm, x, own: layer.behind(norm, x, own))
 
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """x `[B, E]` and a state to `[B, H]` and the new state."""
-        return self._through(x, state, lambda layer, x, own: layer.step(x, own))
+        return self._through(x, state, lambda layer, norm, x, own: (x, *layer.step(norm(x), own)))
 
     def _through(
-        self, x: Tensor, state: State, run: Callable[[RecurrentLayer, Tensor, State], tuple[Tensor, State]]
+        self,
+        x: Tensor,
+        state: State,
+        run: Callable[[RecurrentLayer, nn.Module, Tensor, State], tuple[Tensor, Tensor, State]],
     ) -> tuple[Tensor, State]:
         x = self.input_layers(self.input_dropout(x))
         rest = list(state)
         after: list[Tensor] = []
         for layer, norm, residual, drop in zip(self.layers, self.norms, self.residual, self.dropouts, strict=False):
             own = tuple(rest.pop(0) for _ in layer.state_sizes)
-            y, own = run(layer, norm(x), own)
+            x, y, own = run(layer, norm, x, own)
             x = x + drop(y) if residual else drop(y)
             after.extend(own)
         x = self.norms[-1](x)

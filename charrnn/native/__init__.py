@@ -69,7 +69,7 @@ def _compiled(source: Path, threads: str) -> Path:
             linking = [*compiler, "-shared", *dynamic, f"{made}.o", "-o", str(made), "-lm"]
             for command in (compiling, linking):
                 subprocess.run(command, check=True, capture_output=True, timeout=120)
-            os.replace(made, library)
+            made.replace(library)
     return library
 
 

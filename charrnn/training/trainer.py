@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from charrnn.config import TrainingConfig
+from charrnn.device import in_bfloat16
 from charrnn.errors import Diverged
 from charrnn.evaluation.likelihood import Likelihood, first_characters, likelihood, surprisal
 from charrnn.models import LanguageModel, State, set_dropout_generator
@@ -237,8 +238,7 @@ class Trainer:
         return self.config.patience is not None and self.evaluations_since_best >= self.config.patience
 
     def _autocast(self) -> AbstractContextManager[Any]:
-        on = self.config.autocast and self.device.type == "cuda"
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=on)
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=in_bfloat16(self.config.precision, self.device))
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """All that training needs to go on, apart from the weights: tensors, and facts for JSON."""
