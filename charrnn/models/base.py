@@ -78,6 +78,23 @@ class RecurrentLayer(nn.Module):
         """x `[T, B, D]` and a state of `[B, H]` each to outputs `[T, B, H]` and the new state."""
         raise NotImplementedError
 
+    def project(self, x: Tensor) -> Tensor | None:
+        """What a time step computes from its x alone, x `[..., D]`, for `recur`; None where it is not to be divided."""
+        return None
+
+    def recur(self, projected: Tensor, state: State) -> tuple[Tensor, State]:
+        """What `forward` gives, from `project(x)` `[T, B, ...]`, which is overwritten."""
+        raise NotImplementedError
+
+    def look_up(self, norm: nn.Module, x: Tensor, ids: Tensor, state: State) -> tuple[Tensor, Tensor, State]:
+        """As `behind` for rows `ids` `[T, B]` of x `[V, D]`; what depends on x alone is computed once for each row."""
+        projected = self.project(norm(x))
+        x = F.embedding(ids, x)
+        if projected is None:
+            return self.behind(norm, x, state)
+        y, state = self.recur(F.embedding(ids, projected), state)
+        return x, y, state
+
     def behind(self, norm: nn.Module, x: Tensor, state: State) -> tuple[Tensor, Tensor, State]:
         """x, the outputs for `norm(x)`, and the new state. A layer may fuse what is computed here; it gives x back so
         that a residual connection's gradient can be summed on the way.

@@ -33,13 +33,22 @@ class GRULayer(RecurrentLayer):
 
     def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """x `[T, B, D]`, state (h,) to outputs `[T, B, H]` and (h,)."""
-        if kernels.usable(x):
-            y = kernels.gru(x, self.U, self.W, self.b, self.c, *state)
-            return y, (y[-1],)
+        projected = self.project(x)
+        if projected is not None:
+            return self.recur(projected, state)
         inside = torch.cat([torch.zeros_like(self.b[: -len(self.c)]), self.c])
         weights = [self.U, self.drop_weights(self.W), self.b, inside]
         y, h = torch.gru(x, state[0][None].contiguous(), weights, True, 1, 0.0, self.training, False, False)
         return y, (h[0],)
+
+    def project(self, x: Tensor) -> Tensor | None:
+        """U x + b."""
+        return kernels.linear(x, self.U, self.b) if kernels.usable(x) else None
+
+    def recur(self, projected: Tensor, state: State) -> tuple[Tensor, State]:
+        """The rest of the equations for all t."""
+        y = kernels.gru(projected, self.drop_weights(self.W), self.c, *state)
+        return y, (y[-1],)
 
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """The equations above for one t."""

@@ -24,27 +24,36 @@ def usable(x: Tensor, library: str = "cells") -> bool:
     return x.device.type == "cpu" and x.dtype == torch.float32 and native.load(library, openmp=True) is not None
 
 
-def lstm(x: Tensor, U: Tensor, W: Tensor, b: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
-    """x `[T, B, D]`, weights of the gates i, f, g, o, h and c `[B, H]` to all h `[T, B, H]` and the last c."""
+def linear(x: Tensor, U: Tensor, b: Tensor) -> Tensor:
+    """U x + b in float32, also where the product is made in bfloat16."""
+    return F.linear(x, U, b).float()
+
+
+def lstm(gates: Tensor, W: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+    """U x + b `[T, B, 4 H]` of the gates i, f, g, o, which is overwritten, W, and h and c `[B, H]` to all h `[T, B, H]`
+    and the last c.
+    """
     size = h.shape[1]
-    U, W, b, h, c = _pad_rows(U, 4), _pad_rows(_pad(W), 4), _pad_rows(b, 4), _pad(h), _pad(c)
-    y, c = _LSTM.apply(F.linear(x, U, b).float(), W, h, c)  # type: ignore[no-untyped-call]
+    gates, W, h, c = _pad_gates(gates, 4), _pad_gates(W.t(), 4), _pad(h), _pad(c)
+    y, c = _LSTM.apply(gates, W, h, c)  # type: ignore[no-untyped-call]
     return y[..., :size], c[:, :size]
 
 
-def gru(x: Tensor, U: Tensor, W: Tensor, b: Tensor, c: Tensor, h: Tensor) -> Tensor:
-    """x `[T, B, D]`, weights of the gates r, z, n, the bias c of W_n h, and h `[B, H]` to all h `[T, B, H]`."""
+def gru(gates: Tensor, W: Tensor, c: Tensor, h: Tensor) -> Tensor:
+    """U x + b `[T, B, 3 H]` of the gates r, z, n, which is overwritten, W, the bias c of W_n h, and h `[B, H]` to all h
+    `[T, B, H]`.
+    """
     size = h.shape[1]
-    U, W, b, c, h = _pad_rows(U, 3), _pad_rows(_pad(W), 3), _pad_rows(b, 3), _pad(c), _pad(h)
-    y: Tensor = _GRU.apply(F.linear(x, U, b).float(), W, c, h)  # type: ignore[no-untyped-call]
+    gates, W, c, h = _pad_gates(gates, 3), _pad_gates(W.t(), 3), _pad(c), _pad(h)
+    y: Tensor = _GRU.apply(gates, W, c, h)  # type: ignore[no-untyped-call]
     return y[..., :size]
 
 
-def rnn(x: Tensor, U: Tensor, W: Tensor, b: Tensor, h: Tensor, relu: bool) -> Tensor:
-    """x `[T, B, D]`, weights and h `[B, H]` to all h `[T, B, H]`."""
+def rnn(x: Tensor, W: Tensor, h: Tensor, relu: bool) -> Tensor:
+    """U x + b `[T, B, H]`, W, and h `[B, H]` to all h `[T, B, H]`."""
     size = h.shape[1]
-    U, W, b, h = _pad_rows(U, 1), _pad_rows(_pad(W), 1), _pad_rows(b, 1), _pad(h)
-    y: Tensor = _RNN.apply(F.linear(x, U, b).float(), W, h, relu)  # type: ignore[no-untyped-call]
+    x, W, h = _pad(x), _pad_gates(W.t(), 1), _pad(h)
+    y: Tensor = _RNN.apply(x, W, h, relu)  # type: ignore[no-untyped-call]
     return y[..., :size]
 
 
@@ -79,13 +88,15 @@ def _pad(x: Tensor) -> Tensor:
     return F.pad(x, (0, missing)) if missing else x
 
 
-def _pad_rows(x: Tensor, gates: int) -> Tensor:
-    """Zeros after the rows of each gate."""
-    missing = -(len(x) // gates) % LANES
+def _pad_gates(x: Tensor, gates: int) -> Tensor:
+    """Zeros after each gate's part of `[T, B, gates * H]`, or of a W transposed, `[H, gates * H]`, and of its rows."""
+    size = x.shape[-1] // gates
+    missing = -size % LANES
     if not missing:
         return x
-    rest = x.shape[1:]
-    return F.pad(x.view(gates, -1, *rest), [0, 0] * len(rest) + [0, missing]).view(-1, *rest)
+    rows = [0, missing] if x.ndim == 2 else []
+    parts = x.reshape(*x.shape[:-1], gates, size)
+    return F.pad(parts, [0, missing, 0, 0, *rows]).flatten(-2)
 
 
 def _following(first: Tensor, T: int) -> Tensor:
@@ -95,9 +106,9 @@ def _following(first: Tensor, T: int) -> Tensor:
     return all_of
 
 
-def _product(gradients: Tensor, before: Tensor) -> Tensor:
-    """The gradient of W from those of W h: the sum over time and batch of their outer products."""
-    return gradients.flatten(0, 1).t() @ before.flatten(0, 1)
+def _product(before: Tensor, gradients: Tensor) -> Tensor:
+    """The gradient of W transposed from those of W h: the sum over time and batch of their outer products."""
+    return before.flatten(0, 1).t() @ gradients.flatten(0, 1)
 
 
 def _taken(ctx: Any, gates: Tensor) -> Tensor:
@@ -115,42 +126,42 @@ class _LSTM(torch.autograd.Function):
     """From U x + b, which is overwritten, to all h and the last c."""
 
     @staticmethod
-    def forward(ctx: Any, gates: Tensor, W: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(ctx: Any, gates: Tensor, WT: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
         T, B, H = len(gates), len(h), h.shape[1]
         hs, cs = _following(h, T), _following(c, T)
-        _call("lstm_forward", T, B, H, gates, W.t().contiguous(), hs, cs)
-        ctx.save_for_backward(gates, W, hs, cs)
+        _call("lstm_forward", T, B, H, gates, WT.contiguous(), hs, cs)
+        ctx.save_for_backward(gates, WT, hs, cs)
         return hs[1:], cs[-1]
 
     @staticmethod
     def backward(ctx: Any, *given: Tensor) -> tuple[Tensor, ...]:
-        gates, W, hs, cs = ctx.saved_tensors
+        gates, WT, hs, cs = ctx.saved_tensors
         dy, dc = given[0].contiguous(), given[1].clone(memory_format=torch.contiguous_format)
         (T, B, H), dh = dy.shape, torch.zeros_like(dc)
         gates = _taken(ctx, gates)
-        _call("lstm_backward", T, B, H, gates, W.contiguous(), cs, dy, dh, dc)
-        return gates, _product(gates, hs[:-1]), dh, dc
+        _call("lstm_backward", T, B, H, gates, WT.t().contiguous(), cs, dy, dh, dc)
+        return gates, _product(hs[:-1], gates), dh, dc
 
 
 class _GRU(torch.autograd.Function):
     """From U x + b, which is overwritten, to all h."""
 
     @staticmethod
-    def forward(ctx: Any, gates: Tensor, W: Tensor, c: Tensor, h: Tensor) -> Tensor:
+    def forward(ctx: Any, gates: Tensor, WT: Tensor, c: Tensor, h: Tensor) -> Tensor:
         T, B, H = len(gates), len(h), h.shape[1]
         hs, inner = _following(h, T), gates.new_empty(T, B, H)
-        _call("gru_forward", T, B, H, gates, W.t().contiguous(), c.contiguous(), inner, hs)
-        ctx.save_for_backward(gates, inner, W, hs)
+        _call("gru_forward", T, B, H, gates, WT.contiguous(), c.contiguous(), inner, hs)
+        ctx.save_for_backward(gates, inner, WT, hs)
         return hs[1:]
 
     @staticmethod
     def backward(ctx: Any, *given: Tensor) -> tuple[Tensor, ...]:
-        gates, inner, W, hs = ctx.saved_tensors
+        gates, inner, WT, hs = ctx.saved_tensors
         dy = given[0].contiguous()
         (T, B, H), dh = dy.shape, torch.zeros_like(hs[0])
         gates = _taken(ctx, gates)
-        _call("gru_backward", T, B, H, gates, inner, W.contiguous(), hs, dy, dh)
-        dW = torch.cat([_product(gates[..., : 2 * H], hs[:-1]), _product(inner, hs[:-1])])
+        _call("gru_backward", T, B, H, gates, inner, WT.t().contiguous(), hs, dy, dh)
+        dW = torch.cat([_product(hs[:-1], gates[..., : 2 * H]), _product(hs[:-1], inner)], dim=1)
         return gates, dW, inner.sum((0, 1)), dh
 
 
@@ -158,21 +169,21 @@ class _RNN(torch.autograd.Function):
     """From U x + b to all h."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, W: Tensor, h: Tensor, relu: bool) -> Tensor:
+    def forward(ctx: Any, x: Tensor, WT: Tensor, h: Tensor, relu: bool) -> Tensor:
         T, B, H = x.shape
         hs = _following(h, T)
-        _call("rnn_forward", T, B, H, x.contiguous(), W.t().contiguous(), hs, int(relu))
-        ctx.save_for_backward(W, hs)
+        _call("rnn_forward", T, B, H, x.contiguous(), WT.contiguous(), hs, int(relu))
+        ctx.save_for_backward(WT, hs)
         ctx.relu = relu
         return hs[1:]
 
     @staticmethod
     def backward(ctx: Any, *given: Tensor) -> tuple[Tensor | None, ...]:
-        W, hs = ctx.saved_tensors
+        WT, hs = ctx.saved_tensors
         dy = given[0].contiguous()
         (T, B, H), dx, dh = dy.shape, torch.empty_like(dy), torch.zeros_like(hs[0])
-        _call("rnn_backward", T, B, H, dx, W.contiguous(), hs, dy, dh, int(ctx.relu))
-        return dx, _product(dx, hs[:-1]), dh, None
+        _call("rnn_backward", T, B, H, dx, WT.t().contiguous(), hs, dy, dh, int(ctx.relu))
+        return dx, _product(hs[:-1], dx), dh, None
 
 
 class _Pairs(torch.autograd.Function):

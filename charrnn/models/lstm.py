@@ -38,13 +38,22 @@ class LSTMLayer(RecurrentLayer):
 
     def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """x `[T, B, D]`, state (h, c) to outputs `[T, B, H]` and (h, c)."""
-        if kernels.usable(x):
-            y, c = kernels.lstm(x, self.U, self.W, self.b, *state)
-            return y, (y[-1], c)
+        projected = self.project(x)
+        if projected is not None:
+            return self.recur(projected, state)
         h, c = (tensor[None].contiguous() for tensor in state)
         weights = [self.U, self.drop_weights(self.W), self.b, torch.zeros_like(self.b)]
         y, h, c = torch.lstm(x, (h, c), weights, True, 1, 0.0, self.training, False, False)
         return y, (h[0], c[0])
+
+    def project(self, x: Tensor) -> Tensor | None:
+        """U x + b."""
+        return kernels.linear(x, self.U, self.b) if kernels.usable(x) else None
+
+    def recur(self, projected: Tensor, state: State) -> tuple[Tensor, State]:
+        """The rest of the equations for all t."""
+        y, c = kernels.lstm(projected, self.drop_weights(self.W), *state)
+        return y, (y[-1], c)
 
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """The equations above for one t."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
+import torch
 from torch import Tensor, nn
 
 from charrnn.config import ModelConfig
@@ -38,7 +39,10 @@ class RecurrentModel(LanguageModel):
 
     def features(self, ids: Tensor, state: State) -> tuple[Tensor, State]:
         """ids `[T, B]` to `[T, B, H]`, all time steps of a layer before the next layer."""
-        return self.trunk(self.embedding(ids), state)
+        if self.vocab_size > ids.numel() or self.trunk.drops_inputs:
+            return self.trunk(self.embedding(ids), state)
+        alphabet = torch.arange(self.vocab_size, device=ids.device)
+        return self.trunk(self.embedding(alphabet), state, ids)
 
     def readout(self, features: Tensor) -> Tensor:
         """`[..., H]` to logits `[..., V]`."""
@@ -82,9 +86,24 @@ class Trunk(nn.Module):
         """Zeros `[batch, H]`, of the type and on the device of `like`."""
         return tuple(like.new_zeros(batch, size) for layer in self.layers for size in layer.state_sizes)
 
-    def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        """x `[T, B, E]` and a state to `[T, B, H]` and the new state."""
-        return self._through(x, state, lambda layer, norm, x, own: layer.behind(norm, x, own))
+    @property
+    def drops_inputs(self) -> bool:
+        """Whether the same character may be another vector at another place."""
+        return self.training and self.input_dropout.p > 0
+
+    def forward(self, x: Tensor, state: State, ids: Tensor | None = None) -> tuple[Tensor, State]:
+        """x `[T, B, E]` and a state to `[T, B, H]` and the new state.
+
+        With ids `[T, B]`, x is `[V, E]`, a vector for each character of the alphabet: all that depends on a character
+        alone, up to the first layer's U x, is then computed once for each and not for each place where it stands.
+        """
+
+        def run(layer: RecurrentLayer, norm: nn.Module, x: Tensor, own: State) -> tuple[Tensor, Tensor, State]:
+            if ids is not None and layer is self.layers[0]:
+                return layer.look_up(norm, x, ids, own)
+            return layer.behind(norm, x, own)
+
+        return self._through(x, state, run)
 
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """x `[B, E]` and a state to `[B, H]` and the new state."""

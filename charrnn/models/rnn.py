@@ -33,13 +33,22 @@ class RNNLayer(RecurrentLayer):
 
     def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """x `[T, B, D]`, state (h,) to outputs `[T, B, H]` and (h,)."""
-        if kernels.usable(x):
-            y = kernels.rnn(x, self.U, self.W, self.b, state[0], self.activation == "relu")
-            return y, (y[-1],)
+        projected = self.project(x)
+        if projected is not None:
+            return self.recur(projected, state)
         kernel = torch.rnn_tanh if self.activation == "tanh" else torch.rnn_relu
         weights = [self.U, self.drop_weights(self.W), self.b, torch.zeros_like(self.b)]
         y, h = kernel(x, state[0][None].contiguous(), weights, True, 1, 0.0, self.training, False, False)
         return y, (h[0],)
+
+    def project(self, x: Tensor) -> Tensor | None:
+        """U x + b."""
+        return kernels.linear(x, self.U, self.b) if kernels.usable(x) else None
+
+    def recur(self, projected: Tensor, state: State) -> tuple[Tensor, State]:
+        """The rest of the equation for all t."""
+        y = kernels.rnn(projected, self.drop_weights(self.W), state[0], self.activation == "relu")
+        return y, (y[-1],)
 
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """The equation above for one t."""
