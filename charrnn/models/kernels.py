@@ -34,7 +34,7 @@ def lstm(gates: Tensor, W: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor
     and the last c.
     """
     size = h.shape[1]
-    gates, W, h, c = _pad_gates(gates, 4), _pad_gates(W.t(), 4), _pad(h), _pad(c)
+    gates, W, h, c = _pad_gates(gates, 4), _pad_weights(W, 4), _pad(h), _pad(c)
     y, c = _LSTM.apply(gates, W, h, c)  # type: ignore[no-untyped-call]
     return y[..., :size], c[:, :size]
 
@@ -44,7 +44,7 @@ def gru(gates: Tensor, W: Tensor, c: Tensor, h: Tensor) -> Tensor:
     `[T, B, H]`.
     """
     size = h.shape[1]
-    gates, W, c, h = _pad_gates(gates, 3), _pad_gates(W.t(), 3), _pad(c), _pad(h)
+    gates, W, c, h = _pad_gates(gates, 3), _pad_weights(W, 3), _pad(c), _pad(h)
     y: Tensor = _GRU.apply(gates, W, c, h)  # type: ignore[no-untyped-call]
     return y[..., :size]
 
@@ -52,7 +52,7 @@ def gru(gates: Tensor, W: Tensor, c: Tensor, h: Tensor) -> Tensor:
 def rnn(x: Tensor, W: Tensor, h: Tensor, relu: bool) -> Tensor:
     """U x + b `[T, B, H]`, W, and h `[B, H]` to all h `[T, B, H]`."""
     size = h.shape[1]
-    x, W, h = _pad(x), _pad_gates(W.t(), 1), _pad(h)
+    x, W, h = _pad(x), _pad_weights(W, 1), _pad(h)
     y: Tensor = _RNN.apply(x, W, h, relu)  # type: ignore[no-untyped-call]
     return y[..., :size]
 
@@ -89,14 +89,16 @@ def _pad(x: Tensor) -> Tensor:
 
 
 def _pad_gates(x: Tensor, gates: int) -> Tensor:
-    """Zeros after each gate's part of `[T, B, gates * H]`, or of a W transposed, `[H, gates * H]`, and of its rows."""
+    """Zeros after each gate's part of the last dimension."""
     size = x.shape[-1] // gates
     missing = -size % LANES
-    if not missing:
-        return x
-    rows = [0, missing] if x.ndim == 2 else []
-    parts = x.reshape(*x.shape[:-1], gates, size)
-    return F.pad(parts, [0, missing, 0, 0, *rows]).flatten(-2)
+    return F.pad(x.reshape(*x.shape[:-1], gates, size), [0, missing]).flatten(-2) if missing else x
+
+
+def _pad_weights(W: Tensor, gates: int) -> Tensor:
+    """Zeros after each gate's rows of W, `[gates * H, H]`, and after its columns."""
+    missing = -W.shape[1] % LANES
+    return F.pad(W.view(gates, -1, W.shape[1]), [0, missing, 0, missing]).flatten(0, 1) if missing else W
 
 
 def _following(first: Tensor, T: int) -> Tensor:
@@ -106,9 +108,9 @@ def _following(first: Tensor, T: int) -> Tensor:
     return all_of
 
 
-def _product(before: Tensor, gradients: Tensor) -> Tensor:
-    """The gradient of W transposed from those of W h: the sum over time and batch of their outer products."""
-    return before.flatten(0, 1).t() @ gradients.flatten(0, 1)
+def _product(gradients: Tensor, before: Tensor) -> Tensor:
+    """The gradient of W from those of W h: the sum over time and batch of their outer products."""
+    return gradients.flatten(0, 1).t() @ before.flatten(0, 1)
 
 
 def _taken(ctx: Any, gates: Tensor) -> Tensor:
@@ -126,42 +128,42 @@ class _LSTM(torch.autograd.Function):
     """From U x + b, which is overwritten, to all h and the last c."""
 
     @staticmethod
-    def forward(ctx: Any, gates: Tensor, WT: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(ctx: Any, gates: Tensor, W: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
         T, B, H = len(gates), len(h), h.shape[1]
         hs, cs = _following(h, T), _following(c, T)
-        _call("lstm_forward", T, B, H, gates, WT.contiguous(), hs, cs)
-        ctx.save_for_backward(gates, WT, hs, cs)
+        _call("lstm_forward", T, B, H, gates, W.contiguous(), hs, cs)
+        ctx.save_for_backward(gates, W, hs, cs)
         return hs[1:], cs[-1]
 
     @staticmethod
     def backward(ctx: Any, *given: Tensor) -> tuple[Tensor, ...]:
-        gates, WT, hs, cs = ctx.saved_tensors
+        gates, W, hs, cs = ctx.saved_tensors
         dy, dc = given[0].contiguous(), given[1].clone(memory_format=torch.contiguous_format)
         (T, B, H), dh = dy.shape, torch.zeros_like(dc)
         gates = _taken(ctx, gates)
-        _call("lstm_backward", T, B, H, gates, WT.t().contiguous(), cs, dy, dh, dc)
-        return gates, _product(hs[:-1], gates), dh, dc
+        _call("lstm_backward", T, B, H, gates, W.contiguous(), cs, dy, dh, dc)
+        return gates, _product(gates, hs[:-1]), dh, dc
 
 
 class _GRU(torch.autograd.Function):
     """From U x + b, which is overwritten, to all h."""
 
     @staticmethod
-    def forward(ctx: Any, gates: Tensor, WT: Tensor, c: Tensor, h: Tensor) -> Tensor:
+    def forward(ctx: Any, gates: Tensor, W: Tensor, c: Tensor, h: Tensor) -> Tensor:
         T, B, H = len(gates), len(h), h.shape[1]
         hs, inner = _following(h, T), gates.new_empty(T, B, H)
-        _call("gru_forward", T, B, H, gates, WT.contiguous(), c.contiguous(), inner, hs)
-        ctx.save_for_backward(gates, inner, WT, hs)
+        _call("gru_forward", T, B, H, gates, W.contiguous(), c.contiguous(), inner, hs)
+        ctx.save_for_backward(gates, inner, W, hs)
         return hs[1:]
 
     @staticmethod
     def backward(ctx: Any, *given: Tensor) -> tuple[Tensor, ...]:
-        gates, inner, WT, hs = ctx.saved_tensors
+        gates, inner, W, hs = ctx.saved_tensors
         dy = given[0].contiguous()
         (T, B, H), dh = dy.shape, torch.zeros_like(hs[0])
         gates = _taken(ctx, gates)
-        _call("gru_backward", T, B, H, gates, inner, WT.t().contiguous(), hs, dy, dh)
-        dW = torch.cat([_product(hs[:-1], gates[..., : 2 * H]), _product(hs[:-1], inner)], dim=1)
+        _call("gru_backward", T, B, H, gates, inner, W.contiguous(), hs, dy, dh)
+        dW = torch.cat([_product(gates[..., : 2 * H], hs[:-1]), _product(inner, hs[:-1])])
         return gates, dW, inner.sum((0, 1)), dh
 
 
@@ -169,21 +171,21 @@ class _RNN(torch.autograd.Function):
     """From U x + b to all h."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, WT: Tensor, h: Tensor, relu: bool) -> Tensor:
+    def forward(ctx: Any, x: Tensor, W: Tensor, h: Tensor, relu: bool) -> Tensor:
         T, B, H = x.shape
         hs = _following(h, T)
-        _call("rnn_forward", T, B, H, x.contiguous(), WT.contiguous(), hs, int(relu))
-        ctx.save_for_backward(WT, hs)
+        _call("rnn_forward", T, B, H, x.contiguous(), W.contiguous(), hs, int(relu))
+        ctx.save_for_backward(W, hs)
         ctx.relu = relu
         return hs[1:]
 
     @staticmethod
     def backward(ctx: Any, *given: Tensor) -> tuple[Tensor | None, ...]:
-        WT, hs = ctx.saved_tensors
+        W, hs = ctx.saved_tensors
         dy = given[0].contiguous()
         (T, B, H), dx, dh = dy.shape, torch.empty_like(dy), torch.zeros_like(hs[0])
-        _call("rnn_backward", T, B, H, dx, WT.t().contiguous(), hs, dy, dh, int(ctx.relu))
-        return dx, _product(hs[:-1], dx), dh, None
+        _call("rnn_backward", T, B, H, dx, W.contiguous(), hs, dy, dh, int(ctx.relu))
+        return dx, _product(dx, hs[:-1]), dh, None
 
 
 class _Pairs(torch.autograd.Function):
