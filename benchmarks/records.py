@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from charrnn.config import Config
-from charrnn.device import find_device
+from charrnn.device import find_device, in_bfloat16
 from charrnn.loading import load_config
 from charrnn.models import build_model
 from charrnn.text.batches import training_batches
@@ -74,7 +74,7 @@ def train_plain(config: Config, part: Part, boundary: int, steps: int) -> tuple[
         started = time.perf_counter()
         batch = batches.next()
         inputs, targets = (torch.from_numpy(ids).to(DEVICE) for ids in (batch.inputs, batch.targets))
-        with torch.autocast(DEVICE.type, torch.bfloat16, enabled=training.autocast and DEVICE.type == "cuda"):
+        with torch.autocast(DEVICE.type, torch.bfloat16, enabled=in_bfloat16(training.precision, DEVICE)):
             logits, states = model(inputs, states)
         loss = F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten())
         optimizer.zero_grad()
