@@ -74,14 +74,19 @@ class Run:
             "documents": None if dataset.starts is None else len(dataset.starts) - 1,
             "vocabulary": len(dataset.vocabulary.characters),
         }
+        run = cls(path, config, dataset.vocabulary, facts, str(device))
         try:
             path.mkdir(parents=True, exist_ok=True)
-            (path / "config.yaml").write_text(dump(config), encoding="utf-8")
-            dataset.vocabulary.save(path / "vocab.json")
-            write_json(path / "run.json", facts)
+            run.write()
         except OSError as error:
             raise CharrnnError(f"{error.filename or path}: the run cannot be written: {error.strerror}") from None
-        return cls(path, config, dataset.vocabulary, facts, str(device))
+        return run
+
+    def write(self) -> None:
+        """Writes all that does not change in training, `run.json` last: with it the folder is a run."""
+        (self.path / "config.yaml").write_text(dump(self.config), encoding="utf-8")
+        self.vocabulary.save(self.path / "vocab.json")
+        write_json(self.path / "run.json", self.facts)
 
     @classmethod
     def open(cls, path: str | Path, device: str = "auto") -> Run:
@@ -116,7 +121,10 @@ class Run:
         if parameters == self.facts["parameters"]:
             return self
         facts = self.facts | {"parameters": parameters}
-        write_json(self.path / "run.json", facts)
+        try:
+            write_json(self.path / "run.json", facts)
+        except OSError as error:
+            raise CharrnnError(f"{self.path}/run.json: cannot be written: {error.strerror}") from None
         return replace(self, facts=facts)
 
     def with_config(self, config: Config) -> Run:
@@ -326,12 +334,22 @@ def new_folder(out: str | Path | None, name: str, overwrite: bool) -> Path:
             if (holder := holder_of(path)) is not None:
                 raise CharrnnError(f"{path}: process {holder} is training in it; stop it first")
             shutil.rmtree(path)
+        elif _begun(path):
+            shutil.rmtree(path)
         elif path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise CharrnnError(f"{path}: exists and is not a run; give --out another folder")
         path.mkdir(parents=True, exist_ok=True)
         return path
     except OSError as error:
         raise CharrnnError(f"{error.filename or out}: the run's folder cannot be made: {error.strerror}") from None
+
+
+def _begun(path: Path) -> bool:
+    """Whether a folder holds nothing but what a training leaves that was killed before its run was whole."""
+    if not path.is_dir() or holder_of(path) is not None:
+        return False
+    names = {"lock" if file.name.startswith(".lock-") else file.name for file in path.iterdir()}
+    return "lock" in names and names <= {"lock", "config.yaml", "vocab.json", ".run.json.tmp"}
 
 
 def absolute(config: Config) -> Config:

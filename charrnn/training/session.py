@@ -66,10 +66,10 @@ def train(
     trainer = _trainer(config, dataset, where)
     dataset.vocabulary.encode(config.sampling.prompt)  # better now than after an hour
     path = new_folder(out, name, overwrite)
-    run = Run.create(path, config, dataset, trainer.model.size, where)
-    if not quiet:
-        say(_headline(run))
     with locked(path):
+        run = Run.create(path, config, dataset, trainer.model.size, where)
+        if not quiet:
+            say(_headline(run))
         return _drive(run, trainer, quiet)
 
 
@@ -108,13 +108,22 @@ def _restored(run: Run, overrides: Sequence[str]) -> tuple[Run, Trainer]:
     trainer = _trainer(config, run.dataset(config.corpus if named else None), run.device)
     if isinstance(trainer, Counter):
         raise CharrnnError(f"{run.path}: an n-gram counts once and is done; there is nothing to go on with")
-    run.checkpoints.restore(trainer)
+    if run.checkpoints.none_yet:
+        say(f"{run.path}: holds no checkpoint yet; from the start")
+    else:
+        run.checkpoints.restore(trainer)
     if trainer.progress.fraction >= 1:
         length = config.training.model_dump(include={"minutes", "steps", "epochs"}, exclude_none=True)
         key, value = next(iter(length.items()))
         raise CharrnnError(
             f"{run.path}: this training has finished ({value:g} {key}); to go on, make it longer: "
             f"--set training.{key}={2 * value:g}"
+        )
+    if trainer.out_of_patience:
+        patience = config.training.patience
+        raise CharrnnError(
+            f"{run.path}: this training has finished (no better evaluation among the last {patience}); to go on, be "
+            f"more patient: --set training.patience={2 * (patience or 1)}"
         )
     return run.with_config(config), trainer
 
@@ -172,9 +181,10 @@ def _drive(run: Run, trainer: Trainer | Counter, quiet: bool) -> Run:
     if run.config.training.tensorboard:
         listeners.append(TensorBoard(run.path / "tensorboard"))
     # The saver comes last: what a checkpoint stands for has been logged when it is written.
-    listeners += [Saver(run, trainer)] if quiet else [Bar(trainer), Saver(run, trainer)]
+    saver = Saver(run, trainer)
+    listeners += [saver] if quiet else [Bar(trainer), saver]
     try:
-        with listening(trainer) as received:
+        with listening(trainer) as received, saver:
             for event in trainer.events():
                 for listener in listeners:
                     listener.hear(event)

@@ -106,7 +106,7 @@ class Trainer:
         self.model.train()
         if not self.step:
             yield Event("checkpoint", now)
-        while now.fraction < 1 and not self._stop and not self._out_of_patience:
+        while now.fraction < 1 and not self._stop and not self.out_of_patience:
             before = now
             batch = self.batches.next()
             self._learn(batch, self._rate(before, len(batch.inputs)))
@@ -118,7 +118,8 @@ class Trainer:
                 continue
             logged = self.step % config.log_every == 0
             evaluate = is_due(config.evaluate_every, before, now) and self.validation.characters > 0
-            save = is_due(config.checkpoint_every, before, now) or self._save
+            # Not at the end: what is saved there must have been evaluated, or a kill in between would leave that out.
+            save = (is_due(config.checkpoint_every, before, now) or self._save) and now.fraction < 1
             self._save = False
             # Means are taken and forgotten here: before a checkpoint too, so that a resumed run takes the same ones.
             metrics = self._metrics(before) if logged or evaluate or save else {}
@@ -234,7 +235,8 @@ class Trainer:
         return Event("evaluation", self.progress, metrics, is_best)
 
     @property
-    def _out_of_patience(self) -> bool:
+    def out_of_patience(self) -> bool:
+        """Whether too many evaluations have passed without a better one."""
         return self.config.patience is not None and self.evaluations_since_best >= self.config.patience
 
     def _autocast(self) -> AbstractContextManager[Any]:
@@ -254,7 +256,7 @@ class Trainer:
             "rate_factor": self.rate_factor,
             "explosions": self.explosions,
             "average": self.average.facts(),
-            "finished": self.progress.fraction >= 1 or self._out_of_patience,
+            "finished": self.progress.fraction >= 1 or self.out_of_patience,
         }
         return tensors, facts
 

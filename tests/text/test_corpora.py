@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import contextlib
+import gzip
 import hashlib
 import importlib.util
 import json
@@ -14,6 +16,9 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from charrnn.config import CorpusConfig
 from charrnn.errors import CharrnnError
@@ -32,6 +37,7 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Answer)
         self.contents: dict[str, bytes] = {}
         self.moved: dict[str, str] = {}
+        self.headers: dict[str, str] = {}
         self.asked: list[str] = []
 
     @property
@@ -54,8 +60,11 @@ class Answer(BaseHTTPRequestHandler):
             content = self.server.contents[path]
             self.send_response(200)
             self.send_header("Content-Length", str(len(content)))
+            for header in self.server.headers.items():
+                self.send_header(*header)
             self.end_headers()
-            self.wfile.write(content)
+            with contextlib.suppress(ConnectionError):  # who has had enough
+                self.wfile.write(content)
         else:
             self.send_error(404)
 
@@ -92,6 +101,7 @@ def enter(monkeypatch: pytest.MonkeyPatch, files: dict[str, bytes], base: str = 
         "mode": "stream",
         "format": "text",
         "base": base,
+        "limit": 1000,
         "sources": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
     }
     fake = NamedCorpus.model_validate(entry | given)
@@ -174,14 +184,94 @@ def test_a_missing_file_is_told_with_its_address(server: Server, cache: Path, mo
     assert kept(cache) == []
 
 
-def test_a_redirection_is_not_followed(server: Server, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("target", ["/elsewhere", "file:///etc/passwd", "ftp://127.0.0.1/a.txt", "gopher://"])
+def test_a_redirection_is_not_followed(
+    server: Server, cache: Path, monkeypatch: pytest.MonkeyPatch, target: str
+) -> None:
     enter(monkeypatch, {"a.txt": b"text"})
     server.contents["/elsewhere"] = b"text"
-    server.moved["/owner/collection/0123456789abcdef/a.txt"] = "/elsewhere"
-    with pytest.raises(CharrnnError, match=r"a\.txt"):
+    server.moved["/owner/collection/0123456789abcdef/a.txt"] = target
+    with pytest.raises(CharrnnError, match=rf"a\.txt: redirects to {re.escape(target)}"):
         prepare("fake")
-    assert "/elsewhere" not in server.asked
+    assert len(server.asked) == 1
     assert kept(cache) == []
+
+
+def test_a_redirection_to_no_address_is_told(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    enter(monkeypatch, {"a.txt": b"text"})
+    server.moved["/owner/collection/0123456789abcdef/a.txt"] = "http://[::1"
+    with pytest.raises(CharrnnError, match=r"a\.txt: .*nothing was kept"):
+        prepare("fake")
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_a_download_stops_at_its_limit(
+    server: Server, cache: Path, monkeypatch: pytest.MonkeyPatch, compressed: bool
+) -> None:
+    """Whatever length the server states; a compressed answer is counted as what comes out of it."""
+    enter(monkeypatch, {"a.txt": b"x" * 1000})
+    serve(server, {"a.txt": b"x" * 1000})
+    prepare("fake")  # a whole one of just that size is taken
+    enter(monkeypatch, {"b.txt": b"x" * 1001})
+    serve(server, {"b.txt": gzip.compress(b"x" * 50_000_000) if compressed else b"x" * 50_000_000})
+    server.headers = {"Content-Encoding": "gzip"} if compressed else {}
+    before = kept(cache)
+    with pytest.raises(CharrnnError, match=r"b\.txt: more than the 1,000 bytes expected"):
+        prepare("fake")
+    assert kept(cache) == before
+
+
+PATH_TRICKS = [
+    "../a",
+    "a/../../b",
+    "/etc/passwd",
+    "a//b",
+    "a/.",
+    "",
+    "C:/a",
+    "..\\a",
+    "a\0b",
+    "con:",
+    "a\nb",
+    "~/../x/..",
+]
+
+
+@pytest.mark.parametrize("name", PATH_TRICKS)
+def test_no_name_of_a_source_leaves_its_folder(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    with pytest.raises(ValidationError, match="a relative name"):
+        enter(monkeypatch, {name: b""})
+
+
+@given(
+    st.text(st.characters(codec="utf-8"), max_size=12) | st.lists(st.sampled_from("./\\:~a"), max_size=6).map("".join)
+)
+def test_any_name_of_a_source_is_refused_or_stays_in_its_folder(name: str) -> None:
+    try:
+        NamedCorpus.model_validate(register()["hongloumeng"].model_dump() | {"sources": {name: "0" * 64}})
+    except ValidationError:
+        return
+    folder = Path("/cache/downloads").resolve()
+    assert folder in (folder / name).resolve().parents
+
+
+@pytest.mark.parametrize("name", [*PATH_TRICKS, "tang/../../etc"])
+def test_no_name_of_a_corpus_leaves_its_folder(cache: Path, name: str) -> None:
+    with pytest.raises(CharrnnError, match="no such corpus"):
+        prepare(name)
+    assert kept(cache) == []
+
+
+@pytest.mark.parametrize("base", ["file:///etc/", "ftp://host/", "https:"])
+def test_what_is_fetched_has_a_limit_and_comes_by_http(monkeypatch: pytest.MonkeyPatch, base: str) -> None:
+    with pytest.raises(ValidationError, match="a limit, and http or https"):
+        enter(monkeypatch, FILES, base=base, limit=0 if base == "https:" else 1)
+
+
+def test_nothing_in_the_package_unpacks_archives() -> None:
+    for file in Path(corpora.__file__).parents[1].rglob("*.py"):
+        text = file.read_text(encoding="utf-8")
+        assert not re.search(r"import (tarfile|zipfile)|unpack_archive|pooch\.Un(tar|zip)", text), file
 
 
 def test_a_server_that_does_not_answer_is_told(server: Server, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
 import sys
+import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import charrnn
+from charrnn.config import TrainingConfig
 from charrnn.errors import CharrnnError
+from charrnn.evaluation.likelihood import Likelihood
+from charrnn.models import build_model
 from charrnn.run import Run
+from charrnn.text.batches import training_batches
 from charrnn.training import checkpoint
+from charrnn.training.listeners import Log
 from charrnn.training.lock import locked
 from charrnn.training.session import resume
+from charrnn.training.trainer import Event, Trainer
 
 CONFIG: dict[str, Any] = {
     "corpus": {"path": "text.txt"},
@@ -54,7 +61,7 @@ def newest(run: Path) -> Path:
 
 def test_the_last_and_the_best_are_kept_and_nothing_half_written(original: Path) -> None:
     names = sorted(path.name for path in (original / "run" / "checkpoints").iterdir())
-    assert names == ["index.json", "step-00000010", "step-00000020", "step-00000030"]
+    assert names == ["step-00000010", "step-00000020", "step-00000030"]
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -119,21 +126,201 @@ def test_a_stale_lock_is_taken_over(run: Path, content: str) -> None:
     assert not (run / "lock").exists()
 
 
-def test_a_disk_that_refuses_does_not_end_the_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = getattr(checkpoint, "save_file")  # noqa: B009 (it is not exported)
-    refused: list[Path] = []
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="the system does not say when a process began")
+def test_a_lock_of_an_earlier_process_of_the_same_number_is_stale(run: Path) -> None:
+    """In a container the training is process 1 each time."""
+    (run / "lock").write_text(f"{os.getpid()} 1")
+    with locked(run):
+        assert (run / "lock").read_text() != f"{os.getpid()} 1"
 
-    def full(tensors: Any, file: Path) -> None:
-        if not refused or len(refused) < 3:
-            refused.append(file)
+
+def at_step(step: int, act: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Has something happen in the middle of the next training."""
+    real = Log.hear
+
+    def hear(self: Log, event: Event) -> None:
+        if event.kind == "step" and event.progress.steps == step:
+            act()
+        real(self, event)
+
+    monkeypatch.setattr(Log, "hear", hear)
+
+
+def refuse(monkeypatch: pytest.MonkeyPatch, refused: Callable[[Path], bool]) -> None:
+    """A disk that is full for some of the files."""
+    real = getattr(checkpoint, "save_file")  # noqa: B009 (it is not exported)
+
+    def save_file(tensors: Any, file: Path) -> None:
+        if refused(file):
             raise OSError(28, "No space left on device", str(file))
         real(tensors, file)
 
-    monkeypatch.setattr(checkpoint, "save_file", full)
+    monkeypatch.setattr(checkpoint, "save_file", save_file)
+
+
+def test_the_training_goes_on_while_a_checkpoint_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, later, waited = getattr(checkpoint, "save_file"), threading.Event(), []  # noqa: B009
+
+    def slow(tensors: Any, file: Path) -> None:
+        if "step-00000010" in str(file):  # its writing ends when step 19 has been made
+            waited.append(later.wait(60))
+        real(tensors, file)
+
+    monkeypatch.setattr(checkpoint, "save_file", slow)
+    at_step(19, later.set, monkeypatch)
+    run = train(tmp_path, "run", evaluate_every="100 %", keep=5)
+    assert waited == [True, True]
+    assert [file.name[-2:] for file in sorted(run.path.glob("checkpoints/*"))] == ["00", "10", "20", "30"]
+
+
+def test_a_disk_that_refuses_does_not_end_the_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    refused: list[Path] = []
+
+    def full(file: Path) -> bool:
+        refused.append(file)
+        return len(refused) <= 3
+
+    refuse(monkeypatch, full)
     run = train(tmp_path, "full")
-    assert len(refused) == 3
     assert run.checkpoints.facts("last")["step"] == 30
     assert not list(run.path.rglob("*.tmp"))
+    assert capsys.readouterr().err.count("cannot be saved: No space left on device") == 3
+
+
+def test_the_best_is_saved_later_where_the_disk_refuses_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Evaluations get worse after the first one, which the disk refuses at first."""
+    losses = iter([1.0, 2.0, 3.0])
+    monkeypatch.setattr("charrnn.training.trainer.likelihood", lambda *_: Likelihood(next(losses), 1))
+    tries: list[Path] = []
+
+    def first_try(file: Path) -> bool:
+        tries.extend([file] * (file.parent.name == ".step-00000015.tmp"))
+        return len(tries) == 1
+
+    refuse(monkeypatch, first_try)
+    run = train(tmp_path, "best", evaluate_every="15 steps")
+    assert run.checkpoints.facts("best")["step"] == 15
+
+
+def test_a_disk_that_refuses_to_the_end_is_an_error_and_what_was_there_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        refuse(patch, lambda file: "step-00000000" not in str(file))
+        with pytest.raises(CharrnnError, match=r"step 30 could not be saved.*--resume"):
+            train(tmp_path, "full")
+    resumed = resume(tmp_path / "full", quiet=True, device="cpu")
+    whole = train(tmp_path, "whole")
+    assert same(resumed.path, whole.path)
+
+
+def same(one: Path, other: Path) -> bool:
+    """Whether two runs end with the same weights and the same steps in their metrics."""
+    files = [newest(run) / "model.safetensors" for run in (one, other)]
+    steps = [[line["step"] for line in charrnn.load(run).history()] for run in (one, other)]
+    return files[0].read_bytes() == files[1].read_bytes() and steps[0] == steps[1]
+
+
+def test_a_run_that_is_deleted_under_its_training_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = train(tmp_path, "whole", log_every=1)
+    at_step(15, lambda: shutil.move(tmp_path / "run", tmp_path / "gone"), monkeypatch)
+    train(tmp_path, "run", log_every=1)
+    assert f"{tmp_path / 'run'}: was deleted under the training; it is made again" in capsys.readouterr().err
+    run = charrnn.load(tmp_path / "run", "cpu")
+    assert newest(run.path).name == "step-00000030"
+    assert (newest(run.path) / "model.safetensors").read_bytes() == (
+        newest(whole.path) / "model.safetensors"
+    ).read_bytes()
+    assert [line["step"] for line in run.history() if "loss" in line] == list(range(15, 31))
+    assert run.sample("to", length=3)
+
+
+def test_a_run_that_has_taken_the_place_of_a_deleted_one_is_left_alone(
+    tmp_path: Path, original: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "run"
+
+    def replaced() -> None:
+        path.rename(tmp_path / "gone")
+        shutil.copytree(original / "other", path)
+
+    at_step(15, replaced, monkeypatch)
+    with pytest.raises(CharrnnError, match="could not be saved"):
+        train(tmp_path, "run", log_every=1)
+    for file in (original / "other").rglob("*"):
+        assert file.is_dir() or (path / file.relative_to(original / "other")).read_bytes() == file.read_bytes()
+
+
+def test_a_run_without_any_checkpoint_begins_at_the_start(run: Path, original: Path) -> None:
+    """It was killed before its first one."""
+    shutil.rmtree(run / "checkpoints")
+    assert same(resume(run, quiet=True, device="cpu").path, original / "run")
+
+
+def test_what_a_kill_left_before_the_run_was_whole_is_begun_anew(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    for name in ("lock", ".lock-99999999", "config.yaml", ".run.json.tmp"):
+        (run / name).write_text("99999999 1" if "lock" in name else "corpus: {")
+    assert train(tmp_path, "run").checkpoints.facts("last")["step"] == 30
+
+
+@pytest.mark.parametrize("names", [["config.yaml"], ["lock", "poem.txt"], ["config.yaml", "vocab.json"]])
+def test_a_folder_with_anything_else_is_never_touched(tmp_path: Path, names: list[str]) -> None:
+    (tmp_path / "run").mkdir()
+    for name in names:
+        (tmp_path / "run" / name).write_text("mine")
+    with pytest.raises(CharrnnError, match="is not a run"):
+        train(tmp_path, "run")
+    assert sorted(file.name for file in (tmp_path / "run").iterdir()) == sorted(names)
+
+
+def test_a_training_that_patience_ended_is_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("charrnn.training.trainer.likelihood", lambda *_: Likelihood(1.0, 1))
+    run = train(tmp_path, "run", evaluate_every="3 steps", patience=2)
+    assert run.checkpoints.facts("last")["step"] == 9
+    before = (run.path / "metrics.jsonl").read_bytes()
+    with pytest.raises(CharrnnError, match=r"has finished.*training.patience=4"):
+        resume(run.path, quiet=True, device="cpu")
+    assert (run.path / "metrics.jsonl").read_bytes() == before
+    assert resume(run.path, overrides=["training.patience=3"], quiet=True).checkpoints.facts("last")["step"] == 12
+
+
+def test_a_training_by_minutes_goes_on_with_the_time_it_had_left(
+    run: Path,
+) -> None:
+    """On a clock that ticks a second whenever it is looked at."""
+
+    class Clock:
+        def __init__(self, now: float) -> None:
+            self.now = now
+
+        def __call__(self) -> float:
+            self.now += 1
+            return self.now
+
+    def trainer(clock: Clock) -> Trainer:
+        opened = charrnn.load(run, "cpu")
+        part, boundary = opened.dataset().part("train", opened.config.corpus.split), opened.vocabulary.boundary
+        config = TrainingConfig(minutes=10, batch_size=4, window=8)
+        batches = training_batches(part, 4, 8, boundary, 0)
+        model = build_model(opened.config.model, len(opened.vocabulary), 0)
+        return Trainer(model, batches, part, boundary, config, opened.device, clock)
+
+    first = trainer(Clock(0))
+    for _ in first.events():
+        if first.seconds > 400:
+            break
+    tensors, facts = first.state()
+    second = trainer(Clock(1_000_000))
+    second.load_state(tensors, facts)
+    assert second.progress.fraction == pytest.approx(facts["seconds"] / 600, abs=0.01)
+    list(second.events())
+    assert 600 <= second.seconds < 650
 
 
 def test_a_malicious_pickle_under_any_name_runs_nothing(run: Path, tmp_path: Path) -> None:
@@ -160,10 +347,17 @@ def test_nothing_in_the_package_pickles() -> None:
             assert word not in text or (word == "eval(" and text.count("eval(") == text.count(".eval(")), (file, word)
 
 
-@pytest.mark.parametrize("kills", [4, pytest.param(50, marks=pytest.mark.slow)])
-def test_killed_trainings_end_as_if_they_had_not_been(tmp_path: Path, kills: int) -> None:
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.parametrize("how", [["--kills", "50"], ["--kills", "2", "--exec"]])
+def test_killed_trainings_end_as_if_they_had_not_been(tmp_path: Path, how: list[str]) -> None:
     tool = Path(__file__).parents[1] / "kill.py"
-    command = [sys.executable, str(tool), "--kills", str(kills)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    done = subprocess.run([sys.executable, str(tool), *how], capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert json.loads(done.stdout.split()[0]) >= kills
+    assert int(done.stdout.split()[0]) >= int(how[1])
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_every_fault_comes_out_as_promised(tmp_path: Path) -> None:
+    tool = Path(__file__).parents[1] / "faults.py"
+    done = subprocess.run([sys.executable, str(tool)], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr

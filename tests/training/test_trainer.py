@@ -81,7 +81,7 @@ def test_events_come_when_they_are_due() -> None:
     assert steps["step"] == list(range(1, 21))
     assert steps["evaluation"] == [5, 10, 15, 20]
     assert steps["sample"] == [20]
-    assert steps["checkpoint"] == [0, 10, 20, 20]
+    assert steps["checkpoint"] == [0, 10, 20]
     assert events[-1].kind == "checkpoint"
 
 
