@@ -1,0 +1,75 @@
+"""What saving costs: how long the training waits for a checkpoint, and how long its writing takes beside it.
+
+    python benchmarks/saving.py                        # two trainings of a minute each
+    python benchmarks/saving.py --minutes 0.2 --text novel.txt
+
+Both with a checkpoint every 10 % of the time, as the defaults have it, and one more whenever an evaluation is the best
+so far. The README's figures are this script's output.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+
+from machine import describe
+
+import charrnn
+from charrnn.training import session
+from charrnn.training.listeners import Saver
+from charrnn.training.trainer import Event
+
+MODELS = {"LSTM 1 × 256 (the default)": {}, "LSTM 2 × 512": {"num_layers": 2, "hidden_size": 512}}
+
+
+class Watched(Saver):
+    """A saver with a stop-watch."""
+
+    held: list[float]
+    written: list[float]
+
+    def hear(self, event: Event) -> None:
+        """The training waits while it is in here."""
+        before, started = self._copied, time.perf_counter()
+        super().hear(event)
+        if self._copied != before:
+            self.held.append(time.perf_counter() - started)
+
+    def _write(self) -> None:
+        if self._unsaved:
+            started = time.perf_counter()
+            super()._write()
+            self.written.append(time.perf_counter() - started)
+
+
+def main() -> None:
+    """Trains both and prints a line for each."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=1.0, help="of each training")
+    parser.add_argument("--text", type=Path, help="instead of tiny-shakespeare")
+    arguments = parser.parse_args()
+    setattr(session, "Saver", Watched)  # noqa: B010 (it is not exported)
+    corpus = {"path": str(arguments.text)} if arguments.text else {"name": "tiny-shakespeare"}
+    print(describe())
+    for name, model in MODELS.items():
+        Watched.held, Watched.written = [], []
+        training = {"minutes": arguments.minutes}
+        config = charrnn.Config.model_validate({"corpus": corpus, "model": model, "training": training})
+        with tempfile.TemporaryDirectory() as folder:
+            run = charrnn.train(config, out=Path(folder) / "run", quiet=True)
+            seconds = run.checkpoints.facts("last")["seconds"]
+            megabytes = sum(file.stat().st_size for file in max(run.path.glob("checkpoints/step-*")).iterdir()) / 1e6
+        held, written = Watched.held, Watched.written
+        print(
+            f"{name}: {len(written)} checkpoints of {megabytes:.1f} MB in {seconds:.0f} s; the training waited "
+            f"{1000 * median(held):.1f} ms for each (the longest {1000 * max(held):.1f} ms), {sum(held) / seconds:.2%} "
+            f"of its time; written beside it in {1000 * median(written):.0f} ms each, {sum(written) / seconds:.2%}",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()
