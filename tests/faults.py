@@ -425,7 +425,7 @@ def _(place: Place) -> str:
 
 
 EXPLOSIVE: dict[str, Any] = {
-    "model": {"cell": "rnn", "activation": "relu", "dropout": 0.0},
+    "model": {"cell": "rnn", "activation": "relu", "dropout": 0.0, "weight_dropout": 0.0},
     "optimizer": "sgd",
     "beta1": 0.0,
     "warmup": None,

@@ -112,9 +112,13 @@ class Checkpoints:
             last = str(error).splitlines()[-1].strip()
             raise CharrnnError(f"{file}: its weights are not those of the model in config.yaml: {last}") from None
 
-    def restore(self, trainer: Trainer) -> None:
-        """Puts a trainer where the last whole checkpoint left it. Raises CharrnnError where there is none."""
-        folder = self._find("last")
+    def restore(self, trainer: Trainer, before: int | None = None) -> None:
+        """Puts a trainer where the last whole checkpoint left it, or the last before a step, if there is one.
+
+        Raises CharrnnError where there is none at all.
+        """
+        earlier = (f for f in self._newest_first() if before is not None and _step(f) < before and not self._fault(f))
+        folder = next(earlier, None) or self._find("last")
         self._load_weights(trainer.model, folder)
         trainer.load_state(_load_tensors(folder / FILES[1]), read_json(folder / FILES[2]))
 
@@ -164,12 +168,16 @@ class Checkpoints:
 
     def _newest_first(self) -> list[Path]:
         found = [folder for folder in self.folder.glob("step-*") if folder.name[5:].isdigit() and folder.is_dir()]
-        return sorted(found, key=lambda folder: int(folder.name[5:]), reverse=True)
+        return sorted(found, key=_step, reverse=True)
 
 
 def copied(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """Contiguous copies on the CPU, each with memory of its own, as safetensors wants them."""
     return {key: value.detach().to("cpu", copy=True).contiguous() for key, value in tensors.items()}
+
+
+def _step(folder: Path) -> int:
+    return int(folder.name[5:])
 
 
 def _was_best(folder: Path) -> bool:

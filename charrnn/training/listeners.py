@@ -154,6 +154,7 @@ class Saver:
     def __init__(self, run: Run, trainer: Trainer | Counter) -> None:
         self._run, self._trainer = run, trainer
         self._copied = trainer.step or -1  # the step that was copied last; a resumed one is on the disk
+        self._exploded = False  # since then
         self._unsaved: list[Copy] = []
         self._thread: threading.Thread | None = None
 
@@ -179,14 +180,15 @@ class Saver:
         if event.kind == "explosion" and isinstance(trainer, Trainer):
             self._wait()
             self._unsaved.clear()  # what follows now happens on another path
-            self._run.checkpoints.restore(trainer)
-            self._copied = trainer.step
+            # Where it explodes again before anything new was saved, that checkpoint is no good itself.
+            self._run.checkpoints.restore(trainer, before=self._copied if self._exploded else None)
+            self._copied, self._exploded = trainer.step, True
         elif event.is_best or (event.kind == "checkpoint" and self._copied != trainer.step):
             self._wait()
             tensors, facts = trainer.state()
             copy = Copy(trainer.step, copied(trainer.model.state_dict()), copied(tensors), facts, event.is_best)
             self._unsaved = [old for old in self._unsaved if old.best and not copy.best] + [copy]
-            self._copied = trainer.step
+            self._copied, self._exploded = trainer.step, False
             self._thread = threading.Thread(target=self._write, daemon=True)
             self._thread.start()
 

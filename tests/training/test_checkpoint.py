@@ -7,11 +7,13 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -23,7 +25,7 @@ from charrnn.models import build_model
 from charrnn.run import Run
 from charrnn.text.batches import training_batches
 from charrnn.training import checkpoint
-from charrnn.training.listeners import Log
+from charrnn.training.listeners import Log, Saver
 from charrnn.training.lock import locked
 from charrnn.training.session import resume
 from charrnn.training.trainer import Event, Trainer
@@ -290,6 +292,29 @@ def test_a_training_that_patience_ended_is_over(tmp_path: Path, monkeypatch: pyt
     assert resume(run.path, overrides=["training.patience=3"], quiet=True).checkpoints.facts("last")["step"] == 12
 
 
+def trainer_of(run: Path, clock: Callable[[], float] = time.perf_counter) -> Trainer:
+    """A trainer of ten minutes for the model of a run, as new."""
+    opened = charrnn.load(run, "cpu")
+    part, boundary = opened.dataset().part("train", opened.config.corpus.split), opened.vocabulary.boundary
+    batches = training_batches(part, 4, 8, boundary, 0)
+    model = build_model(opened.config.model, len(opened.vocabulary), 0)
+    return Trainer(model, batches, part, boundary, TrainingConfig(minutes=10), torch.device("cpu"), clock)
+
+
+def test_a_checkpoint_that_explodes_again_and_again_is_passed_over(run: Path) -> None:
+    trainer = trainer_of(run)
+    saver, explosion, steps = Saver(charrnn.load(run, "cpu"), trainer), Event("explosion", trainer.progress), []
+    for _ in range(5):
+        saver.hear(explosion)
+        steps.append(trainer.step)
+    assert steps == [30, 20, 10, 30, 20]
+    with locked(run):
+        trainer.step = 40
+        saver.hear(Event("checkpoint", trainer.progress))
+        saver.hear(explosion)
+    assert trainer.step == 40
+
+
 def test_a_training_by_minutes_goes_on_with_the_time_it_had_left(
     run: Path,
 ) -> None:
@@ -303,20 +328,12 @@ def test_a_training_by_minutes_goes_on_with_the_time_it_had_left(
             self.now += 1
             return self.now
 
-    def trainer(clock: Clock) -> Trainer:
-        opened = charrnn.load(run, "cpu")
-        part, boundary = opened.dataset().part("train", opened.config.corpus.split), opened.vocabulary.boundary
-        config = TrainingConfig(minutes=10, batch_size=4, window=8)
-        batches = training_batches(part, 4, 8, boundary, 0)
-        model = build_model(opened.config.model, len(opened.vocabulary), 0)
-        return Trainer(model, batches, part, boundary, config, opened.device, clock)
-
-    first = trainer(Clock(0))
+    first = trainer_of(run, Clock(0))
     for _ in first.events():
         if first.seconds > 400:
             break
     tensors, facts = first.state()
-    second = trainer(Clock(1_000_000))
+    second = trainer_of(run, Clock(1_000_000))
     second.load_state(tensors, facts)
     assert second.progress.fraction == pytest.approx(facts["seconds"] / 600, abs=0.01)
     list(second.events())
