@@ -24,6 +24,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -213,17 +214,28 @@ def _(place: Place) -> str:
     return stopped(place, signal.SIGTERM, 143)
 
 
+def is_caught(process: kill.Process, number: signal.Signals) -> bool:
+    """Whether a process has a handler for a signal. (Two that come before it has looked are one to it.)"""
+    status = Path(f"/proc/{process.id}/status").read_text()
+    return bool(int(status.partition("SigCgt:")[2].split()[0], 16) >> (number - 1) & 1)
+
+
+def is_not_caught(process: kill.Process, number: signal.Signals) -> bool:
+    """The contrary."""
+    return not is_caught(process, number)
+
+
 @fault("a second Ctrl-C or SIGTERM")
 def _(place: Place) -> str:
     for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM)):
         # In the midst of a sample that never ends.
         process = place.start("slow", sample_every="1 steps", sampling={"length": 10_000_000})
         place.until("slow", 0)
-        time.sleep(0.2)
-        for _ in range(2):
-            expect(process.over() is None, "still at work", process)
-            os.kill(process.id, number)
-            time.sleep(0.2)
+        wait_until(partial(is_caught, process, signal.SIGTERM), "a training that listens")
+        os.kill(process.id, number)
+        wait_until(partial(is_not_caught, process, signal.SIGTERM), "the first signal to be heard")
+        expect(process.over() is None, "still at work", process)
+        os.kill(process.id, number)
         expect(process.wait() == code, f"exit code {code}", process)
         expect("Traceback" not in process.output, "no traceback", process)
         expect(place.charrnn("sample", "slow", "--length", "2").wait() == 0, "the last checkpoint is whole")
