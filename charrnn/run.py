@@ -23,7 +23,7 @@ from charrnn import __version__
 from charrnn.config import Config, CorpusConfig
 from charrnn.device import find_device, is_cpu
 from charrnn.errors import CharrnnError
-from charrnn.generation.fast import stepper
+from charrnn.generation.fast import stepper as fast_stepper
 from charrnn.generation.filters import Filters
 from charrnn.generation.sampler import Sample, Sampler
 from charrnn.loading import dump, parse_config
@@ -165,13 +165,18 @@ class Run:
                 f"{self.path}: a bidirectional model cannot write from left to right: it needs what comes after; "
                 f'fill blanks with it: charrnn fill {self.path} "a text with a blank ＿"'
             )
-        return Sampler(self._stepper(which), self.vocabulary, filters, documents=self.facts["mode"] == "documents")
+        stepper = self._best_stepper if which == "best" else self._stepper(which)
+        return Sampler(stepper, self.vocabulary, filters, documents=self.facts["mode"] == "documents")
+
+    @cached_property
+    def _best_stepper(self) -> Stepper:
+        return self._stepper("best")
 
     def _stepper(self, which: Which) -> Stepper:
         if is_cpu(self.where):
             file, weights = self.checkpoints.arrays(which)
             try:
-                fast = stepper(self.config.model, len(self.vocabulary), weights)
+                fast = fast_stepper(self.config.model, len(self.vocabulary), weights)
             except CharrnnError as error:
                 raise CharrnnError(f"{file}: {error}") from None
             if fast is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -116,5 +117,13 @@ def draw(probabilities: Floats, race: Doubles) -> Ints:
     a relative e, as those of two ways to compute them do by rounding, decide differently at most with probability 2 e,
     however large the alphabet; a draw by cumulative sums would add up the errors of the whole alphabet.
     """
-    chosen: Ints = (probabilities / race).argmax(1)
+    chosen: Ints = (probabilities / np.maximum(race, 1e-300)).argmax(1)
     return chosen
+
+
+def races(generators: Sequence[np.random.Generator], length: int, size: int) -> Doubles:
+    """The numbers that decide `length` draws of each text, among `size` characters: `[N, length, size]`."""
+    numbers = np.empty((len(generators), length, size))
+    for generator, own in zip(generators, numbers, strict=True):
+        generator.standard_exponential(out=own)
+    return numbers

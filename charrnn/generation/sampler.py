@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,8 +13,10 @@ from charrnn.generation.filters import MEMORY, Filters
 from charrnn.generation.stepper import Stepper
 from charrnn.text.vocab import Decoder, Vocabulary
 
-BLOCK = 64
-"""Characters of each text that are written before any is decoded."""
+BLOCK = 256
+"""Characters of each text that are written before any is decoded, at most."""
+FIRST = 32
+"""Characters of the first block; each further one has twice as many, since a text that has not ended is a long one."""
 NUMBERS = 2**20
 """Random numbers held at once, at most, unless one character of each text needs more."""
 
@@ -72,28 +75,27 @@ class Sampler:
         vocabulary = self.vocabulary
         never = [vocabulary.unknown] if self.documents else [vocabulary.unknown, vocabulary.boundary]
         generators = [np.random.default_rng(seed) for seed in seeds]
-        texts = [_Text(vocabulary, stop) for _ in seeds]
+        pieces = [*vocabulary.characters, "\ufffd", ""] if vocabulary.kind == "char" else None
+        texts = [_Text(vocabulary, pieces, stop) for _ in seeds]
         recent = np.array([prompt[-MEMORY:]] * len(seeds), np.int64).reshape(len(seeds), -1)
-        block = max(1, min(block, NUMBERS // (len(seeds) * len(vocabulary))))
-        self.model.begin([vocabulary.boundary, *prompt], len(seeds))
-        for written in range(0, length, block):
-            shape = (min(block, length - written), len(vocabulary))
-            race = np.stack([generator.standard_exponential(shape) for generator in generators])
-            np.maximum(race, 1e-300, out=race)
-            chosen, gained = self.model.write(race, self.filters, never, recent)
-            recent = np.concatenate([recent, chosen.T], axis=1)[:, -MEMORY:]
-            last = written + block >= length
+        model = copy(self.model)  # two calls may go on in turns
+        model.begin([vocabulary.boundary, *prompt], len(seeds))
+        block, now, written = max(1, min(block, NUMBERS // (len(seeds) * len(vocabulary)))), FIRST, 0
+        while written < length and any(text.running for text in texts):
+            now = min(now, block, length - written)
+            chosen, gained = model.write(now, generators, self.filters, never, recent)
+            recent, written = np.concatenate([recent, chosen.T], axis=1)[:, -MEMORY:], written + now
             columns = zip(texts, chosen.T.tolist(), gained.T.tolist(), strict=True)
-            yield [text.add(ids, log_probs, last) for text, ids, log_probs in columns]
-            if not any(text.running for text in texts):
-                return
+            yield [text.add(ids, log_probs, written == length) for text, ids, log_probs in columns]
+            now *= 2
 
 
 class _Text:
     """One text as it grows: decodes ids, and knows where it ends."""
 
-    def __init__(self, vocabulary: Vocabulary, stop: str | None) -> None:
-        self.running = True
+    def __init__(self, vocabulary: Vocabulary, pieces: list[str] | None, stop: str | None) -> None:
+        """`pieces`: the text of each id, where it does not depend on others as a byte's does."""
+        self.running, self._pieces = True, pieces
         self._decoder: Decoder = vocabulary.decoder()
         self._boundary, self._stop, self._tail = vocabulary.boundary, stop, ""
 
@@ -103,7 +105,7 @@ class _Text:
             return "", 0.0
         if self._boundary in ids:
             ids, self.running = ids[: ids.index(self._boundary) + 1], False
-        decoded = [self._decoder.add(i) for i in ids]
+        decoded = [self._pieces[i] for i in ids] if self._pieces else [self._decoder.add(i) for i in ids]
         if self._stop:
             for n, piece in enumerate(decoded):
                 self._tail = (self._tail + piece)[-len(self._stop) - len(piece) :]

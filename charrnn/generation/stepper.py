@@ -6,14 +6,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from charrnn.generation.filters import MEMORY, Doubles, Filters, Floats, Ints, draw, log_softmax
+from charrnn.generation.filters import MEMORY, Filters, Floats, Ints, draw, log_softmax, races
+
+Generators = Sequence[np.random.Generator]
 
 
 class Stepper:
     """A model that has read some texts, one a row, and says what comes next. N rows, V the vocabulary."""
 
     def begin(self, ids: Sequence[int], count: int) -> None:
-        """Reads a text from a fresh state, once, for `count` rows."""
+        """Reads a text from a fresh state, once, for `count` rows; what it read before is forgotten, not changed."""
         raise NotImplementedError
 
     def logits(self) -> Floats:
@@ -24,15 +26,17 @@ class Stepper:
         """Reads one more character in each row: `[N]`."""
         raise NotImplementedError
 
-    def write(self, race: Doubles, filters: Filters, never: Sequence[int], recent: Ints) -> tuple[Ints, Floats]:
-        """Draws and reads K characters in each row: their ids and their ln p without filters, `[K, N]` each.
+    def write(
+        self, length: int, generators: Generators, filters: Filters, never: Sequence[int], recent: Ints
+    ) -> tuple[Ints, Floats]:
+        """Draws and reads `length` characters in each row: their ids and their ln p without filters, `[length, N]`.
 
-        `race` `[N, K, V]` are the random numbers that decide (see `draw`), `never` the ids that are not drawn, `recent`
-        `[N, R]` the last characters before.
+        Each row has its random generator (see `draw`); `never` are ids that are not drawn, `recent` `[N, R]` the last
+        characters before.
         """
         chosen, gained = [], []
-        rows = np.arange(len(race))
-        for k in range(race.shape[1]):
+        rows, race = np.arange(len(generators)), races(generators, length, self.logits().shape[1])
+        for k in range(length):
             log_probs = log_softmax(self.logits())
             allowed = log_probs.copy()
             allowed[:, never] = -np.inf

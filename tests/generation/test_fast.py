@@ -152,7 +152,18 @@ def test_threads_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("OMP_NUM_THREADS", threads)
         texts.append(sampler.sample([1, 2], 70, list(range(131))))
     assert texts[0] == texts[1] == texts[2]
-    assert sampler.sample([1, 2], 70, [130])[0] == texts[0][130]
+    alone = sampler.sample([1, 2], 70, [130])[0]
+    assert alone.text == texts[0][130].text
+    assert alone.log_prob == pytest.approx(texts[0][130].log_prob, rel=1e-6)  # summed in other portions
+
+
+@pytest.mark.parametrize("variant", ["lstm", "mlp", "ngram"])
+def test_two_texts_written_in_turns_do_not_meet(variant: str) -> None:
+    for way in every_way(*build(variant)).values():
+        sampler = Sampler(way, VOCABULARY, Filters(), False)
+        alone = ["".join(p[0][0] for p in sampler.write([seed], 40, [seed], block=4)) for seed in (1, 2)]
+        pairs = list(zip(*(sampler.write([seed], 40, [seed], block=4) for seed in (1, 2)), strict=True))
+        assert ["".join(pair[i][0][0] for pair in pairs) for i in (0, 1)] == alone
 
 
 @pytest.mark.parametrize("cell", ["lstm", "mlp", "ngram", "mingru"])

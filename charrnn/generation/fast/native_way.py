@@ -13,8 +13,8 @@ import numpy as np
 from charrnn import native
 from charrnn.generation.fast.numpy_way import first_state
 from charrnn.generation.fast.plan import Op, Plan
-from charrnn.generation.filters import Doubles, Filters, Floats, Ints
-from charrnn.generation.stepper import Stepper
+from charrnn.generation.filters import Doubles, Filters, Floats, Ints, races
+from charrnn.generation.stepper import Generators, Stepper
 
 KINDS = (
     *("embed", "slide", "matrix", "more", "add", "copy", "relu", "tanh"),
@@ -100,18 +100,20 @@ class NativeStepper(Stepper):
             for group in groups:
                 group.step(np.ascontiguousarray(ids[group.rows]))
 
-    def write(self, race: Doubles, filters: Filters, never: Sequence[int], recent: Ints) -> tuple[Ints, Floats]:
+    def write(
+        self, length: int, generators: Generators, filters: Filters, never: Sequence[int], recent: Ints
+    ) -> tuple[Ints, Floats]:
         """The whole loop in C, where nothing but a temperature is asked for."""
         if not filters.only_temperature:
-            return super().write(race, filters, never, recent)
-        count, length, _ = race.shape
-        forbidden = np.array(never, np.int64)
+            return super().write(length, generators, filters, never, recent)
+        count, forbidden = len(generators), np.array(never, np.int64)
         chosen, gained = np.empty((length, count), np.int64), np.empty((length, count), np.float32)
 
         def work(groups: list[_Group]) -> None:
             for group in groups:
                 here = group.rows
-                group.write(race[here], filters.temperature, forbidden, chosen[:, here], gained[:, here])
+                race = races(generators[here], length, self._plan.vocab_size)
+                group.write(race, filters.temperature, forbidden, chosen[:, here], gained[:, here])
 
         if len(self._shares) == 1:
             work(self._shares[0])
