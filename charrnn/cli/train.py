@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -38,6 +39,13 @@ def train(
     ] = None,
     overwrite: Annotated[bool, typer.Option(help="Replace a run that lies in --out.")] = False,
     device: Device = "auto",
+    workers: Annotated[
+        str,
+        typer.Option(
+            metavar="N|auto",
+            help="Processes that share out every batch: auto is one for each GPU. On several machines: torchrun.",
+        ),
+    ] = "1",
     quiet: Annotated[bool, typer.Option(help="No bar, no log, no samples on standard error.")] = False,
 ) -> None:
     """Train a model as a config says, and print the folder of its run.
@@ -51,7 +59,20 @@ def train(
     if resume is not None and (out is not None or overwrite):
         raise CharrnnError("train: --resume goes on in the run's own folder, without --out and --overwrite")
 
-    from charrnn.training import session
+    from charrnn.training import launch
+
+    if workers != "1" and (count := launch.count_workers(workers)) > 1:
+        if "WORLD_SIZE" in os.environ:
+            raise CharrnnError("--workers: torchrun has started the workers already (WORLD_SIZE is set)")
+        given = [] if config is None else [config]
+        given += [] if resume is None else ["--resume", str(resume)]
+        given += [part for override in overrides or [] for part in ("--set", override)]
+        given += [] if out is None else ["--out", str(out)]
+        given += [] if minutes is None else ["--minutes", str(minutes)]
+        given += ["--overwrite"] * overwrite + ["--quiet"] * quiet + ["--device", device]
+        raise typer.Exit(launch.launch(["train", *given], count))
+
+    from charrnn.training import distributed, session
 
     try:
         if resume is not None:
@@ -70,4 +91,9 @@ def train(
     except session.Interrupted as interrupted:
         typer.echo(f"stopped and saved; go on with: charrnn train --resume {interrupted.run.path}", err=True)
         raise typer.Exit(128 + interrupted.number) from None
-    typer.echo(run.path)
+    except distributed.WorkerLost as lost:
+        if distributed.is_first():
+            typer.echo(f"charrnn: {lost}", err=True)
+        raise typer.Exit(1) from None
+    if distributed.is_first():
+        typer.echo(run.path)

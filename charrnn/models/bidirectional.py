@@ -37,7 +37,12 @@ class BidirectionalModel(LanguageModel):
         return self.ahead.initial_state(self.V.weight, batch)
 
     def cloze(self, text: Tensor, before: Tensor, lengths: Tensor, state: State) -> tuple[Tensor, State]:
-        """Logits `[T, B, V]` of every character of `text` `[T, B]` from all the others, and the forward state.
+        """Logits `[T, B, V]` of every character of `text` `[T, B]` from all the others, and the forward state."""
+        features, state = self.cloze_features(text, before, lengths, state)
+        return self.readout(features), state
+
+    def cloze_features(self, text: Tensor, before: Tensor, lengths: Tensor, state: State) -> tuple[Tensor, State]:
+        """Both states at every character of `text` `[T, B]`, `[T, B, 2 H]`, and the forward state after it.
 
         `before` `[B]` is the character before the text (the boundary where it begins), `lengths` `[B]` how many
         characters of each column are text; what follows is padding, and changes nothing.
@@ -50,7 +55,12 @@ class BidirectionalModel(LanguageModel):
         behind = torch.cat([boundary[None], text.gather(0, turned)[:-1]])
         back, _ = self.back(self.embedding(behind), self.back.initial_state(self.V.weight, text.shape[1]))
         back = back.gather(0, turned[..., None].expand(-1, -1, back.shape[-1]))
-        return self.V(ahead) + self.V_back(back), state
+        return torch.cat([ahead, back], -1), state
+
+    def readout(self, features: Tensor) -> Tensor:
+        """The states before and after a character, `[..., 2 H]`, to logits `[..., V]`."""
+        ahead, back = features.chunk(2, dim=-1)
+        return self.V(ahead) + self.V_back(back)
 
     def cloze_log_prob(self, text: Tensor, before: Tensor, lengths: Tensor, state: State) -> tuple[Tensor, State]:
         """ln P(x_t | all others) `[T, B]` of every character of a text (see `cloze`), and the forward state."""

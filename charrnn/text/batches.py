@@ -1,7 +1,8 @@
 """Ids to batches: parallel streams of one long text, or documents side by side.
 
 Both give `Batch`es for ever, epoch after epoch, and know by `position` where they are, so that a run can go on from
-any step. Order depends on the seed and the epoch alone.
+any step. Order depends on the seed and the epoch alone. Several workers share each batch out by columns: every one has
+the same positions and epochs, and reads its own texts only.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ from charrnn.text.dataset import Part
 IGNORE = -100
 """The target of padding: no loss is counted for it (PyTorch's own convention)."""
 
+ALL = slice(None)
+"""The share of a worker that is alone: every column."""
+
 Array = npt.NDArray[np.int64]
 
 
@@ -32,11 +36,10 @@ class Batch:
     """`[T, B]`; IGNORE where there is nothing to predict."""
     fresh: bool
     """Whether the texts begin here; otherwise they go on where the last batch ended, with its state."""
-
-    @property
-    def characters(self) -> int:
-        """How many characters are predicted."""
-        return int((self.targets != IGNORE).sum())
+    columns: int
+    """Texts in the whole batch, of which this may be one worker's share."""
+    characters: int
+    """How many characters are predicted in the whole batch."""
 
 
 @dataclass
@@ -77,9 +80,16 @@ class StreamBatches:
     """
 
     def __init__(
-        self, part: Part, batch_size: int, window: int, boundary: int, deviation: float = 0.0, seed: int = 0
+        self,
+        part: Part,
+        batch_size: int,
+        window: int,
+        boundary: int,
+        deviation: float = 0.0,
+        seed: int = 0,
+        share: slice = ALL,
     ) -> None:
-        self._deviation, self._seed = deviation, seed
+        self._deviation, self._seed, self._share = deviation, seed, share
         self._ids, self._window, self._boundary = part.ids, window, boundary
         self._length = -(-len(part.ids) // batch_size)
         self._starts = np.arange(batch_size) * self._length
@@ -95,12 +105,12 @@ class StreamBatches:
         """The next window of every stream."""
         place = self.position
         start, stop = place.offset, min(place.offset + self._window_at(place), self._length)
-        inputs, targets = _read(self._ids, self._starts, self._ends, start, stop, self._boundary, closed=False)
+        batch = _read(self._ids, self._starts, self._ends, start, stop, self._boundary, closed=False, share=self._share)
         if stop == self._length:
             self.position = Position(place.epoch + 1)
         else:
             place.offset = stop
-        return Batch(inputs, targets, fresh=start == 0)
+        return batch
 
     def _window_at(self, place: Position) -> int:
         if not self._deviation:
@@ -121,10 +131,13 @@ class DocumentBatches:
     """Groups whose documents are sorted by length together: enough to waste little on padding, and few enough that
     every epoch puts other documents side by side."""
 
-    def __init__(self, part: Part, batch_size: int, window: int, boundary: int, seed: int | None) -> None:
+    def __init__(
+        self, part: Part, batch_size: int, window: int, boundary: int, seed: int | None, share: slice = ALL
+    ) -> None:
         """`seed` None reads in order of length, once through each epoch, for evaluation."""
         if part.documents is None:
             raise ValueError("documents were expected")
+        self._share = share
         self._ids, self._documents = part.ids, part.documents
         self._batch_size, self._window, self._boundary, self._seed = batch_size, window, boundary, seed
         self.position = Position()
@@ -144,14 +157,15 @@ class DocumentBatches:
         group = self._documents[self._groups[place.group]]
         longest = int((group[:, 1] - group[:, 0]).max()) + 1  # the end counts: it is predicted too
         start, stop = place.offset, min(place.offset + self._window, longest)
-        inputs, targets = _read(self._ids, group[:, 0], group[:, 1], start, stop, self._boundary, closed=True)
+        begins, ends = group[:, 0], group[:, 1]
+        batch = _read(self._ids, begins, ends, start, stop, self._boundary, closed=True, share=self._share)
         if stop < longest:
             place.offset = stop
         elif place.group + 1 < len(self._groups):
             self.position = Position(place.epoch, place.group + 1)
         else:
             self.position = Position(place.epoch + 1)
-        return Batch(inputs, targets, fresh=start == 0)
+        return batch
 
     def _deal(self, epoch: int) -> list[Array]:
         """The groups of this epoch: shuffled documents, sorted by length within pools, groups shuffled again."""
@@ -181,9 +195,9 @@ def blocks(part: Part, block: int, batch_size: int, boundary: int) -> Iterator[B
     for i in range(0, len(starts), batch_size):
         own = starts[i : i + batch_size]
         ends = np.minimum(own + block, len(part.ids))
-        inputs, targets = _read(part.ids, own, ends, 0, block, boundary, closed=False)
-        inputs[0] = np.where(own > 0, part.ids[own - 1], boundary)
-        yield Batch(inputs, targets, fresh=True)
+        batch = _read(part.ids, own, ends, 0, block, boundary, closed=False)
+        batch.inputs[0] = np.where(own > 0, part.ids[own - 1], boundary)
+        yield batch
 
 
 def _read(
@@ -194,12 +208,15 @@ def _read(
     stop: int,
     boundary: int,
     closed: bool,
-) -> tuple[Array, Array]:
-    """Inputs and targets `[stop - start, B]` of texts that lie side by side at `begins` to `ends` in `ids`.
+    share: slice = ALL,
+) -> Batch:
+    """The window from `start` to `stop` of texts that lie side by side at `begins` to `ends` in `ids`.
 
     Each is read as boundary, characters, and where `closed` the boundary again: character t is predicted from t-1,
     the first one from the boundary. Only the window itself is touched, which matters where `ids` is on disk.
     """
+    columns, characters = len(begins), int(np.clip(ends - begins + closed - start, 0, stop - start).sum())
+    begins, ends = begins[share], ends[share]
     text = np.full((stop - start + 1, len(begins)), IGNORE, np.int64)
     first = int(start == 0)
     text[:first] = boundary
@@ -209,11 +226,17 @@ def _read(
         if closed and start <= end - begin + 1 <= stop:
             text[end - begin + 1 - start, b] = boundary
     inputs = text[:-1]
-    return np.where(inputs == IGNORE, boundary, inputs), text[1:]
+    return Batch(np.where(inputs == IGNORE, boundary, inputs), text[1:], start == 0, columns, characters)
 
 
 def training_batches(
-    part: Part, batch_size: int, window: int, boundary: int, seed: int, deviation: float = 0.0
+    part: Part,
+    batch_size: int,
+    window: int,
+    boundary: int,
+    seed: int,
+    deviation: float = 0.0,
+    share: slice = ALL,
 ) -> Batches:
     """The batches to train on. Raises CharrnnError, with the numbers that would fit, where the text is too short."""
     if part.documents is not None:
@@ -223,7 +246,7 @@ def training_batches(
             raise CharrnnError(
                 f"the training part has {count} documents, and training.batch_size is {batch_size}; {remedy}"
             )
-        return DocumentBatches(part, batch_size, window, boundary, seed)
+        return DocumentBatches(part, batch_size, window, boundary, seed, share)
     characters = len(part.ids)
     if characters < batch_size * window:
         fits = (
@@ -240,4 +263,4 @@ def training_batches(
             f"the training part has {characters:,} characters, and one batch needs training.batch_size {batch_size} × "
             f"training.window {window} = {batch_size * window:,}; {fits}; {largest}"
         )
-    return StreamBatches(part, batch_size, window, boundary, deviation, seed)
+    return StreamBatches(part, batch_size, window, boundary, deviation, seed, share)

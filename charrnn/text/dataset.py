@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -24,6 +25,9 @@ from charrnn.text.vocab import CODE_POINTS, Vocabulary
 
 CACHE_FORMAT = 1
 """Part of every cache key: a change of the format makes new entries instead of misreading old ones."""
+
+SETTLED = 5 * 10**9
+"""Nanoseconds since a file's last change after which another change would have another time."""
 
 Array = npt.NDArray[Any]
 SplitName = Literal["train", "val", "test"]
@@ -120,14 +124,40 @@ def _fingerprint(files: list[Path], corpus: CorpusConfig, vocab: VocabConfig) ->
     digest = hashlib.sha256(json.dumps([CACHE_FORMAT, how, vocab.model_dump()], sort_keys=True).encode())
     for file in files:
         try:
-            one = hashlib.sha256()
-            with file.open("rb") as stream:
-                while data := stream.read(BLOCK):
-                    one.update(data)
+            digest.update(_digest(file))
         except OSError as error:
             raise CharrnnError(f"{file}: cannot be read: {error.strerror}") from None
-        digest.update(one.digest())
     return digest.hexdigest()
+
+
+def _digest(file: Path) -> bytes:
+    """SHA-256 of a file; not read again while path, size, inode and times of change are as they were.
+
+    The time of change (ctime) is the system's own: a program that sets the modification time back changes it. A file
+    that was changed in the last seconds is always read, since a clock may tick too slowly to tell two changes apart.
+    """
+    status = file.stat()
+    known = cache_folder() / "digests" / hashlib.sha256(os.fsencode(file.absolute())).hexdigest()[:32]
+    now = [status.st_size, status.st_ino, status.st_dev, status.st_mtime_ns, status.st_ctime_ns]
+    try:
+        *then, digest = json.loads(known.read_text(encoding="ascii"))
+        if then == now:
+            return bytes.fromhex(digest)
+    except (OSError, ValueError, TypeError):
+        pass  # not known yet
+    one = hashlib.sha256()
+    with file.open("rb") as stream:
+        while data := stream.read(BLOCK):
+            one.update(data)
+    if time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) > SETTLED:
+        try:
+            known.parent.mkdir(parents=True, exist_ok=True)
+            temporary = known.with_name(f"{known.name}.{os.getpid()}")
+            temporary.write_text(json.dumps([*now, one.hexdigest()]), encoding="ascii")
+            temporary.replace(known)
+        except OSError:
+            pass  # it will be read again the next time
+    return one.digest()
 
 
 def _open(folder: Path) -> Dataset:

@@ -15,8 +15,8 @@ from charrnn.evaluation.likelihood import likelihood
 from charrnn.models.ngram import NGramModel
 from charrnn.terminal import advance
 from charrnn.text.dataset import Part
+from charrnn.training.events import Event
 from charrnn.training.schedule import Progress
-from charrnn.training.trainer import Event
 
 
 class Counter:

@@ -21,9 +21,10 @@ from charrnn.run import Run, is_run
 from charrnn.terminal import printable, say
 from charrnn.training.checkpoint import copied, read_json, replace_text, sync
 from charrnn.training.counting import Counter
+from charrnn.training.events import Event
 from charrnn.training.lock import held, take
 from charrnn.training.schedule import Progress
-from charrnn.training.trainer import Event, Trainer
+from charrnn.training.trainer import Trainer
 
 
 class Listener(Protocol):

@@ -40,3 +40,27 @@ def load_optimizer_tensors(optimizer: torch.optim.Optimizer, tensors: dict[str, 
         i, name = key.split(".", 1)
         state.setdefault(int(i), {})[name] = value
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def apply_step(optimizer: torch.optim.Optimizer, rate: float, finite: Tensor) -> None:
+    """One step with the gradients as they are, if `finite` (a scalar of the device) is true; otherwise nothing.
+
+    Adam's fused kernels look at it where it lies; for the other rules Python has to.
+    """
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+    if isinstance(optimizer, (torch.optim.Adam, torch.optim.AdamW)):
+        optimizer.found_inf = finite.logical_not().float()  # type: ignore[attr-defined]
+    elif not finite:
+        return
+    optimizer.step()
+
+
+def clip(model: nn.Module, config: TrainingConfig) -> Tensor:
+    """Shortens the gradient as the config says; its norm before that."""
+    norm = nn.utils.get_total_norm([p.grad for p in model.parameters() if p.grad is not None])
+    if config.clip_norm is not None:
+        nn.utils.clip_grads_with_norm_(model.parameters(), config.clip_norm, norm)
+    if config.clip_value is not None:
+        nn.utils.clip_grad_value_(model.parameters(), config.clip_value)
+    return norm

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -20,6 +21,7 @@ from charrnn.text.batches import training_batches
 from charrnn.text.corpora import resolve
 from charrnn.text.dataset import Dataset, load_dataset
 from charrnn.training.counting import Counter
+from charrnn.training.distributed import WorkerLost, Workers, joined, own_device
 from charrnn.training.listeners import Bar, Listener, Log, Saver, TensorBoard, Writer
 from charrnn.training.lock import locked
 from charrnn.training.signals import listening
@@ -60,17 +62,22 @@ def train(
     else:
         name = find_config(config).stem
         config = load_config(config, overrides)
-    where = find_device(device)
+    where = own_device(find_device(device))
     config = absolute(config)
-    dataset = _read_corpus(config, quiet)
-    trainer = _trainer(config, dataset, where)
-    dataset.vocabulary.encode(config.sampling.prompt)  # better now than after an hour
-    path = new_folder(out, name, overwrite)
-    with locked(path):
-        run = Run.create(path, config, dataset, trainer.model.size, where)
-        if not quiet:
-            say(_headline(run))
-        return _drive(run, trainer, quiet)
+    with joined(where) as workers:
+        dataset = workers.one_first(lambda: _read_corpus(config, quiet or workers.rank > 0))
+        trainer = _trainer(config, dataset, where, workers)
+        dataset.vocabulary.encode(config.sampling.prompt)  # better now than after an hour
+        if workers.rank:
+            path = Path(workers.from_first(b"").decode())
+            return _follow(Run.open(path, str(where)), trainer)
+        path = new_folder(out, name, overwrite)
+        with locked(path):
+            run = Run.create(path, config, dataset, trainer.model.size, where)
+            workers.from_first(str(path.absolute()).encode())
+            if not quiet:
+                say(_headline(run))
+            return _drive(run, trainer, quiet)
 
 
 def resume(
@@ -95,19 +102,27 @@ def resume(
             raise CharrnnError(
                 f"--set {override}: a run goes on with the corpus, vocabulary and model that it has; train a new one"
             )
-    with locked(run.path):
-        return _drive(*_restored(run, overrides), quiet)
+    where = own_device(run.device)
+    with joined(where) as workers:
+        run = replace(run, device=where)
+        if workers.rank:
+            return _follow(*_restored(run, overrides, workers))
+        with locked(run.path):
+            return _drive(*_restored(run, overrides, workers), quiet)
 
 
-def _restored(run: Run, overrides: Sequence[str]) -> tuple[Run, Trainer]:
-    """The run with its new config, and its trainer as the last checkpoint left it."""
+def _restored(run: Run, overrides: Sequence[str], workers: Workers) -> tuple[Run, Trainer]:
+    """The run with its new config, and its trainer as the last checkpoint left it; worker 0's is that of all."""
     file = run.path / "config.yaml"
     config = parse_config(file.read_text(encoding="utf-8"), str(file), overrides)
     named = any(override.strip().startswith("corpus.path=") for override in overrides)
     config = absolute(config)
-    trainer = _trainer(config, run.dataset(config.corpus if named else None), run.device)
+    dataset = workers.one_first(lambda: run.dataset(config.corpus if named else None))
+    trainer = _trainer(config, dataset, run.device, workers)
     if isinstance(trainer, Counter):
         raise CharrnnError(f"{run.path}: an n-gram counts once and is done; there is nothing to go on with")
+    if workers.rank:
+        return run, trainer
     if run.checkpoints.none_yet:
         say(f"{run.path}: holds no checkpoint yet; from the start")
     else:
@@ -144,8 +159,15 @@ def _read_corpus(config: Config, quiet: bool) -> Dataset:
         return load_dataset(files, corpus, config.vocab, lambda count: advance(bar, count))
 
 
-def _trainer(config: Config, dataset: Dataset, device: torch.device) -> Trainer | Counter:
+def _trainer(config: Config, dataset: Dataset, device: torch.device, workers: Workers) -> Trainer | Counter:
     training, vocabulary = config.training, dataset.vocabulary
+    if workers.count > 1 and config.model.cell == "ngram":
+        raise CharrnnError(f"{workers.count} workers: an n-gram counts in one process; leave --workers away")
+    if training.batch_size % workers.count:
+        raise CharrnnError(
+            f"training.batch_size: {training.batch_size}: a multiple of the {workers.count} workers was expected, "
+            f"since each takes as many texts; try {-(-training.batch_size // workers.count) * workers.count}"
+        )
     part = dataset.part("train", config.corpus.split)
     if config.model.cell == "ngram":
         counted = NGramModel(len(vocabulary), config.model.order)
@@ -156,12 +178,13 @@ def _trainer(config: Config, dataset: Dataset, device: torch.device) -> Trainer 
                 f"training.{key}: 0 was expected, because corpus.mode is documents, and each of them is read on its "
                 "own; it belongs to streams"
             )
+    deviation, share = training.window_deviation, workers.share
     batches = training_batches(
-        part, training.batch_size, training.window, vocabulary.boundary, training.seed, training.window_deviation
+        part, training.batch_size, training.window, vocabulary.boundary, training.seed, deviation, share
     )
     model = build_model(config.model, len(vocabulary), training.seed)
     validation = dataset.part("val", config.corpus.split)
-    return Trainer(model, batches, validation, vocabulary.boundary, training, device)
+    return Trainer(model, batches, validation, vocabulary.boundary, training, device, workers=workers)
 
 
 def _headline(run: Run) -> str:
@@ -171,6 +194,14 @@ def _headline(run: Run) -> str:
         f"{run.path}: {run.config.model.cell}, {facts['parameters']:,} parameters, {facts['characters']['train']:,} "
         f"characters to learn from{documents}, an alphabet of {facts['vocabulary']:,}, on {run.device}"
     )
+
+
+def _follow(run: Run, trainer: Trainer | Counter) -> Run:
+    """Trains along with worker 0, who has the listeners."""
+    with listening(trainer):
+        for _ in trainer.events():
+            pass
+    return run
 
 
 def _drive(run: Run, trainer: Trainer | Counter, quiet: bool) -> Run:
@@ -188,6 +219,10 @@ def _drive(run: Run, trainer: Trainer | Counter, quiet: bool) -> Run:
             for event in trainer.events():
                 for listener in listeners:
                     listener.hear(event)
+    except WorkerLost as lost:
+        raise WorkerLost(
+            f"{run.path}: {lost}; step {trainer.step:,} is saved, go on with: charrnn train --resume {run.path}"
+        ) from None
     finally:
         for listener in listeners:
             listener.close()

@@ -9,46 +9,35 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from dataclasses import asdict, replace
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from charrnn.config import TrainingConfig
-from charrnn.device import in_bfloat16
-from charrnn.errors import Diverged
-from charrnn.evaluation.likelihood import Likelihood, first_characters, likelihood, surprisal
-from charrnn.models import LanguageModel, State, set_dropout_generator
+from charrnn.evaluation.likelihood import first_characters, likelihood, to_device
+from charrnn.models import LanguageModel, set_dropout_generator
 from charrnn.text.batches import Batch, Batches, Position
 from charrnn.text.dataset import Part
 from charrnn.training.averaging import Average
-from charrnn.training.optimizer import build_optimizer, load_optimizer_tensors, optimizer_tensors
+from charrnn.training.carried import Carried
+from charrnn.training.distributed import Agreement, WorkerLost, Workers
+from charrnn.training.events import Event, diverged
+from charrnn.training.loss import backward
+from charrnn.training.numbers import Means, Numbers
+from charrnn.training.optimizer import apply_step, build_optimizer, clip, load_optimizer_tensors, optimizer_tensors
 from charrnn.training.penalty import ActivationPenalty
 from charrnn.training.schedule import Progress, is_due, learning_rate, progress_of
 
 
-@dataclass(frozen=True)
-class Event:
-    """Something that happened in a training.
-
-    `step`: a step was made; `metrics` is filled every `log_every` steps, and before evaluations and checkpoints.
-    `evaluation`: the validation loss is in `metrics`.
-    `sample`: it is time to write one.
-    `checkpoint`: it is time to save; the first and the last event are always one.
-    `explosion`: several steps in a row had no finite gradient and were not applied: it is time to `load_state` of the
-    last checkpoint.
-    """
-
-    kind: Literal["step", "evaluation", "sample", "checkpoint", "explosion"]
-    progress: Progress
-    metrics: dict[str, float] = field(default_factory=dict)
-    is_best: bool = False
-
-
 class Trainer:
-    """Trains a model on batches, as the config says, and remembers all that is needed to go on later."""
+    """Trains a model on batches, as the config says, and remembers all that is needed to go on later.
+
+    Of several workers each has a trainer. All make the same steps and the same events; worker 0's has listeners, and
+    what only one can decide (the time, signals, the validation loss) is its word.
+    """
 
     def __init__(
         self,
@@ -59,7 +48,9 @@ class Trainer:
         config: TrainingConfig,
         device: torch.device,
         clock: Callable[[], float] = time.perf_counter,
+        workers: Workers | None = None,
     ) -> None:
+        self.workers = workers or Workers()
         self.model, self.batches, self.config, self.device = model.to(device), batches, config, device
         self.optimizer = build_optimizer(model, config)
         self.average = Average(model, config)
@@ -67,23 +58,23 @@ class Trainer:
         self.validation = first_characters(validation, config.evaluate_characters)
         self.boundary = boundary
         self.step, self.best, self.evaluations_since_best = 0, math.inf, 0
-        self.carried: State = ()
+        self.carried = Carried(model, self.workers)
+        self._position = Position()
         self._masks = torch.Generator(device)
         set_dropout_generator(model, self._masks)
         self._clock, self._seconds_before, self._started = clock, 0.0, clock()
-        self._losses: list[Tensor] = []
-        self._norms: list[Tensor] = []
-        self._characters, self._since = 0, self._started
-        self._stop, self._save = False, False
+        self.agreed = Agreement(self.workers)
+        self._numbers = Numbers(device)
+        self._means = Means(clock)
         self.rate_factor, self.explosions, self._skipped = 1.0, 0, 0
 
     def stop(self) -> None:
         """Ends the training after the current step, with a checkpoint."""
-        self._stop = True
+        self.agreed.ask_to_stop()
 
     def save_soon(self) -> None:
         """Has a checkpoint written after the current step."""
-        self._save = True
+        self.agreed.ask_to_save()
 
     @property
     def seconds(self) -> float:
@@ -93,20 +84,29 @@ class Trainer:
     @property
     def progress(self) -> Progress:
         """Where the training stands."""
-        return progress_of(self.config, self.step, self.seconds / 60, self.batches.epochs)
+        return progress_of(self.config, self.step, self.agreed.seconds(self.seconds) / 60, self.batches.epochs)
 
     def events(self) -> Iterator[Event]:
         """Trains until the config's length is reached, `stop` is called, or patience ends.
 
         Whoever hears of an evaluation, a sample or a checkpoint finds the averaged weights in the model, if there are.
 
-        Raises Diverged where the loss or the gradient is no longer finite, before anyone can save what came of it.
+        Raises Diverged where the loss or the gradient is no longer finite, before anyone can save what came of it, and
+        WorkerLost where another worker is gone, after a checkpoint of the last whole step.
         """
+        try:
+            yield from self._events()
+        except WorkerLost:
+            yield self._checkpoint(self.progress)
+            raise
+
+    def _events(self) -> Iterator[Event]:
+        self._take_over()
         config, now, evaluated = self.config, self.progress, -1
         self.model.train()
         if not self.step:
-            yield Event("checkpoint", now)
-        while now.fraction < 1 and not self._stop and not self.out_of_patience:
+            yield self._checkpoint(now)
+        while now.fraction < 1 and not self.agreed.stop and not self.out_of_patience:
             before = now
             batch = self.batches.next()
             self._learn(batch, self._rate(before, len(batch.inputs)))
@@ -119,8 +119,8 @@ class Trainer:
             logged = self.step % config.log_every == 0
             evaluate = is_due(config.evaluate_every, before, now) and self.validation.characters > 0
             # Not at the end: what is saved there must have been evaluated, or a kill in between would leave that out.
-            save = (is_due(config.checkpoint_every, before, now) or self._save) and now.fraction < 1
-            self._save = False
+            save = (is_due(config.checkpoint_every, before, now) or self.agreed.save) and now.fraction < 1
+            self.agreed.save = False
             # Means are taken and forgotten here: before a checkpoint too, so that a resumed run takes the same ones.
             metrics = self._metrics(before) if logged or evaluate or save else {}
             yield Event("step", now, metrics)
@@ -133,51 +133,45 @@ class Trainer:
                     yield Event("sample", now)
             if save:
                 with self.average.shown():
-                    yield Event("checkpoint", now)
-        if self._losses:
-            yield Event("step", now, self._metrics(now))
+                    yield self._checkpoint(now)
+        if metrics := self._metrics(now):
+            yield Event("step", now, metrics)
         with self.average.shown():
-            if self.validation.characters and evaluated != self.step and not self._stop and self.step:
+            if self.validation.characters and evaluated != self.step and not self.agreed.stop and self.step:
                 yield self._evaluate()
-            yield Event("checkpoint", now)
+            yield self._checkpoint(now)
 
     def _learn(self, batch: Batch, rate: float) -> None:
-        """One step: forward, backward through the window, clip, update."""
-        self._masks.manual_seed((self.config.seed * 1_000_003 + self.step) % 2**63)
-        if batch.fresh:
-            self.carried = self.model.initial_state(batch.inputs.shape[1])
-        elif self.config.forget:
-            self.carried = self._forgotten(self.carried)
-        with self._autocast():
-            nats, state = surprisal(self.model, batch, self.carried, self.device)
-        loss = nats.sum() / batch.characters
+        """One step: forward, backward through the window, add up what the workers found, clip, update."""
+        seed = self.config.seed * 1_000_003 + self.step
+        self._masks.manual_seed(seed % 2**63)
+        state = self.carried.begin(batch, self.config.forget, self._masks)
+        if self.workers.rank:  # dropout masks of its own; those of worker 0 are those of a single one
+            self._masks.manual_seed((seed + self.workers.rank * 0x9E3779B97F4A7C15) % 2**63)
         self.optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss + self.penalty.take())
-        norm = self._clip()
+        nats = torch.zeros((), device=self.device)
+        if batch.inputs.shape[1]:  # a short group of documents may leave nothing for this worker
+            nats, state = backward(self.model, batch, state, self.device, self.penalty, self.config.precision)
+        said = to_device(np.array(self.agreed.said(self.seconds), np.float32), self.device)
+        nats, *sums = self.workers.sum_gradients(self.model, torch.cat([nats[None], said])).unbind()
+        loss, norm = nats / batch.characters, clip(self.model, self.config)
+        finite = torch.isfinite(loss) & torch.isfinite(norm)
+        apply_step(self.optimizer, rate, finite)
+        self.carried.end(state, finite)
         self.step += 1
-        if not (math.isfinite(loss.item()) and math.isfinite(norm.item())):
-            self._skipped += 1  # the step is not applied, and the state that led to it is forgotten
-            self.carried = self.model.initial_state(batch.inputs.shape[1])
-            return
-        self._skipped = 0
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        self.optimizer.step()
-        # The state goes on into the next window; the gradient stops here: truncated backpropagation through time.
-        self.carried = tuple(tensor.detach() for tensor in state)
-        self._losses.append(loss.detach())
-        self._norms.append(norm)
-        self._characters += batch.characters
+        self._position = replace(self.batches.position)
+        self._numbers.send(batch.characters, torch.stack([loss, norm, *sums]))
+        self._look()
 
-    def _forgotten(self, state: State) -> State:
-        """The state with some streams' part, drawn anew at each step, as it was before anything was read."""
-        batch = len(state[0])
-        forgotten = torch.rand(batch, generator=self._masks, device=self.device) < self.config.forget
-        initial = self.model.initial_state(batch)
-        return tuple(
-            torch.where(forgotten.view(-1, *[1] * (now.ndim - 1)), then, now)
-            for now, then in zip(state, initial, strict=True)
-        )
+    def _look(self, everything: bool = False) -> None:
+        """Takes notice of the numbers of past steps, which all workers see alike."""
+        for characters, (loss, norm, *said) in self._numbers.arrived(everything):
+            self.agreed.heard(*said)
+            if math.isfinite(loss) and math.isfinite(norm):
+                self._skipped = 0
+                self._means.add(loss, norm, characters)
+            else:
+                self._skipped += 1
 
     def _rate(self, at: Progress, window: int) -> float:
         """The learning rate of a step: smaller after an explosion, and for a window that was made shorter."""
@@ -189,49 +183,33 @@ class Trainer:
         self.explosions += 1
         explosions, factor, seconds = self.explosions, self.rate_factor / 2, self.seconds
         if explosions > self.config.explosions:
-            raise Diverged(_explosion(self.step, self.config))
+            raise diverged(self.step, self.config)
         yield Event("explosion", now, {"explosion": float(explosions), "rate_factor": factor})
+        self._take_over()
         self.explosions, self.rate_factor, self._skipped = explosions, factor, 0
         self._seconds_before, self._started = seconds, self._clock()  # the time is spent all the same
-        self._losses, self._norms, self._characters = [], [], 0
-
-    def _clip(self) -> Tensor:
-        """Shortens the gradient as the config says; its norm before that."""
-        gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
-        norm = torch.nn.utils.get_total_norm(gradients)
-        if self.config.clip_norm is not None:
-            torch.nn.utils.clip_grads_with_norm_(self.model.parameters(), self.config.clip_norm, norm)
-        if self.config.clip_value is not None:
-            torch.nn.utils.clip_grad_value_(self.model.parameters(), self.config.clip_value)
-        return norm
+        self._means.forget()
+        self._numbers.forget()
 
     def _metrics(self, at: Progress) -> dict[str, float]:
-        """Means since the last call."""
-        if not self._losses:  # only steps that were not applied
-            return {}
-        loss = torch.stack(self._losses).mean().item()
-        norms = torch.stack(self._norms)
-        seconds = self._clock() - self._since
-        metrics = {
-            "loss": loss,
-            "bits_per_char": loss / math.log(2),
-            "gradient_norm": norms.mean().item(),
-            "learning_rate": learning_rate(self.config, at),
-            "characters_per_second": self._characters / max(seconds, 1e-9),
-        }
-        self._losses, self._norms, self._characters, self._since = [], [], 0, self._clock()
-        return metrics
+        """Means since the last call; nothing where no step was applied."""
+        self._look(everything=True)
+        return self._means.take(learning_rate(self.config, at))
 
     def _evaluate(self) -> Event:
         """The validation loss, and whether it is the best so far."""
-        result: Likelihood = likelihood(self.model, self.validation, self.boundary, self.device)
-        if not math.isfinite(result.nats):
-            raise Diverged(_explosion(self.step, self.config))
-        is_best = result.nats_per_char < self.best
-        self.best = min(self.best, result.nats_per_char)
+        nats = 0.0
+        if self.workers.rank == 0:
+            nats = likelihood(self.model, self.validation, self.boundary, self.device).nats_per_char
+        nats = self.workers.number_from_first(nats)
+        if not math.isfinite(nats):
+            raise diverged(self.step, self.config)
+        is_best = nats < self.best
+        self.best = min(self.best, nats)
         self.evaluations_since_best = 0 if is_best else self.evaluations_since_best + 1
-        self._since = self._clock()
-        metrics = {"val_loss": result.nats_per_char, "val_bits_per_char": result.bits_per_char}
+        self._means.restart()
+        self.carried.gather()
+        metrics = {"val_loss": nats, "val_bits_per_char": nats / math.log(2)}
         return Event("evaluation", self.progress, metrics, is_best)
 
     @property
@@ -239,20 +217,32 @@ class Trainer:
         """Whether too many evaluations have passed without a better one."""
         return self.config.patience is not None and self.evaluations_since_best >= self.config.patience
 
-    def _autocast(self) -> AbstractContextManager[Any]:
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=in_bfloat16(self.config.precision, self.device))
+    def _checkpoint(self, now: Progress) -> Event:
+        """It is time to save, and what is saved has been brought together."""
+        self.carried.gather()
+        return Event("checkpoint", now)
+
+    def _take_over(self) -> None:
+        """Gives all workers what worker 0 has: fresh weights, or those of a checkpoint."""
+        if self.workers.count == 1:
+            return
+        tensors, facts = self.state()
+        weights = {f"model.{name}": value for name, value in self.model.state_dict().items()}
+        tensors, facts = self.workers.state_from_first(tensors | weights, facts)
+        self.model.load_state_dict(_inside(tensors, "model."))
+        self.load_state(tensors, facts)
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """All that training needs to go on, apart from the weights: tensors, and facts for JSON."""
         tensors = {f"optimizer.{key}": value for key, value in optimizer_tensors(self.optimizer).items()}
-        tensors |= {f"carried.{i}": value for i, value in enumerate(self.carried)}
+        tensors |= {f"carried.{i}": value for i, value in enumerate(self.carried.tensors)}
         tensors |= {f"average.{name}": value for name, value in self.average.tensors().items()}
         facts = {
             "step": self.step,
             "seconds": self.seconds,
             "best": self.best if math.isfinite(self.best) else None,
             "evaluations_since_best": self.evaluations_since_best,
-            "position": asdict(self.batches.position),
+            "position": asdict(self._position),
             "rate_factor": self.rate_factor,
             "explosions": self.explosions,
             "average": self.average.facts(),
@@ -265,29 +255,17 @@ class Trainer:
         load_optimizer_tensors(self.optimizer, _inside(tensors, "optimizer."))
         self.average.load(_inside(tensors, "average."), facts.get("average"))
         count = sum(key.startswith("carried.") for key in tensors)
-        self.carried = tuple(tensors[f"carried.{i}"].to(self.device) for i in range(count))
+        self.carried.load(tuple(tensors[f"carried.{i}"].to(self.device) for i in range(count)))
         self.step, self._seconds_before = facts["step"], facts["seconds"]
         self.best = math.inf if facts["best"] is None else facts["best"]
         self.evaluations_since_best = facts["evaluations_since_best"]
         self.rate_factor, self.explosions = facts["rate_factor"], facts["explosions"]
-        self.batches.position = Position(**facts["position"])
-        self._started = self._since = self._clock()
+        self.agreed.heard(0, 0, facts["seconds"])
+        self._position = Position(**facts["position"])
+        self.batches.position = replace(self._position)
+        self._started = self._clock()
+        self._means.restart()
 
 
 def _inside(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {key[len(prefix) :]: value for key, value in tensors.items() if key.startswith(prefix)}
-
-
-def _explosion(step: int, config: TrainingConfig) -> str:
-    advice = [f"a lower training.learning_rate (it is {config.learning_rate:g})"]
-    if config.clip_norm is None and config.clip_value is None:
-        advice.insert(0, "training.clip_norm: 1.0 (clipping is off)")
-    else:
-        advice.append("a smaller training.clip_norm")
-    if config.warmup is None:
-        advice.append('a warm-up (training.warmup: "5%")')
-    return (
-        f"step {step}: the loss or its gradient is no longer finite, and going back to the last checkpoint with half "
-        f"the learning rate was tried {config.explosions} times. The last checkpoint is intact. "
-        f"Try {', or '.join(advice)}"
-    )

@@ -84,8 +84,10 @@ def test_another_model_or_a_damaged_file_is_an_error(runs: dict[str, Run]) -> No
     for position in range(0, len(packed), 3):
         damaged = bytearray(packed)
         damaged[position] ^= 0x55
-        with pytest.raises(CharrnnError):
-            decompress(runs["stream"], bytes(damaged))
+        try:  # the last bits may tell nothing any more
+            assert decompress(runs["stream"], bytes(damaged)) == TEXT[:500].encode()
+        except CharrnnError:
+            pass
     for length in (0, 5, HEADER.size - 1, HEADER.size, len(packed) - 4, len(packed) - 1):
         with pytest.raises(CharrnnError):
             decompress(runs["stream"], packed[:length])

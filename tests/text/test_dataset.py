@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from functools import partial
@@ -302,3 +303,30 @@ def test_text_in_memory_is_encoded_as_on_disk(
 def test_no_text_in_memory() -> None:
     assert encode_text(iter([]), WORDS).characters == 0
     assert encode_text(iter([BOUNDARY, BOUNDARY]), WORDS).characters == 0
+
+
+def test_a_file_is_read_again_when_it_has_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even where size and modification time are as they were."""
+    monkeypatch.setattr(module, "SETTLED", -1)
+    file = tmp_path / "text.txt"
+    config = CorpusConfig(path=str(file), mode="stream")
+    found = []
+    for text in ("one", "two", "one", "six"):
+        file.write_text(text)
+        os.utime(file, ns=(0, 0))
+        time.sleep(0.02)  # the clock of a file system ticks a hundred times a second
+        for _ in range(2):
+            found.append(load_dataset([file], config, VocabConfig()).fingerprint)
+    assert found[0::2] == found[1::2]
+    assert found[0] == found[4] and len(set(found)) == 3
+
+
+def test_a_file_that_has_not_changed_is_not_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SETTLED", -1)
+    file = tmp_path / "text.txt"
+    file.write_text("text")
+    config = CorpusConfig(path=str(file), mode="stream")
+    first = load_dataset([file], config, VocabConfig())
+    reading = Path.open
+    monkeypatch.setattr(Path, "open", lambda own, *args: pytest.fail("read") if own == file else reading(own, *args))
+    assert load_dataset([file], config, VocabConfig()).fingerprint == first.fingerprint

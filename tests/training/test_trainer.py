@@ -20,7 +20,8 @@ from charrnn.models import build_model
 from charrnn.models.recurrent import Trunk
 from charrnn.text.batches import training_batches
 from charrnn.text.dataset import Part
-from charrnn.training.trainer import Event, Trainer
+from charrnn.training.events import Event
+from charrnn.training.trainer import Trainer
 
 CPU, V, BOUNDARY = torch.device("cpu"), 7, 6
 STREAM = Part(np.tile([0, 1, 2, 0, 1, 3, 4, 5], 60))
@@ -317,12 +318,14 @@ def test_averaging_can_be_switched_off_when_a_training_goes_on() -> None:
 def test_a_forgotten_stream_begins_in_the_initial_state(cell: str) -> None:
     t = trainer(model={"cell": cell}, forget=0.3, batch_size=16)
     first_step(t)
-    t._learn(t.batches.next(), 0.0)
-    carried, initial = t.carried, t.model.initial_state(16)
+    batch = t.batches.next()
+    t._learn(batch, 0.0)
+    carried, initial = t.carried.own, t.model.initial_state(16)
     forgotten = 0
     for step in range(100):
         t._masks.manual_seed(step)
-        state = t._forgotten(carried)
+        t.carried.own = carried
+        state = t.carried.begin(replace(batch, fresh=False), 0.3, t._masks)
         again = [torch.equal(now[b], then[b]) for b in range(16) for now, then in zip(state, initial, strict=True)]
         kept = [torch.equal(now[b], then[b]) for b in range(16) for now, then in zip(state, carried, strict=True)]
         assert all(a or k for a, k in zip(again, kept, strict=True))

@@ -1,0 +1,208 @@
+"""Several processes that train one model: what they share out, add up and agree on.
+
+Each of N workers reads every N-th column of a batch. Their gradients are added up, in one flattened vector, before
+anybody looks at them, so that all make the same step: the one that a single process would make with the whole batch.
+Worker 0 alone evaluates, samples, saves and speaks. PyTorch's collectives carry the numbers (gloo between CPUs, NCCL
+between GPUs); nothing is pickled.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import struct
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from threading import Thread
+from typing import Any, TypeVar
+
+import torch
+import torch.distributed as dist
+from safetensors.torch import load, save
+from torch import Tensor, nn
+
+from charrnn.errors import CharrnnError
+from charrnn.models import State
+
+TIMEOUT = timedelta(hours=2)
+"""For which a silent worker is waited for: it may be evaluating or encoding. One that dies is noticed at once."""
+
+RENDEZVOUS = "CHARRNN_RENDEZVOUS"
+"""The file by which the workers of `--workers N` find each other; those of torchrun have their own ways."""
+
+T = TypeVar("T")
+
+
+class WorkerLost(CharrnnError):
+    """Another worker no longer answers. What was computed up to the last step is whole, but for its streams' state."""
+
+
+class Workers:
+    """The workers of a training, seen from one of them: `rank` of `count`. Alone, everything here costs nothing."""
+
+    def __init__(self, rank: int = 0, count: int = 1, local_rank: int = 0, device: torch.device | None = None) -> None:
+        self.rank, self.count, self._local_rank = rank, count, local_rank
+        self._device = device or torch.device("cpu")
+        self._lost = False
+
+    @property
+    def share(self) -> slice:
+        """The columns of every batch that this worker reads."""
+        return slice(self.rank, None, self.count)
+
+    def sum_gradients(self, model: nn.Module, numbers: Tensor) -> Tensor:
+        """Gives each parameter the sum of all workers' gradients, and the sum of all workers' `numbers` `[n]`."""
+        if self.count == 1:
+            return numbers
+        weights = [p for p in model.parameters() if p.requires_grad]
+        own = [torch.zeros_like(p) if p.grad is None else p.grad for p in weights]
+        flat = torch.cat([*(gradient.flatten() for gradient in own), numbers])
+        with self._noticing():
+            dist.all_reduce(flat)
+        *gradients, numbers = torch.split(flat, [*(p.numel() for p in weights), len(numbers)])
+        for weight, gradient in zip(weights, gradients, strict=True):
+            weight.grad = gradient.view_as(weight)
+        return numbers
+
+    def whole(self, state: State, initial: State) -> State:
+        """The state of all columns from each worker's share; those of a lost worker are as in `initial`."""
+        if self.count == 1:
+            return state
+        result = []
+        for own, start in zip(state, initial, strict=True):
+            if self._lost:
+                tensor = start.clone()
+                tensor[self.share] = own
+            else:
+                tensor = torch.zeros_like(start)
+                tensor[self.share] = own
+                with self._noticing():
+                    dist.all_reduce(tensor)  # everyone else has zeros in these columns
+            result.append(tensor)
+        return tuple(result)
+
+    def from_first(self, data: bytes) -> bytes:
+        """What worker 0 gives, at every worker."""
+        if self.count == 1:
+            return data
+        with self._noticing():
+            size = torch.tensor(len(data), device=self._device)
+            dist.broadcast(size, 0)
+            payload = torch.empty(int(size), dtype=torch.uint8, device=self._device)
+            if self.rank == 0 and data:
+                payload.copy_(torch.frombuffer(bytearray(data), dtype=torch.uint8))
+            dist.broadcast(payload, 0)
+        return payload.cpu().numpy().tobytes()
+
+    def number_from_first(self, number: float) -> float:
+        """A number of worker 0."""
+        (first,) = struct.unpack("<d", self.from_first(struct.pack("<d", number)))
+        return float(first)
+
+    def state_from_first(self, tensors: dict[str, Tensor], facts: dict[str, Any]) -> tuple[dict[str, Tensor], Any]:
+        """Tensors, on the CPU, and facts of worker 0, in the formats of a checkpoint."""
+        own = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
+        return load(self.from_first(save(own))), json.loads(self.from_first(json.dumps(facts).encode()))
+
+    def one_first(self, make: Callable[[], T]) -> T:
+        """`make()` at every worker, after one on each machine has done it: the others find the cache filled."""
+        if self._local_rank:
+            self.from_first(b"")
+            return make()
+        made = make()
+        self.from_first(b"")
+        return made
+
+    @contextmanager
+    def _noticing(self) -> Iterator[None]:
+        """Tells a worker that does not answer by its own exception."""
+        if self._lost:
+            raise WorkerLost("another worker is gone")
+        try:
+            yield
+        except RuntimeError as error:
+            self._lost = True
+            raise WorkerLost(f"a worker of the {self.count} no longer answers ({str(error).splitlines()[0]})") from None
+
+
+class Agreement:
+    """What any worker asks for and all then do at the same step, and the time, which is worker 0's.
+
+    A worker that is alone agrees with itself at once.
+    """
+
+    def __init__(self, workers: Workers) -> None:
+        self._alone, self._first = workers.count == 1, workers.rank == 0
+        self._asked = [False, False]
+        self.stop, self.save = False, False
+        self._seconds = 0.0
+
+    def ask_to_stop(self) -> None:
+        """Says that the training is to end."""
+        self._asked[0] = True
+        self.stop = self.stop or self._alone
+
+    def ask_to_save(self) -> None:
+        """Says that a checkpoint is to be written."""
+        self._asked[1] = True
+        self.save = self.save or self._alone
+
+    def seconds(self, own: float) -> float:
+        """The time by which everything is decided; `own` is what this worker's clock says."""
+        return own if self._alone else self._seconds
+
+    def said(self, seconds: float) -> list[float]:
+        """What this worker says with its gradients: three numbers, to be added to those of the others."""
+        said = [*map(float, self._asked), seconds if self._first else 0.0]
+        self._asked = [False, False]
+        return said
+
+    def heard(self, stop: float, save: float, seconds: float) -> None:
+        """The sums of what all have said."""
+        self.stop, self.save, self._seconds = self.stop or stop > 0, self.save or save > 0, seconds
+
+
+@contextmanager
+def joined(device: torch.device) -> Iterator[Workers]:
+    """The workers that torchrun or `charrnn train --workers N` started together with this process; else it alone.
+
+    Raises CharrnnError where PyTorch was built without them.
+    """
+    count = int(os.environ.get("WORLD_SIZE", "1"))
+    if count == 1:
+        yield Workers()
+        return
+    if not dist.is_available():
+        raise CharrnnError("several workers: this PyTorch was built without torch.distributed; train with one")
+    rank, local_rank = int(os.environ["RANK"]), int(os.environ.get("LOCAL_RANK", os.environ["RANK"]))
+    place = f"file://{os.environ[RENDEZVOUS]}" if RENDEZVOUS in os.environ else "env://"
+    if RENDEZVOUS in os.environ:
+        Thread(target=_end_with_launcher, daemon=True).start()
+    backend = "nccl" if device.type == "cuda" else "gloo"
+    dist.init_process_group(backend, init_method=place, rank=rank, world_size=count, timeout=TIMEOUT)
+    try:
+        yield Workers(rank, count, local_rank, device)
+    finally:
+        dist.destroy_process_group()
+
+
+def _end_with_launcher() -> None:
+    """Stops and saves when the process that started the workers is gone: its end of this one's input is closed."""
+    while os.read(0, 1):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def is_first() -> bool:
+    """Whether this process is worker 0, or alone."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def own_device(device: torch.device) -> torch.device:
+    """Of several GPUs, the one of this worker."""
+    if device.type == "cuda" and device.index is None and "LOCAL_RANK" in os.environ:
+        device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+        torch.cuda.set_device(device)
+    return device

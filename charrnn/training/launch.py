@@ -1,0 +1,106 @@
+"""`charrnn train --workers N`: starts the workers on this machine, passes signals on, and says how they ended.
+
+PyTorch is imported by the workers only.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from charrnn.errors import CharrnnError
+from charrnn.terminal import say
+
+PATIENCE = 60
+"""Seconds that worker 0 has to save when another has died."""
+AFTER_FIRST = 5
+"""Seconds that the others have when worker 0 has ended: they have nothing to save."""
+
+
+def cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def count_workers(workers: str) -> int:
+    """The number that `--workers` names; `auto` is one for each GPU, and one on a CPU, where threads are as quick.
+
+    Raises CharrnnError for anything else.
+    """
+    if workers == "auto":
+        import torch
+
+        return max(1, torch.cuda.device_count())
+    if not workers.isdecimal() or not 1 <= int(workers) <= 1024:
+        raise CharrnnError(f"--workers {workers}: a number of processes, 1 to 1024, or auto was expected")
+    return int(workers)
+
+
+def launch(arguments: Sequence[str], count: int) -> int:
+    """Runs `charrnn ARGUMENTS` as `count` workers of one training; the exit code.
+
+    Signals go to worker 0, which has the others agree at the next step. When a worker ends, so do the others.
+    """
+    environment = os.environ | {"WORLD_SIZE": str(count)}
+    environment.setdefault("OMP_NUM_THREADS", str(max(1, cores() // count)))
+    if sys.platform == "linux":  # nobody outside this machine is listened to
+        environment.setdefault("GLOO_SOCKET_IFNAME", "lo")
+    with tempfile.TemporaryDirectory(prefix="charrnn-workers-") as name:
+        folder = Path(name)
+        environment["CHARRNN_RENDEZVOUS"] = str(folder / "rendezvous")
+        workers: list[subprocess.Popen[bytes]] = []
+        handlers = {}
+        try:
+            for rank in range(count):
+                with (folder / f"{rank}").open("wb") as errors:
+                    worker = subprocess.Popen(
+                        [sys.executable, "-m", "charrnn", *arguments],
+                        env=environment | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
+                        stdin=subprocess.PIPE,  # its end tells a worker that this process is gone
+                        stdout=subprocess.DEVNULL if rank else None,
+                        stderr=errors if rank else None,  # they would all say the same
+                        start_new_session=True,  # the terminal's Ctrl-C comes through here, once
+                    )
+                workers.append(worker)
+            for signal_name in ("SIGINT", "SIGTERM", "SIGUSR1"):
+                if number := getattr(signal, signal_name, None):
+                    handlers[number] = signal.signal(number, lambda number, _: workers[0].send_signal(number))
+            _wait(workers)
+        finally:
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+            for worker in workers:
+                if worker.poll() is None:
+                    worker.kill()
+                worker.wait()
+        return _verdict(workers, folder)
+
+
+def _wait(workers: Sequence[subprocess.Popen[bytes]]) -> None:
+    """Waits until all have ended, or those that can no longer end by themselves should."""
+    deadline = math.inf
+    while any(worker.poll() is None for worker in workers) and time.monotonic() < deadline:
+        time.sleep(0.05)
+        if workers[0].returncode is not None:
+            deadline = min(deadline, time.monotonic() + AFTER_FIRST)
+        elif any(worker.returncode for worker in workers):
+            deadline = min(deadline, time.monotonic() + PATIENCE)
+
+
+def _verdict(workers: Sequence[subprocess.Popen[bytes]], folder: Path) -> int:
+    """The exit code of the training; says what only this process knows."""
+    first = workers[0].returncode
+    for rank, worker in enumerate(workers):
+        if worker.returncode < 0:
+            say(f"charrnn: worker {rank} (process {worker.pid}) was ended by {signal.Signals(-worker.returncode).name}")
+        elif worker.returncode and rank and first in (0, 1):  # otherwise worker 0 has said it
+            for line in (folder / f"{rank}").read_text(encoding="utf-8", errors="replace").splitlines():
+                say(f"worker {rank}: {line}")
+    return next((code if code > 0 else 1 for code in (worker.returncode for worker in workers) if code), 0)
