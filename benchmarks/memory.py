@@ -57,10 +57,14 @@ def main() -> None:
     if own.side:
         print(json.dumps(measure(own.side, own.vocabulary, rows, own.width)))
         return
-    print(f"logits [{own.window} × {own.batch}, {own.vocabulary}] in float32: {4 * rows * own.vocabulary / 1e6:,.0f} MB\n")
+    print(
+        f"logits [{own.window} × {own.batch}, {own.vocabulary}] in float32: {4 * rows * own.vocabulary / 1e6:,.0f} MB\n"
+    )
     print("| | memory above what was there | seconds | nats per character |\n|---|---:|---:|---:|")
     for side in ("plain", "chunks"):
-        done = subprocess.run([sys.executable, *sys.argv, "--side", side], stdout=subprocess.PIPE, text=True, check=True)
+        done = subprocess.run(
+            [sys.executable, *sys.argv, "--side", side], stdout=subprocess.PIPE, text=True, check=True
+        )
         found = json.loads(done.stdout)
         extra = found["after"] - found["before"]
         print(f"| {side} | {extra:,.0f} MB | {found['seconds']:.2f} | {found['nats']:.6f} |")

@@ -104,7 +104,7 @@ def resume(
             )
     where = own_device(run.device)
     with joined(where) as workers:
-        run = replace(run, device=where)
+        run = replace(run, where=str(where))
         if workers.rank:
             return _follow(*_restored(run, overrides, workers))
         with locked(run.path):

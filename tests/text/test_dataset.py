@@ -328,5 +328,7 @@ def test_a_file_that_has_not_changed_is_not_read_again(tmp_path: Path, monkeypat
     config = CorpusConfig(path=str(file), mode="stream")
     first = load_dataset([file], config, VocabConfig())
     reading = Path.open
-    monkeypatch.setattr(Path, "open", lambda own, *args: pytest.fail("read") if own == file else reading(own, *args))
+    monkeypatch.setattr(
+        Path, "open", lambda own, *a, **k: pytest.fail("read") if own == file else reading(own, *a, **k)
+    )
     assert load_dataset([file], config, VocabConfig()).fingerprint == first.fingerprint
