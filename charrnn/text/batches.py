@@ -217,14 +217,13 @@ def _read(
     """
     columns, characters = len(begins), int(np.clip(ends - begins + closed - start, 0, stop - start).sum())
     begins, ends = begins[share], ends[share]
-    text = np.full((stop - start + 1, len(begins)), IGNORE, np.int64)
-    first = int(start == 0)
-    text[:first] = boundary
-    for b, (begin, end) in enumerate(zip(begins.tolist(), ends.tolist(), strict=True)):
-        column = ids[begin + max(start - 1, 0) : min(begin + stop, end)]
-        text[first : first + len(column), b] = column
-        if closed and start <= end - begin + 1 <= stop:
-            text[end - begin + 1 - start, b] = boundary
+    place = begins + np.arange(start - 1, stop)[:, None]
+    text = np.asarray(ids)[place.clip(0, len(ids) - 1)].astype(np.int64)
+    text[place >= ends] = IGNORE
+    if closed:
+        text[place == ends] = boundary
+    if start == 0:
+        text[0] = boundary
     inputs = text[:-1]
     return Batch(np.where(inputs == IGNORE, boundary, inputs), text[1:], start == 0, columns, characters)
 

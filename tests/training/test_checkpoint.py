@@ -28,7 +28,8 @@ from charrnn.training import checkpoint
 from charrnn.training.listeners import Log, Saver
 from charrnn.training.lock import locked
 from charrnn.training.session import resume
-from charrnn.training.trainer import Event, Trainer
+from charrnn.training.events import Event
+from charrnn.training.trainer import Trainer
 
 CONFIG: dict[str, Any] = {
     "corpus": {"path": "text.txt"},
