@@ -19,8 +19,8 @@ from machine import describe
 
 import charrnn
 from charrnn.training import session
-from charrnn.training.listeners import Saver
 from charrnn.training.events import Event
+from charrnn.training.listeners import Saver
 
 MODELS = {"LSTM 1 × 256 (the default)": {}, "LSTM 2 × 512": {"num_layers": 2, "hidden_size": 512}}
 

@@ -25,10 +25,10 @@ from charrnn.models import build_model
 from charrnn.run import Run
 from charrnn.text.batches import training_batches
 from charrnn.training import checkpoint
+from charrnn.training.events import Event
 from charrnn.training.listeners import Log, Saver
 from charrnn.training.lock import locked
 from charrnn.training.session import resume
-from charrnn.training.events import Event
 from charrnn.training.trainer import Trainer
 
 CONFIG: dict[str, Any] = {
