@@ -33,6 +33,8 @@ def in_bfloat16(precision: str, device: torch.device) -> bool:
     """Whether `training.precision` means bfloat16 on this device."""
     if device.type == "cuda":
         return precision != "float32"
+    import torch
+
     return precision == "bfloat16" and bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 

@@ -75,6 +75,20 @@ def test_learns(part: Part, optimizer: str) -> None:
     assert likelihood(t.model, part, BOUNDARY, CPU).nats_per_char < 0.85 * before
 
 
+@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru", "mingru", "minlstm"])
+def test_learns_as_well_with_products_in_bfloat16(cell: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether this processor has instructions for them or computes them in a slower way."""
+    monkeypatch.setattr("charrnn.training.loss.in_bfloat16", lambda precision, device: precision == "bfloat16")
+    model = {"cell": cell, "hidden_size": 16, "embedding_size": 16, "residual": True, "norm": "rms", "num_layers": 2}
+    losses = []
+    for precision in ("float32", "bfloat16"):
+        t = trainer(model=model, steps=40, precision=precision)
+        losses.append([event.metrics["loss"] for event in t.events() if "loss" in event.metrics][-1])
+    assert losses[1] < 1.2  # from ln 7 = 1.95
+    assert losses[0] == pytest.approx(losses[1], abs=0.1)
+    assert losses[0] != losses[1]
+
+
 def test_events_come_when_they_are_due() -> None:
     t = trainer(steps=20, evaluate_every="5 steps", checkpoint_every="10 steps", sample_every="20 steps")
     events = list(t.events())
