@@ -15,8 +15,8 @@ from pydantic import ValidationError
 from charrnn.config import EXCLUSIVE, Config
 from charrnn.errors import CharrnnError
 
-MAX_BYTES = 1_000_000
-"""A config is a page; a larger file is something else."""
+MAX_BYTES = 100_000
+"""A config is a page; a larger file is something else, and would be parsed for half a minute."""
 
 KeyPath = tuple[str, ...]
 Marks = dict[KeyPath, str]
@@ -119,11 +119,12 @@ def load_config(config: str | Path, overrides: Sequence[str] = ()) -> Config:
 def read_config(path: Path) -> str:
     """The text of a config file. Raises CharrnnError where it cannot be one."""
     try:
-        raw = path.read_bytes()
+        size = path.stat().st_size
+        raw = path.read_bytes() if size <= MAX_BYTES else b""
     except OSError as error:
         raise CharrnnError(f"{path}: cannot be read: {error.strerror}") from None
-    if len(raw) > MAX_BYTES:
-        raise CharrnnError(f"{path}: {len(raw):,} bytes; a config has at most {MAX_BYTES:,}. Is it the text itself?")
+    if size > MAX_BYTES:
+        raise CharrnnError(f"{path}: {size:,} bytes; a config has at most {MAX_BYTES:,}. Is it the text itself?")
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -8,6 +8,7 @@ from functools import partial
 import torch
 
 from charrnn.config import ModelConfig
+from charrnn.memory import require
 from charrnn.models.base import Dropout, LanguageModel, State
 from charrnn.models.bidirectional import BidirectionalModel
 from charrnn.models.gru import GRULayer
@@ -54,8 +55,17 @@ REGISTER: dict[str, Callable[[int, ModelConfig], LanguageModel]] = {
 def build_model(config: ModelConfig, vocab_size: int, seed: int = 0) -> LanguageModel:
     """The model of a config with fresh weights, the same for the same seed.
 
-    The seed stays here: the program's own random numbers are left as they were.
+    The seed stays here: the program's own random numbers are left as they were. Raises CharrnnError, before any memory
+    is taken, where there is not enough of it.
     """
+    if torch.get_default_device().type != "meta":
+        with torch.device("meta"):  # the shapes alone
+            model = REGISTER[config.cell](vocab_size, config)
+        require(
+            sum(tensor.nbytes for tensor in (*model.parameters(), *model.buffers())),
+            f"a model of {model.size:,} parameters",
+            "give a smaller model.hidden_size, model.embedding_size or model.num_layers",
+        )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return REGISTER[config.cell](vocab_size, config)

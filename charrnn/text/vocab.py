@@ -15,6 +15,8 @@ from charrnn.errors import CharrnnError
 
 Ids = npt.NDArray[np.int64]
 CODE_POINTS = 0x110000
+MAX_BYTES = 16_000_000
+"""Of a file with every character there is; a larger one is no vocabulary."""
 
 
 class Vocabulary:
@@ -97,6 +99,8 @@ class Vocabulary:
     def load(cls, file: Path) -> Vocabulary:
         """Reads what `save` wrote. Raises CharrnnError for anything else."""
         try:
+            if file.stat().st_size > MAX_BYTES:
+                raise CharrnnError(f"{file}: not a vocabulary: {file.stat().st_size:,} bytes")
             return cls.from_json(json.loads(file.read_text(encoding="utf-8")))
         except OSError as error:
             raise CharrnnError(f"{file}: cannot be read: {error.strerror}") from None
