@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from charrnn.config import EXCLUSIVE, Config
 from charrnn.errors import CharrnnError
+from charrnn.files import read_small
 
 MAX_BYTES = 100_000
 """A config is a page; a larger file is something else, and would be parsed for half a minute."""
@@ -119,14 +120,7 @@ def load_config(config: str | Path, overrides: Sequence[str] = ()) -> Config:
 def read_config(path: Path) -> str:
     """The text of a config file. Raises CharrnnError where it cannot be one."""
     try:
-        size = path.stat().st_size
-        raw = path.read_bytes() if size <= MAX_BYTES else b""
-    except OSError as error:
-        raise CharrnnError(f"{path}: cannot be read: {error.strerror}") from None
-    if size > MAX_BYTES:
-        raise CharrnnError(f"{path}: {size:,} bytes; a config has at most {MAX_BYTES:,}. Is it the text itself?")
-    try:
-        return raw.decode("utf-8-sig")
+        return read_small(path, MAX_BYTES, "is it the text itself?").decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise CharrnnError(f"{path}: not UTF-8 at byte {error.start}; a config is a YAML file in UTF-8") from None
 

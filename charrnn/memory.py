@@ -13,7 +13,9 @@ def require(size: int, what: str, remedy: str) -> None:
     """Raises CharrnnError where `size` bytes, for `what`, are more than this process may still take."""
     free = available()
     if size > free:
-        raise CharrnnError(f"{what} would take {size / 1e9:,.1f} GB of memory, and {free / 1e9:,.1f} GB are free; {remedy}")
+        raise CharrnnError(
+            f"{what} would take {size / 1e9:,.1f} GB of memory, and {free / 1e9:,.1f} GB are free; {remedy}"
+        )
 
 
 def available() -> int:

@@ -11,25 +11,29 @@ checkpoints/    weights and optimizer state
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from charrnn import __version__
 from charrnn.config import Config, CorpusConfig
 from charrnn.device import find_device, is_cpu
 from charrnn.errors import CharrnnError
+from charrnn.files import read_json
 from charrnn.generation.fast import stepper as fast_stepper
 from charrnn.generation.filters import Filters
 from charrnn.generation.sampler import Sample, Sampler
-from charrnn.loading import dump, parse_config
+from charrnn.loading import dump, parse_config, read_config
 from charrnn.text.reader import Progress, find_files, normalizer, read_corpus
 from charrnn.text.vocab import Vocabulary
-from charrnn.training.checkpoint import Checkpoints, Which, read_json, replace_text, write_json
+from charrnn.training.checkpoint import Checkpoints, Which, replace_text, write_json
 from charrnn.training.lock import holder_of
 
 if TYPE_CHECKING:  # imported where they are needed: writing on a CPU goes without PyTorch, and begins at once
@@ -40,8 +44,29 @@ if TYPE_CHECKING:  # imported where they are needed: writing on a CPU goes witho
     from charrnn.models import LanguageModel
     from charrnn.text.dataset import Dataset, Part, SplitName
 
+MAX_SAMPLES = 10_000
+"""Texts that are written side by side."""
+MAX_LINE = 10_000
+"""Bytes of a line of metrics.jsonl."""
 FORMAT = 1
 """Of the folder. A run of a newer format is refused; older ones will go on being read."""
+
+
+Count = Annotated[int, Field(ge=0, lt=2**63)]
+
+
+class Facts(BaseModel):
+    """`run.json`; other keys may stand beside these."""
+
+    model_config = ConfigDict(strict=True, extra="allow")
+
+    id: str
+    parameters: Count
+    fingerprint: str
+    mode: Literal["stream", "documents"]
+    characters: dict[Literal["train", "val", "test"], Count] = Field(min_length=3)
+    documents: Count | None
+    vocabulary: Count
 
 
 @dataclass(frozen=True)
@@ -95,23 +120,21 @@ class Run:
         if not is_run(path):
             what = (
                 "no such folder"
-                if not path.exists()
+                if not os.path.exists(path)  # noqa: PTH110 (Path.exists raises where a name is too long)
                 else "not a run: run.json is not in it"
                 if path.is_dir()
                 else "not a folder"
             )
             raise CharrnnError(f"{path}: {what}; give the folder that `charrnn train` printed")
-        facts = read_json(path / "run.json")
-        version = facts.get("format")
+        version = read_json(path / "run.json").get("format")
         if not isinstance(version, int) or version > FORMAT:
+            shown = repr(version)[:30]
             raise CharrnnError(
-                f"{path}: a run of format {version!r}, and this charrnn ({__version__}) knows {FORMAT}: upgrade charrnn"
+                f"{path}: a run of format {shown}, and this charrnn ({__version__}) knows {FORMAT}: upgrade charrnn"
             )
+        facts = read_json(path / "run.json", Facts)
         file = path / "config.yaml"
-        try:
-            config = parse_config(file.read_text(encoding="utf-8"), str(file))
-        except (OSError, UnicodeDecodeError) as error:
-            raise CharrnnError(f"{file}: cannot be read: {error}") from None
+        config = parse_config(read_config(file), str(file))
         if not is_cpu(device):
             device = str(find_device(device))
         return cls(path, config, Vocabulary.load(path / "vocab.json"), facts, device)
@@ -152,9 +175,12 @@ class Run:
 
     def load_model(self, which: Which) -> LanguageModel:
         """The model with the weights of the best or the last checkpoint. Raises CharrnnError where there are none."""
+        import torch
+
         from charrnn.models import build_model
 
-        model = build_model(self.config.model, len(self.vocabulary))
+        with torch.device("meta"):  # a stranger's config may ask for any size: the memory comes with the weights
+            model = build_model(self.config.model, len(self.vocabulary))
         self.checkpoints.load_weights(model, which)
         return model.to(self.device).eval().requires_grad_(False)
 
@@ -207,6 +233,8 @@ class Run:
         filters = Filters.of(self.config.sampling, temperature, top_k, top_p, repetition_penalty)
         text = self.config.sampling.prompt if prompt is None else prompt
         ids = self.encode_prompt(text, unknown)
+        if not 1 <= samples <= MAX_SAMPLES:
+            raise CharrnnError(f"--samples {samples}: expected 1 to {MAX_SAMPLES:,}")
         length = self.config.sampling.length if length is None else length
         return self.sampler(filters).sample(ids, length, [seed + i for i in range(samples)], stop)
 
@@ -229,9 +257,12 @@ class Run:
         have been read. Characters outside the vocabulary count as <unk>. Raises CharrnnError where there is nothing
         to evaluate, and for a combination that has no meaning.
         """
-        if block is not None and (block < 1 or self.facts["mode"] != "stream" or dynamic is not None):
+        from charrnn.evaluation.likelihood import MAX_LOGITS
+
+        largest = MAX_LOGITS // len(self.vocabulary)
+        if block is not None and (not 1 <= block <= largest or self.facts["mode"] != "stream" or dynamic is not None):
             raise CharrnnError(
-                f"--block {block}: 1 or more characters were expected, and a model of streams, not dynamic"
+                f"--block {block}: 1 to {largest:,} characters were expected, and a model of streams, not dynamic"
             )
         if dynamic is not None and not 0 < dynamic < 1:
             raise CharrnnError(f"--dynamic-rate {dynamic:g}: expected above 0, below 1")
@@ -288,19 +319,30 @@ class Run:
     def history(self) -> list[dict[str, Any]]:
         """The lines of metrics.jsonl; one that was cut short when the training was killed is left out."""
         file = self.path / "metrics.jsonl"
+        history = []
         try:
-            lines = file.read_text(encoding="utf-8", errors="replace").splitlines() if file.exists() else []
+            if file.is_file():
+                with file.open("rb") as stream:
+                    while line := stream.readline(MAX_LINE):
+                        if (document := _measured(line)) is not None:
+                            history.append(document)
         except OSError as error:
             raise CharrnnError(f"{file}: cannot be read: {error.strerror}") from None
-        history = []
-        for line in lines:
-            try:
-                document = json.loads(line)
-            except (ValueError, RecursionError):
-                continue
-            if isinstance(document, dict) and isinstance(document.get("step"), int):
-                history.append(document)
         return history
+
+
+def _measured(line: bytes) -> dict[str, float] | None:
+    """What a line of metrics.jsonl says, if it is whole."""
+    try:
+        document = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(document, dict) or not {"step", "minutes", "epochs"} <= document.keys():
+        return None
+    if not all(type(value) in (int, float) and abs(value) < 1e15 for value in document.values()):
+        return None  # NaN among them
+    whole = isinstance(document["step"], int) and ("val_loss" in document) == ("val_bits_per_char" in document)
+    return document if whole else None
 
 
 def load(path: str | Path, device: str = "auto") -> Run:
@@ -310,7 +352,10 @@ def load(path: str | Path, device: str = "auto") -> Run:
 
 def is_run(path: Path) -> bool:
     """Whether a folder holds a run."""
-    return (path / "run.json").is_file()
+    try:
+        return (path / "run.json").is_file()
+    except OSError:  # a name too long, a folder that may not be entered
+        return False
 
 
 def new_folder(out: str | Path | None, name: str, overwrite: bool) -> Path:

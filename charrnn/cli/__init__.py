@@ -52,13 +52,17 @@ def main() -> None:
     """Runs the command. A user's mistake is one message and exit code 2; a bug is a traceback."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure") and (stream.encoding or "").lower().replace("-", "") != "utf8":
-            stream.reconfigure(encoding="utf-8")  # poems, whatever the locale
+            stream.reconfigure(encoding="utf-8", errors=stream.errors)  # poems, whatever the locale
     try:
         app()
         sys.stdout.flush()
     except CharrnnError as error:
+        from charrnn.terminal import (
+            printable,
+        )  # what was given stands in the message, and must not command the terminal
+
         for line in str(error).splitlines():
-            typer.echo(f"charrnn: {line}", err=True)
+            typer.echo(f"charrnn: {printable(line)}", err=True)
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)

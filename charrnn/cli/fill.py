@@ -27,6 +27,10 @@ def fill(
     """
     if blank is not None and len(blank) != 1:
         raise CharrnnError(f"--blank {blank!r}: a single character was expected")
+    if not 1 <= samples <= 10_000:
+        raise CharrnnError(f"--samples {samples}: expected 1 to 10,000")
+    if not 0 <= seed < 2**63:
+        raise CharrnnError(f"--seed {seed}: expected 0 to 2^63 - 1")
     marks = {"＿", "_"} if blank is None else {blank}
 
     from charrnn.generation.fill import Filler

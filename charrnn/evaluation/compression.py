@@ -9,7 +9,7 @@ import hashlib
 import itertools
 import json
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -60,7 +60,7 @@ def compress(run: Run, data: bytes, progress: Callable[[int], None] = lambda _: 
         return code
 
     for first, lengths in _groups([len(text) for text in texts], ends):
-        _walk(run, lanes(first), len(lengths), None if ends else lengths)
+        _walk(run, lanes(first), len(lengths), None if ends else [*lengths])
     header = HEADER.pack(MAGIC, fingerprint(run), _checksum(data), len(texts), len(whole))
     return header + encoder.get_compressed().astype("<u4").tobytes()
 
@@ -75,18 +75,23 @@ def decompress(run: Run, packed: bytes, progress: Callable[[int], None] = lambda
     if model != fingerprint(run):
         raise CharrnnError(f"compressed with another model than {run.path}; decompress it with the same run")
     payload = np.frombuffer(packed, "<u4", offset=HEADER.size).astype(np.uint32)
-    # Nothing is coded below about 1e-7 bits: sizes far beyond the payload are damage, and would fill the memory.
-    if count > characters + 1 or characters > 64 * 10**6 * max(1, len(payload)):
-        raise CharrnnError("the compressed file is damaged: its header cannot be true")
     models = constriction.stream.model
     escape, family = models.Uniform(CODE_POINTS), models.Categorical(perfect=False)
     decoder = constriction.stream.queue.RangeDecoder(payload)
     vocabulary, ends = run.vocabulary, _documents(run)
     texts: list[str] = []
+    bits = 32.0 * len(payload) + 64
 
     def lanes(out: list[list[str]]) -> Code:
         def code(time: int, active: list[int], probabilities: Probabilities) -> list[int]:
+            nonlocal bits
             chosen: list[int] = decoder.decode(family, probabilities).tolist()
+            # A text holds no more information than its file has bits; what claims to is damage, and might never end.
+            # The coder leaves every other symbol 2^-24 of the probability, so that none is free.
+            own = probabilities[range(len(chosen)), chosen].astype(np.float64)
+            bits += float(np.log2(np.minimum(own + 2.0**-22, 1 - len(vocabulary) * 2.0**-24)).sum())
+            if bits < 0:
+                raise ValueError("more characters than the file has bits for")
             for lane, symbol in zip(active, chosen, strict=True):
                 if symbol == vocabulary.unknown:
                     out[lane].append(chr(decoder.decode(escape)))
@@ -101,14 +106,19 @@ def decompress(run: Run, packed: bytes, progress: Callable[[int], None] = lambda
 
     damaged = CharrnnError("the compressed file is damaged, or was written by a machine that rounds differently")
     try:
-        lengths = [0] * count if ends else _stream_lengths(characters)
+        lengths: Sequence[int] = range(count) if ends else _stream_lengths(characters)  # those of documents show later
+        if len(lengths) != count:
+            raise ValueError("another number of streams than the header says")
         for _, group in _groups(lengths, ends):
             out: list[list[str]] = [[] for _ in group]
-            _walk(run, lanes(out), len(group), None if ends else group)
+            _walk(run, lanes(out), len(group), None if ends else [*group])
             texts.extend("".join(piece) for piece in out)
+        text = _separator(run).join(texts)
+        if len(text) != characters:
+            raise ValueError("another number of characters than the header says")
+        data = _encode(vocabulary, text)
     except (AssertionError, ValueError, OverflowError):
         raise damaged from None
-    data = _encode(vocabulary, _separator(run).join(texts))
     if _checksum(data) != checksum:
         raise damaged
     return data
@@ -183,7 +193,7 @@ def _stream_lengths(characters: int) -> list[int]:
     return [max(0, min(length, characters - i * length)) for i in range(streams)]
 
 
-def _groups(lengths: list[int], documents: bool) -> Iterator[tuple[int, list[int]]]:
+def _groups(lengths: Sequence[int], documents: bool) -> Iterator[tuple[int, Sequence[int]]]:
     """All streams together; documents in groups of at most MAX_STREAMS."""
     size = MAX_STREAMS if documents else max(1, len(lengths))
     for first in range(0, len(lengths), size):

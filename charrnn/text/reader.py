@@ -44,8 +44,10 @@ def find_files(path: str | Sequence[str], what: str = "corpus.path") -> list[Pat
             found = sorted(file for file in place.rglob("*.txt") if file.is_file())
             wanted = "a folder without *.txt files; name the files, or a glob such as"
             wanted += f' "{entry}/*.md"'
-        elif place.exists():
+        elif place.is_file():
             found, wanted = [place], ""
+        elif place.exists():
+            raise CharrnnError(f"{what}: {entry}: not a regular file; copy what it gives into one")  # it may never end
         else:
             found = sorted(Path(name) for name in glob(str(place), recursive=True) if Path(name).is_file())
             wanted = f"no such file, folder or glob (looked in {Path.cwd()})"

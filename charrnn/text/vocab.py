@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from charrnn.errors import CharrnnError
+from charrnn.files import read_json
 
 Ids = npt.NDArray[np.int64]
 CODE_POINTS = 0x110000
@@ -99,12 +100,8 @@ class Vocabulary:
     def load(cls, file: Path) -> Vocabulary:
         """Reads what `save` wrote. Raises CharrnnError for anything else."""
         try:
-            if file.stat().st_size > MAX_BYTES:
-                raise CharrnnError(f"{file}: not a vocabulary: {file.stat().st_size:,} bytes")
-            return cls.from_json(json.loads(file.read_text(encoding="utf-8")))
-        except OSError as error:
-            raise CharrnnError(f"{file}: cannot be read: {error.strerror}") from None
-        except (ValueError, RecursionError) as error:
+            return cls.from_json(read_json(file, most=MAX_BYTES))
+        except ValueError as error:
             raise CharrnnError(f"{file}: not a vocabulary: {error}") from None
 
     @classmethod

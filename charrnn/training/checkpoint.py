@@ -19,7 +19,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from safetensors import SafetensorError
 
 from charrnn.errors import CharrnnError
+from charrnn.files import read_json
 from charrnn.terminal import say
+from charrnn.training.fitting import Manifest, State, TrainingState, check_restored, fill, load_arrays, load_tensors
 
 if TYPE_CHECKING:  # PyTorch is imported where it is needed: writing on a CPU goes without it
     import numpy as np
@@ -31,8 +33,6 @@ if TYPE_CHECKING:  # PyTorch is imported where it is needed: writing on a CPU go
 
 Which = Literal["best", "last"]
 FILES = ("model.safetensors", "training.safetensors", "state.json")
-MAX_JSON = 100_000_000
-"""Bytes that a JSON file may have, checked before it is read."""
 
 
 class Checkpoints:
@@ -91,26 +91,12 @@ class Checkpoints:
         A damaged one is named and the one before it taken. Raises CharrnnError where none is whole, or it does not fit
         the model.
         """
-        self._load_weights(model, self._find(which))
+        fill(model, self._find(which) / FILES[0])
 
     def arrays(self, which: Which) -> tuple[Path, dict[str, npt.NDArray[np.generic]]]:
         """The file of a checkpoint's weights, chosen as in `load_weights`, and its arrays. Raises CharrnnError."""
-        from safetensors.numpy import load_file
-
         file = self._find(which) / FILES[0]
-        try:
-            return file, load_file(file)
-        except (OSError, SafetensorError, ValueError) as error:
-            raise CharrnnError(f"{file}: cannot be loaded: {error}") from None
-
-    @staticmethod
-    def _load_weights(model: LanguageModel, folder: Path) -> None:
-        file = folder / FILES[0]
-        try:
-            model.load_state_dict(_load_tensors(file))
-        except RuntimeError as error:
-            last = str(error).splitlines()[-1].strip()
-            raise CharrnnError(f"{file}: its weights are not those of the model in config.yaml: {last}") from None
+        return file, load_arrays(file)
 
     def restore(self, trainer: Trainer, before: int | None = None) -> None:
         """Puts a trainer where the last whole checkpoint left it, or the last before a step, if there is one.
@@ -119,8 +105,14 @@ class Checkpoints:
         """
         earlier = (f for f in self._newest_first() if before is not None and _step(f) < before and not self._fault(f))
         folder = next(earlier, None) or self._find("last")
-        self._load_weights(trainer.model, folder)
-        trainer.load_state(_load_tensors(folder / FILES[1]), read_json(folder / FILES[2]))
+        fill(trainer.model, folder / FILES[0])
+        facts, tensors = read_json(folder / FILES[2], TrainingState), load_tensors(folder / FILES[1])
+        try:
+            trainer.load_state(tensors, facts)
+        except (LookupError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+            detail = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise CharrnnError(f"{folder}: is not a checkpoint of this training: {detail}") from None
+        check_restored(trainer, folder)
 
     @property
     def none_yet(self) -> bool:
@@ -129,7 +121,7 @@ class Checkpoints:
 
     def facts(self, which: Which) -> dict[str, Any]:
         """`state.json` of a checkpoint; an empty dictionary where there is none yet."""
-        return read_json(self._find(which) / FILES[2]) if not self.none_yet else {}
+        return read_json(self._find(which) / FILES[2], State) if not self.none_yet else {}
 
     def _find(self, which: Which) -> Path:
         """The first whole checkpoint among those that `which` could mean."""
@@ -152,22 +144,28 @@ class Checkpoints:
     def _fault(self, folder: Path) -> str | None:
         """What is wrong with a checkpoint, or None. Sizes are compared before anything is read."""
         try:
-            manifest = read_json(folder / "manifest.json")
-            if manifest.get("run") != self._run_id:
+            manifest = read_json(folder / "manifest.json", Manifest)
+            if manifest["run"] != self._run_id:
                 return "belongs to another run"
             files = manifest["files"]
             for file in FILES:
+                if not (folder / file).is_file():
+                    return f"{file} is missing"
                 size, wanted = (folder / file).stat().st_size, files[file]["bytes"]
                 if size != wanted:
                     return f"{file} is damaged: {size:,} bytes instead of {wanted:,}"
-                if _digest(folder / file) != files[file]:
+                if _digest(folder / file)["sha256"] != files[file]["sha256"]:
                     return f"{file} is damaged: its SHA-256 is not that of the manifest"
         except (CharrnnError, OSError, KeyError, TypeError, ValueError) as error:
             return f"is damaged or incomplete ({error})"
         return None
 
     def _newest_first(self) -> list[Path]:
-        found = [folder for folder in self.folder.glob("step-*") if folder.name[5:].isdigit() and folder.is_dir()]
+        found = [
+            folder
+            for folder in self.folder.glob("step-*")
+            if folder.name.isascii() and folder.name[5:].isdigit() and folder.is_dir()
+        ]
         return sorted(found, key=_step, reverse=True)
 
 
@@ -192,28 +190,6 @@ def save_file(tensors: dict[str, Tensor], file: Path) -> None:
     from safetensors.torch import save_file
 
     save_file(tensors, file)
-
-
-def _load_tensors(file: Path) -> dict[str, Tensor]:
-    from safetensors.torch import load_file
-
-    try:
-        return load_file(file)
-    except (OSError, SafetensorError, ValueError) as error:
-        raise CharrnnError(f"{file}: cannot be loaded: {error}") from None
-
-
-def read_json(file: Path) -> dict[str, Any]:
-    """The object in a JSON file. Raises CharrnnError where there is none."""
-    try:
-        if file.stat().st_size > MAX_JSON:
-            raise CharrnnError(f"{file}: {file.stat().st_size:,} bytes, which is no file of a run")
-        document = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise CharrnnError(f"{file}: cannot be read: {error}") from None
-    if not isinstance(document, dict):
-        raise CharrnnError(f"{file}: a JSON object was expected")
-    return document
 
 
 def write_json(file: Path, document: dict[str, Any]) -> None:

@@ -370,3 +370,15 @@ def test_the_whole_zoo_from_config_files(folder: Path) -> None:
         assert "model." in refused("sweep", "bad.yaml", cwd=folder)
     assert "charrnn sweep" in refused("train", "sweep.yaml", cwd=folder)
     assert "given twice" in refused("compare", "zoo/mlp", "zoo/mlp", cwd=folder)
+
+
+def test_a_message_does_not_command_the_terminal(folder: Path) -> None:
+    assert "no\\x1b[2Jwhere" in refused("sample", "no\x1b[2Jwhere", cwd=folder)
+
+
+def test_what_would_take_gigabytes_is_refused(folder: Path) -> None:
+    assert "1 to 10,000" in refused("sample", "run", "--samples", "1000000000", cwd=folder)
+    assert "1 to 10,000" in refused("fill", "run", "The c_t", "--samples", "1000000000", cwd=folder)
+    assert "2^63" in refused("fill", "run", "The c_t", "--seed", str(2**64), cwd=folder)
+    assert "--block" in refused("eval", "run", "--protocol", "blocks", "--block", str(10**12), cwd=folder)
+    assert "no such folder" in refused("sample", "a" * 5000, cwd=folder)

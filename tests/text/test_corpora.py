@@ -393,3 +393,28 @@ def test_the_standard_library_is_a_corpus() -> None:
     assert len(text) > 1_000_000
     assert "import " in text
     assert text.endswith("\n")
+
+
+@pytest.mark.parametrize("name", ["../x", "/tmp/x", "a/../../x", "", ".", "a//b", "C:\\x", "\x1b[2J", "a" * 200])
+def test_a_name_in_the_register_cannot_leave_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    entry = register()["tiny-shakespeare"].model_dump()
+    checksum = "0" * 64
+    for document in ({name: entry}, {"x": entry | {"sources": {name: checksum}}}):
+        (tmp_path / "register.yaml").write_text(json.dumps(document), encoding="utf-8")
+        monkeypatch.setattr(corpora, "REGISTER", tmp_path / "register.yaml")
+        register.cache_clear()
+        try:
+            with pytest.raises(CharrnnError, match="a plain relative name was expected"):
+                register()
+        finally:
+            register.cache_clear()
+
+
+@pytest.mark.parametrize("body", [b"[" * 100_000, b"{}}", b'[{"paragraphs": 3}]', b'[{"x": []}]', b"\xff"])
+def test_a_source_that_holds_no_poems_is_named(server: Server, monkeypatch: pytest.MonkeyPatch, body: bytes) -> None:
+    serve(server, {"a.json": body})
+    enter(monkeypatch, {"a.json": body}, format="chinese-poetry")
+    with pytest.raises(CharrnnError, match="no list of poems"):
+        prepare("fake")

@@ -306,3 +306,8 @@ def test_no_file_is_told_with_its_name(tmp_path: Path, path: str) -> None:
 def test_an_empty_list_is_no_corpus() -> None:
     with pytest.raises(CharrnnError, match=r"corpus\.path: an empty list"):
         find_files([])
+
+
+def test_a_device_that_never_ends_is_not_read() -> None:
+    with pytest.raises(CharrnnError, match="/dev/zero: not a regular file"):
+        find_files("/dev/zero")

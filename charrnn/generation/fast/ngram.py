@@ -12,6 +12,18 @@ from charrnn.generation.filters import Floats, Ints
 from charrnn.generation.stepper import Stepper
 
 
+def table_fault(keys: Array, own: Array, gamma: Array, limit: int) -> str | None:
+    """What is wrong with the tables of an order, whose keys lie below `limit` but for the last, or None.
+
+    A file may claim anything, and what follows relies on the order of the keys.
+    """
+    if not len(keys) or keys[-1] != np.iinfo(np.int64).max or (keys[1:] <= keys[:-1]).any() or keys[0] < 0:
+        return "its keys are not in order"
+    if len(own) != len(keys) or (keys[:-1] >= limit).any():
+        return "its keys are not of its contexts"
+    return "it holds what is no probability" if (own < 0).any() or (gamma <= 0).any() or (gamma > 1).any() else None
+
+
 class NGramStepper(Stepper):
     """Looks up what followed the last characters, from the shortest context to the longest that was seen."""
 
@@ -27,11 +39,15 @@ class NGramStepper(Stepper):
             keys = take(f"keys_{m}", entries, dtype=np.int64)
             own = take(f"own_{m}", entries, dtype=np.float64)
             gamma = take(f"gamma_{m}", contexts + 1, dtype=np.float64)
-            if not entries:
-                raise CharrnnError(f"the weights are not those of the model in config.yaml: keys_{m} is empty")
+            if fault := table_fault(keys, own, gamma, contexts * vocab_size):
+                raise CharrnnError(f"the weights are not those of the model in config.yaml: order {m}: {fault}")
             contexts = entries - 1
             self._tables.append((keys, own, gamma))
         take.done()
+        if (self._p_1 <= 0).any():
+            raise CharrnnError(
+                "the weights are not those of the model in config.yaml: p_1 holds what is no probability"
+            )
         self._texts: list[list[int]] = []
 
     def begin(self, ids: Sequence[int], count: int) -> None:
