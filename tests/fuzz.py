@@ -129,15 +129,15 @@ def main() -> None:
         try:
             workshop()
             _limit_memory()
+            print("| what | tried | right answers | refused with a message | failures | slowest |")
+            print("|---|---:|---:|---:|---:|---:|")
             for name, kind in KINDS.items():
                 if arguments.only in name:
-                    counts[name] = try_kind(kind, arguments.examples, arguments.seed)
+                    c = counts[name] = try_kind(kind, arguments.examples, arguments.seed)
+                    row = f"| {name} | {c.tried:,} | {c.right:,} | {c.refused:,} | {c.failed:,} | {c.slowest:.1f} s |"
+                    print(row, flush=True)
         finally:
             os.chdir(here)
-    print("| what | tried | right answers | refused with a message | failures | slowest |")
-    print("|---|---:|---:|---:|---:|---:|")
-    for name, c in counts.items():
-        print(f"| {name} | {c.tried:,} | {c.right:,} | {c.refused:,} | {c.failed:,} | {c.slowest:.1f} s |")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     print(f"\npeak memory {peak:.1f} GB")
     for name, c in counts.items():
