@@ -169,9 +169,8 @@ class NGramModel(LanguageModel):
             keys, own, gamma = self._table(m)
             if len(gamma) != contexts + 1:
                 return f"gamma_{m} is not of its contexts"
-            if fault := table_fault(
-                keys.cpu().numpy(), own.cpu().numpy(), gamma.cpu().numpy(), contexts * self.vocab_size
-            ):
+            arrays = keys.cpu().numpy(), own.cpu().numpy(), gamma.cpu().numpy()
+            if fault := table_fault(*arrays, contexts * self.vocab_size):
                 return f"order {m}: {fault}"
             contexts = len(keys) - 1
         return None if (self.p_1 > 0).all() else "p_1 holds what is no probability"

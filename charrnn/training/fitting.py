@@ -131,8 +131,7 @@ def fill(model: LanguageModel, file: Path) -> None:
     wanted = model.state_dict()
     if tensors.keys() != wanted.keys():
         name = min(tensors.keys() ^ wanted.keys())
-        what = "is missing" if name in wanted else "is none of its weights"
-        raise _misfit(file, f"{name[:60]!r} {what}")
+        raise _misfit(file, f"{name[:60]} is missing" if name in wanted else f"{name[:60]} belongs to another model")
     for name, tensor in tensors.items():
         free = isinstance(model, NGramModel) and tensor.ndim == 1  # as long as what was counted
         if tensor.dtype != wanted[name].dtype or (tensor.shape != wanted[name].shape and not free):
@@ -158,7 +157,7 @@ def fill(model: LanguageModel, file: Path) -> None:
 
 
 def _misfit(file: Path, detail: str) -> CharrnnError:
-    return CharrnnError(f"{file}: its weights are not those of the model in config.yaml: {detail}")
+    return CharrnnError(f"{file}: the weights are not those of the model in config.yaml: {detail}")
 
 
 def check_restored(trainer: Trainer, folder: Path) -> None:

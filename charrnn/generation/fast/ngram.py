@@ -45,9 +45,7 @@ class NGramStepper(Stepper):
             self._tables.append((keys, own, gamma))
         take.done()
         if (self._p_1 <= 0).any():
-            raise CharrnnError(
-                "the weights are not those of the model in config.yaml: p_1 holds what is no probability"
-            )
+            raise CharrnnError("the weights are not those of the model in config.yaml: p_1 is no probability")
         self._texts: list[list[int]] = []
 
     def begin(self, ids: Sequence[int], count: int) -> None:

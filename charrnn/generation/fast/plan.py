@@ -80,6 +80,8 @@ class Weights:
             raise _misfit(f"{name} is missing")
         if array.shape != shape:
             raise _misfit(f"{name} has the shape {array.shape} instead of {shape}")
+        if array.dtype != dtype:
+            raise _misfit(f"{name} is {array.dtype} instead of {np.dtype(dtype)}")
         return np.ascontiguousarray(array, dtype)
 
     def done(self) -> None:
