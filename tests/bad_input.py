@@ -456,7 +456,7 @@ def _texts(source: str) -> set[str]:
     if source not in _known:
         _known[source] = set()
         for last in sorted((Path(source) / "checkpoints").glob("step-*")):
-            for other in (run := fresh(source) / "checkpoints").iterdir():
+            for other in (fresh(source) / "checkpoints").iterdir():
                 if other.name != last.name and other.is_dir():
                     shutil.rmtree(other)
             _known[source].add(command("sample", "run", *SAMPLE).out)

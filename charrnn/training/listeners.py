@@ -14,12 +14,13 @@ from torch import Tensor
 from tqdm import tqdm
 
 from charrnn.errors import CharrnnError
+from charrnn.files import read_json
 from charrnn.generation.filters import Filters
 from charrnn.generation.sampler import Sampler
 from charrnn.generation.torch_stepper import TorchStepper
 from charrnn.run import Run, is_run
 from charrnn.terminal import printable, say
-from charrnn.training.checkpoint import copied, read_json, replace_text, sync
+from charrnn.training.checkpoint import copied, replace_text, sync
 from charrnn.training.counting import Counter
 from charrnn.training.events import Event
 from charrnn.training.lock import held, take
