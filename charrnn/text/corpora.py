@@ -88,14 +88,14 @@ class NamedCorpus(BaseModel):
 def register() -> dict[str, NamedCorpus]:
     """Every named corpus. Raises CharrnnError where the register is not what it should be."""
     try:
-        return TypeAdapter(dict[Name, NamedCorpus]).validate_python(
-            yaml.safe_load(REGISTER.read_text(encoding="utf-8"))
-        )
+        entries = yaml.safe_load(REGISTER.read_text(encoding="utf-8"))
+        json.dumps(entries, ensure_ascii=False).encode()  # escapes can make halves of surrogate pairs: in no name
+        return TypeAdapter(dict[Name, NamedCorpus]).validate_python(entries)
     except ValidationError as error:
         first = error.errors()[0]
         raise CharrnnError(f"{REGISTER}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
-    except yaml.YAMLError as error:
-        raise CharrnnError(f"{REGISTER}: not valid YAML: {error}") from None
+    except (yaml.YAMLError, ValueError, TypeError) as error:
+        raise CharrnnError(f"{REGISTER}: not a register: {error}") from None
 
 
 def named(name: str) -> NamedCorpus:
