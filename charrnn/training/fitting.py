@@ -166,7 +166,7 @@ def check_restored(trainer: Trainer, folder: Path) -> None:
 
     weights = [weight for group in trainer.optimizer.param_groups for weight in group["params"]]
     for weight in weights:
-        for name, tensor in trainer.optimizer.state[weight].items():
+        for name, tensor in trainer.optimizer.state.get(weight, {}).items():
             if isinstance(tensor, Tensor) and (
                 (tensor.shape != weight.shape and tensor.numel() != 1) or tensor.is_complex()
             ):
@@ -178,11 +178,13 @@ def check_restored(trainer: Trainer, folder: Path) -> None:
         batch = trainer.batches.next()
     except (IndexError, ValueError, MemoryError) as error:
         raise _unfit(folder, f"there is no such place in its text ({error})") from None
+    if not len(batch.inputs):
+        raise _unfit(folder, "there is no such place in its text")
     trainer.batches.position = position
     if batch.fresh:
         return
     expected = trainer.model.initial_state(batch.inputs.shape[1])
-    carried = trainer.carried
+    carried = trainer.carried.own
     if [(t.shape, t.dtype) for t in carried] != [(t.shape, t.dtype) for t in expected]:
         raise _unfit(folder, "the state that it carried has another form")
     if any(
