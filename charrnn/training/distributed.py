@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 import torch
 import torch.distributed as dist
 from safetensors.torch import load, save
-from torch import Tensor, nn
+from torch import Tensor
 
 from charrnn.errors import CharrnnError
 from charrnn.models import State
@@ -52,18 +52,16 @@ class Workers:
         """The columns of every batch that this worker reads."""
         return slice(self.rank, None, self.count)
 
-    def sum_gradients(self, model: nn.Module, numbers: Tensor) -> Tensor:
-        """Gives each parameter the sum of all workers' gradients, and the sum of all workers' `numbers` `[n]`."""
+    def sum_gradients(self, gradients: list[Tensor], numbers: Tensor) -> Tensor:
+        """Turns gradients, vectors, into their sums over all workers; gives the sum of their `numbers` `[n]`."""
         if self.count == 1:
             return numbers
-        weights = [p for p in model.parameters() if p.requires_grad]
-        own = [torch.zeros_like(p) if p.grad is None else p.grad for p in weights]
-        flat = torch.cat([*(gradient.flatten() for gradient in own), numbers])
+        flat = torch.cat([*gradients, numbers])
         with self._noticing():
             dist.all_reduce(flat)
-        *gradients, numbers = torch.split(flat, [*(p.numel() for p in weights), len(numbers)])
-        for weight, gradient in zip(weights, gradients, strict=True):
-            weight.grad = gradient.view_as(weight)
+        *sums, numbers = torch.split(flat, [*(len(gradient) for gradient in gradients), len(numbers)])
+        for gradient, total in zip(gradients, sums, strict=True):
+            gradient.copy_(total)
         return numbers
 
     def whole(self, state: State, initial: State) -> State:

@@ -1,6 +1,8 @@
-"""The optimizer of a config, and its state as named tensors."""
+"""The optimizer of a config, over all weights as two long vectors, and its state as named tensors."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -8,12 +10,47 @@ from torch import Tensor, nn
 from charrnn.config import TrainingConfig
 
 
-def build_optimizer(model: nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:
+class FlatWeights:
+    """The weights of a model as two vectors, matrices and the rest; the model's own become views of them.
+
+    An operation on two vectors is several times as fast as the same on fifty small tensors one by one, and a small
+    network spends a good part of a step on nothing else.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        weights = [p for p in model.parameters() if p.requires_grad]
+        self._weights = [[p for p in weights if p.ndim > 1], [p for p in weights if p.ndim <= 1]]
+        self.matrices, self.others = (self._flat(own) for own in self._weights)
+
+    def gather(self) -> list[Tensor]:
+        """Takes the gradients from the model's weights and gives them as two vectors; zeros where there is none."""
+        for flat, own in zip((self.matrices, self.others), self._weights, strict=True):
+            flat.grad = _chain([torch.zeros_like(p) if p.grad is None else p.grad for p in own], flat)
+            for p in own:
+                p.grad = None
+        return [flat.grad for flat in (self.matrices, self.others) if flat.grad is not None]
+
+    @staticmethod
+    @torch.no_grad()
+    def _flat(own: list[nn.Parameter]) -> nn.Parameter:
+        flat = nn.Parameter(_chain(own, own[0] if own else torch.empty(0)))
+        start = 0
+        for p in own:
+            p.data = flat.data[start : start + p.numel()].view_as(p)
+            start += p.numel()
+        return flat
+
+
+def _chain(tensors: Sequence[Tensor], like: Tensor) -> Tensor:
+    """One vector of all their numbers."""
+    return torch.cat([one.flatten() for one in tensors]) if tensors else like.new_zeros(0)
+
+
+def build_optimizer(weights: FlatWeights, config: TrainingConfig) -> torch.optim.Optimizer:
     """The optimizer over all weights; matrices decay, biases do not."""
-    weights = [p for p in model.parameters() if p.requires_grad]
     groups = [
-        {"params": [p for p in weights if p.ndim > 1], "weight_decay": config.weight_decay},
-        {"params": [p for p in weights if p.ndim <= 1], "weight_decay": 0.0},
+        {"params": [weights.matrices], "weight_decay": config.weight_decay},
+        {"params": [weights.others], "weight_decay": 0.0},
     ]
     rate, betas = config.learning_rate, (config.beta1, config.beta2)
     if config.optimizer == "adamw":
@@ -56,11 +93,12 @@ def apply_step(optimizer: torch.optim.Optimizer, rate: float, finite: Tensor) ->
     optimizer.step()
 
 
-def clip(model: nn.Module, config: TrainingConfig) -> Tensor:
+def clip(gradients: list[Tensor], config: TrainingConfig) -> Tensor:
     """Shortens the gradient as the config says; its norm before that."""
-    norm = nn.utils.get_total_norm([p.grad for p in model.parameters() if p.grad is not None])
-    if config.clip_norm is not None:
-        nn.utils.clip_grads_with_norm_(model.parameters(), config.clip_norm, norm)
-    if config.clip_value is not None:
-        nn.utils.clip_grad_value_(model.parameters(), config.clip_value)
+    norm = nn.utils.get_total_norm(gradients)
+    for gradient in gradients:
+        if config.clip_norm is not None:
+            gradient.mul_((config.clip_norm / (norm + 1e-6)).clamp(max=1.0))
+        if config.clip_value is not None:
+            gradient.clamp_(-config.clip_value, config.clip_value)
     return norm

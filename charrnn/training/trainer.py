@@ -27,7 +27,14 @@ from charrnn.training.distributed import Agreement, WorkerLost, Workers
 from charrnn.training.events import Event, diverged
 from charrnn.training.loss import backward
 from charrnn.training.numbers import Means, Numbers
-from charrnn.training.optimizer import apply_step, build_optimizer, clip, load_optimizer_tensors, optimizer_tensors
+from charrnn.training.optimizer import (
+    FlatWeights,
+    apply_step,
+    build_optimizer,
+    clip,
+    load_optimizer_tensors,
+    optimizer_tensors,
+)
 from charrnn.training.penalty import ActivationPenalty
 from charrnn.training.schedule import Progress, is_due, learning_rate, progress_of
 
@@ -52,7 +59,8 @@ class Trainer:
     ) -> None:
         self.workers = workers or Workers()
         self.model, self.batches, self.config, self.device = model.to(device), batches, config, device
-        self.optimizer = build_optimizer(model, config)
+        self.weights = FlatWeights(model)
+        self.optimizer = build_optimizer(self.weights, config)
         self.average = Average(model, config)
         self.penalty = ActivationPenalty(model, config)
         self.validation = first_characters(validation, config.evaluate_characters)
@@ -148,13 +156,13 @@ class Trainer:
         state = self.carried.begin(batch, self.config.forget, self._masks)
         if self.workers.rank:  # dropout masks of its own; those of worker 0 are those of a single one
             self._masks.manual_seed((seed + self.workers.rank * 0x9E3779B97F4A7C15) % 2**63)
-        self.optimizer.zero_grad(set_to_none=True)
         nats = torch.zeros((), device=self.device)
         if batch.inputs.shape[1]:  # a short group of documents may leave nothing for this worker
             nats, state = backward(self.model, batch, state, self.device, self.penalty, self.config.precision)
         said = to_device(np.array(self.agreed.said(self.seconds), np.float32), self.device)
-        nats, *sums = self.workers.sum_gradients(self.model, torch.cat([nats[None], said])).unbind()
-        loss, norm = nats / batch.characters, clip(self.model, self.config)
+        gradients = self.weights.gather()
+        nats, *sums = self.workers.sum_gradients(gradients, torch.cat([nats[None], said])).unbind()
+        loss, norm = nats / batch.characters, clip(gradients, self.config)
         finite = torch.isfinite(loss) & torch.isfinite(norm)
         apply_step(self.optimizer, rate, finite)
         self.carried.end(state, finite)

@@ -352,13 +352,14 @@ def test_a_shorter_window_makes_a_smaller_step() -> None:
     t.config.schedule = "constant"
     lengths = set()
     for _ in range(20):
-        before = torch.nn.utils.parameters_to_vector(t.model.parameters()).detach().clone()
+        before = t.weights.matrices.detach().clone()
         batch = t.batches.next()
         lengths.add(len(batch.inputs))
         t._learn(batch, t._rate(t.progress, len(batch.inputs)))
-        update = before - torch.nn.utils.parameters_to_vector(t.model.parameters()).detach()
-        gradient = torch.cat([p.grad.flatten() for p in t.model.parameters() if p.grad is not None])
-        assert torch.allclose(update, 0.02 * len(batch.inputs) / 9 * gradient, rtol=1e-3, atol=1e-6)
+        update, gradient = before - t.weights.matrices.detach(), t.weights.matrices.grad
+        assert gradient is not None and torch.allclose(
+            update, 0.02 * len(batch.inputs) / 9 * gradient, rtol=1e-3, atol=1e-6
+        )
     assert len(lengths) > 4
 
 

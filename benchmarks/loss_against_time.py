@@ -1,0 +1,66 @@
+"""Loss against time on tiny-shakespeare: the whole `charrnn train` command, then its validation loss.
+
+    python benchmarks/loss_against_time.py                             # every row below, one after the other
+    python benchmarks/loss_against_time.py shakespeare-fast "shakespeare-fast training.minutes=1.4"
+
+Each row is a config and what is set in it. The seconds are those of the command, from its start to its end, with the
+import of PyTorch, reading the text, evaluations and checkpoints. The loss is that of the best checkpoint on the last
+tenth of the text: in blocks of 256 characters, each from a fresh state (nanoGPT's protocol), and the state carried.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from machine import describe
+
+import charrnn
+
+ROWS = [
+    "shakespeare-60s",
+    "shakespeare-60s-lstm",
+    "shakespeare-60s-gru",
+    "shakespeare-fast training.minutes=1.4",
+    "shakespeare-fast",
+    "shakespeare-600s",
+    "shakespeare-600s-lstm",
+    "shakespeare-600s-gru",
+]
+
+
+def main() -> None:
+    """Trains and evaluates each row, and prints it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("rows", nargs="*", default=ROWS)
+    arguments = parser.parse_args()
+    print(describe() + "\n")
+    print(
+        "| config | model | parameters | seconds | passes | blocks of 256, nats | carried, nats | bits per character |"
+    )
+    print("|---|---|---:|---:|---:|---:|---:|---:|", flush=True)
+    for row in arguments.rows:
+        config, *overrides = row.split()
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "run"
+            settings = [part for override in overrides for part in ("--set", override)]
+            command = [sys.executable, "-m", "charrnn", "train", config, "--out", str(path), "--quiet", *settings]
+            started = time.perf_counter()
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+            seconds = time.perf_counter() - started
+            run = charrnn.load(path)
+            blocks, carried = run.evaluate(block=256), run.evaluate()
+            passes = run.history()[-1].get("epochs", float("nan"))
+            print(
+                f"| {row} | {run.config.model.describe()} | {run.facts['parameters']:,} | {seconds:.0f} | {passes:.1f} "
+                f"| **{blocks.nats_per_char:.4f}** | {carried.nats_per_char:.4f} | {carried.bits_per_char:.4f} |",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()
