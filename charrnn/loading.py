@@ -19,6 +19,9 @@ from charrnn.files import read_small
 MAX_BYTES = 100_000
 """A config is a page; a larger file is something else, and would be parsed for half a minute."""
 
+MAX_MISTAKES = 20
+"""Of a config are told at once."""
+
 KeyPath = tuple[str, ...]
 Marks = dict[KeyPath, str]
 """Where each key was given: "line 3", or "--set"."""
@@ -134,12 +137,14 @@ def parse_config(text: str, source: str = "config", overrides: Sequence[str] = (
 
 
 def validate(data: Any, source: str, marks: Marks | None = None) -> Config:
-    """The `Config` that plain `data` describes. Raises CharrnnError with every mistake, a line each."""
+    """The `Config` that plain `data` describes. Raises CharrnnError with the mistakes, a line each."""
     try:
         return Config.model_validate(data)
     except ValidationError as error:
         lines = [_explain(dict(item), data, source, marks or {}) for item in error.errors(include_url=False)]
-        raise CharrnnError("\n".join(dict.fromkeys(lines))) from None
+        told = list(dict.fromkeys(lines))
+        more = [f"{source}: and {len(told) - MAX_MISTAKES:,} more mistakes"] if len(told) > MAX_MISTAKES else []
+        raise CharrnnError("\n".join(told[:MAX_MISTAKES] + more)) from None
 
 
 def dump(config: Config) -> str:

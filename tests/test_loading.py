@@ -454,3 +454,9 @@ def test_any_file_is_a_config_or_is_refused(content: bytes) -> None:
         load_config("my.yaml")
     except CharrnnError:
         pass
+
+
+def test_thousands_of_mistakes_are_not_all_told() -> None:
+    told = message(CORPUS + "sampling: {" + ", ".join(f"x{i}: 0" for i in range(3000)) + "}").splitlines()
+    assert len(told) == 21
+    assert told[-1] == "my.yaml: and 2,980 more mistakes"
