@@ -38,9 +38,18 @@ def load(name: str, openmp: bool = False) -> ctypes.CDLL | None:
             if threads:
                 ctypes.CDLL(runtime, mode=ctypes.RTLD_GLOBAL)  # its symbols, not those of a second runtime
             return ctypes.CDLL(str(_compiled(SOURCES / f"{name}.c", threads)))
-        except (OSError, subprocess.SubprocessError, LookupError):
+        except (OSError, LookupError):
             continue
+        except subprocess.SubprocessError as error:
+            from charrnn.terminal import say
+
+            reason = getattr(error, "stderr", None) or str(error).encode()
+            say(f"charrnn: {name}.c could not be compiled, it goes on more slowly without: {_first_line(reason)}")
     return None
+
+
+def _first_line(text: bytes) -> str:
+    return (text.decode("utf-8", "replace").strip().splitlines() or ["no reason given"])[0]
 
 
 def _compiled(source: Path, threads: str) -> Path:

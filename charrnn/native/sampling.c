@@ -154,12 +154,6 @@ void sampling_step(const Op *ops, int64_t count, int64_t rows, const int64_t *id
     }
 }
 
-INLINE float sum(vec x) {
-    float total = 0;
-    for (int i = 0; i < LANES; i++) total += x[i];
-    return total;
-}
-
 INLINE float largest(const float *x, int64_t n) {
     vec most = load(x);
     for (int64_t j = LANES; j < n; j += LANES) most = larger(most, load(x + j));

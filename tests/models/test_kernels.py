@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -44,6 +45,12 @@ def everything(layer: RecurrentLayer, norm: nn.Module, inputs: Tensor, state: li
     loss = torch.stack([(one * torch.randn(one.shape, generator=generator)).sum() for one in given]).sum()
     leaves = [inputs, *state, *layer.parameters(), *norm.parameters()]
     return [*given, *torch.autograd.grad(loss, leaves)]
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler here")
+@pytest.mark.parametrize("name", sorted(file.stem for file in native.SOURCES.glob("*.c")))
+def test_with_a_compiler_all_of_the_c_is_to_be_had(name: str) -> None:
+    assert native.load(name) is not None
 
 
 @needs_c
