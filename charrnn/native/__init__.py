@@ -43,13 +43,13 @@ def load(name: str, openmp: bool = False) -> ctypes.CDLL | None:
         except subprocess.SubprocessError as error:
             from charrnn.terminal import say
 
-            reason = getattr(error, "stderr", None) or str(error).encode()
+            reason = getattr(error, "stderr", None) or b""
             say(f"charrnn: {name}.c could not be compiled, it goes on more slowly without: {_first_line(reason)}")
     return None
 
 
 def _first_line(text: bytes) -> str:
-    return (text.decode("utf-8", "replace").strip().splitlines() or ["no reason given"])[0]
+    return (text.decode("utf-8", "replace").strip().splitlines() or ["the compiler says nothing"])[0]
 
 
 def _compiled(source: Path, threads: str) -> Path:
