@@ -275,7 +275,7 @@ def _(place: Place) -> str:
                 ballast = fill(place.folder / "disk")
             said(process, "cannot be saved: ")
             with paused(process):
-                expect(place.steps("disk/full") == before, "what was there is kept", process)
+                expect(place.steps("disk/full") >= before, "what was there is kept", process)
                 ballast.unlink()
             expect(process.wait() == 0, "exit code 0", process)
             lines = (place.folder / "disk/full/metrics.jsonl").read_text().count("\n")
@@ -303,7 +303,7 @@ def _(place: Place) -> str:
         expect(process.wait() == 2, "exit code 2", process)
         expect(f"step {STEPS} could not be saved" in process.output, "it is told", process)
         expect("Traceback" not in process.output, "no traceback", process)
-        expect(place.steps("disk/full") == before, "what was there is kept", process)
+        expect(place.steps("disk/full") >= before, "what was there is kept", process)
         ballast.unlink()
         place.resume("disk/full")
         return f"told, exit code 2, what was there is kept; with room, `--resume`: {place.same_end('disk/full')}"
@@ -339,7 +339,7 @@ def read_only(place: Place, out: str, change: Callable[[str], None]) -> str:
     try:
         before = place.steps(out)
         said(process, "cannot be saved: ")
-        expect(place.steps(out) == before, "what was there is kept", process)
+        expect(place.steps(out) >= before, "what was there is kept", process)
     finally:
         change("rw")
     expect(process.wait() == 0, "exit code 0", process)

@@ -13,7 +13,7 @@ import os
 import signal
 import struct
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from threading import Thread
 from typing import Any, TypeVar
@@ -182,6 +182,8 @@ def joined(device: torch.device) -> Iterator[Workers]:
     dist.init_process_group(backend, init_method=place, rank=rank, world_size=count, timeout=TIMEOUT)
     try:
         yield Workers(rank, count, local_rank, device)
+        with suppress(RuntimeError):
+            dist.barrier()  # nobody leaves while another still reads what it sent
     finally:
         dist.destroy_process_group()
 

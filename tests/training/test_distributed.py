@@ -82,7 +82,8 @@ def test_workers_make_the_training_of_one_and_it_goes_on_with_any_number_of_them
     assert finish(start(*command, "--quiet", "--workers", "2")) == (0, "")
     assert last_step("two") == 10
     run = session.resume("two", overrides=["training.steps=17"], device="cpu", quiet=True)
-    assert finish(start("train", "--resume", "two", "--set", "training.steps=25", "--quiet", "--workers", "3"))[0] == 0
+    code, errors = finish(start("train", "--resume", "two", "--set", "training.steps=25", "--quiet", "--workers", "3"))
+    assert code == 0, errors
     whole = [json.loads(line) for line in Path("one/metrics.jsonl").read_text().splitlines()]
     expected = {line["step"]: line["loss"] for line in whole if "loss" in line}
     got = {line["step"]: line["loss"] for line in run.history() if "loss" in line}
