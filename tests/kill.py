@@ -25,6 +25,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from itertools import cycle
 from pathlib import Path
 from typing import Any
@@ -201,6 +202,28 @@ def result(run: Path) -> dict[str, Any]:
     return found
 
 
+def differing(key: str, one: dict[str, Any], other: dict[str, Any]) -> Iterator[str]:
+    """Names what is not the same under a key of two results; in a file of tensors each of them, and how far apart."""
+    from safetensors.numpy import load
+
+    a, b = one.get(key), other.get(key)
+    if a == b:
+        return
+    if not isinstance(a, bytes) or not isinstance(b, bytes):
+        yield key
+        return
+    left, right = load(a), load(b)
+    if all(name in right and x.tobytes() == right[name].tobytes() for name, x in left.items()):
+        yield f"{key}: other names or another header"
+    for name in sorted(left.keys() | right.keys()):
+        x, y = left.get(name), right.get(name)
+        if x is None or y is None or x.shape != y.shape:
+            yield f"{key}: {name} is not in both"
+        elif x.tobytes() != y.tobytes():
+            apart = abs(x.astype(float) - y.astype(float)).max()
+            yield f"{key}: {name} by {apart:g} in {(x != y).sum()} of {x.size} places"
+
+
 def main() -> None:
     """Goes through the cases until enough processes were killed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -237,8 +260,8 @@ def main() -> None:
             trainings += 1
             one, other = result(folder / name), result(folder / reference)
             if one != other:
-                files = [key for key in sorted(one.keys() | other.keys()) if one.get(key) != other.get(key)]
-                different.append(f"{name}: differs from the training that was never interrupted: {', '.join(files)}")
+                places = [place for key in sorted(one.keys() | other.keys()) for place in differing(key, one, other)]
+                different.append(f"{name}: differs from the training that was never interrupted: {', '.join(places)}")
     for line in different:
         print(line)
     print(

@@ -106,7 +106,9 @@ class Checkpoints:
         earlier = (f for f in self._newest_first() if before is not None and _step(f) < before and not self._fault(f))
         folder = next(earlier, None) or self._find("last")
         fill(trainer.model, folder / FILES[0])
-        facts, tensors = read_json(folder / FILES[2], TrainingState), load_tensors(folder / FILES[1])
+        facts, mapped = read_json(folder / FILES[2], TrainingState), load_tensors(folder / FILES[1])
+        # Copies: what was loaded is a mapping of the file, and a training outlives its checkpoints.
+        tensors = {name: tensor.clone() for name, tensor in mapped.items()}
         try:
             trainer.load_state(tensors, facts)
         except (LookupError, TypeError, ValueError, RuntimeError, AttributeError) as error:
