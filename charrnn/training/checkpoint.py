@@ -13,6 +13,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -83,7 +84,10 @@ class Checkpoints:
         kept = [*newest[:keep], *[folder for folder in newest if _was_best(folder)][:1]]
         for old in newest:
             if old not in kept:
-                shutil.rmtree(old, ignore_errors=True)
+                gone = self.folder / f".{old.name}.old"  # half of a checkpoint never stands under its name
+                with suppress(OSError):
+                    old.rename(gone)
+                shutil.rmtree(gone, ignore_errors=True)
 
     def load_weights(self, model: LanguageModel, which: Which = "best") -> None:
         """Puts the weights of the best checkpoint, or of the last, into a model.
