@@ -1,10 +1,11 @@
 """What each regulariser does: trains every variant of the sweeps, then prints their losses as a table.
 
-    python benchmarks/regularisers.py                      # 28 minutes; goes on where it was stopped
-    python benchmarks/regularisers.py regularisers-mingru --out /tmp/runs --set training.minutes=1
+    python benchmarks/regularisers.py                      # half an hour on one core; goes on where it was stopped
+    python benchmarks/regularisers.py regularisers-mingru --out /tmp/runs --set training.steps=500
 
 All in nats per character of the validation part, the state carried or fresh for every 256 characters (nanoGPT's
-protocol). "Best" are the weights of the best of ten evaluations, as `charrnn eval` and `sample` take them.
+protocol). "Best" are the weights of the best of ten evaluations, as `charrnn eval` and `sample` take them. All make the
+same number of steps: what each costs in time, `masks.py` says.
 """
 
 from __future__ import annotations
@@ -30,8 +31,7 @@ def main() -> None:
     print(describe())
     for config in arguments.configs:
         runs = sweep(config, overrides=arguments.set, out=arguments.out / find_config(config).stem)
-        minutes = runs[0].config.training.minutes
-        print(f"\n`{config}`: {runs[0].config.model.describe()}, {minutes:g} minutes each\n")
+        print(f"\n`{config}`: {runs[0].config.model.describe()}, {runs[0].config.training.steps:,} steps each\n")
         print("| | best, carried | against none | best, in blocks | against none | at the end | training | epochs |")
         print("|---|---:|---:|---:|---:|---:|---:|---:|")
         rows = {run.path.name: measure(run) for run in runs}

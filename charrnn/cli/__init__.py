@@ -57,10 +57,9 @@ def main() -> None:
         app()
         sys.stdout.flush()
     except CharrnnError as error:
-        from charrnn.terminal import (
-            printable,
-        )  # what was given stands in the message, and must not command the terminal
+        from charrnn.terminal import printable
 
+        # What was given stands in the message, and must not command the terminal.
         for line in str(error).splitlines():
             typer.echo(f"charrnn: {printable(line)}", err=True)
         sys.exit(2)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -86,25 +89,24 @@ class RecurrentLayer(nn.Module):
         """What `forward` gives, from `project(x)` `[T, B, ...]`, which is overwritten."""
         raise NotImplementedError
 
-    def look_up(self, norm: nn.Module, x: Tensor, ids: Tensor, state: State) -> tuple[Tensor, Tensor, State]:
-        """As `behind` for rows `ids` `[T, B]` of x `[V, D]`; what depends on x alone is computed once for each row."""
-        projected = self.project(norm(x))
-        x = F.embedding(ids, x)
-        if projected is None:
-            return self.behind(norm, x, state)
-        y, state = self.recur(F.embedding(ids, projected), state)
-        return x, y, state
-
-    def behind(self, norm: nn.Module, x: Tensor, state: State) -> tuple[Tensor, Tensor, State]:
-        """x, the outputs for `norm(x)`, and the new state. A layer may fuse what is computed here; it gives x back so
-        that a residual connection's gradient can be summed on the way.
-        """
-        y, state = self(norm(x), state)
-        return x, y, state
+    def through(self, stack: Stack, x: Tensor, state: State) -> tuple[Tensor, State] | None:
+        """x `[T, B, D]` through a whole stack of layers of this kind at once; None where that is no faster."""
+        return None
 
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """x `[B, D]` and a state to an output `[B, H]` and the new state."""
         raise NotImplementedError
+
+
+class Stack(NamedTuple):
+    """Recurrences one after the other: x -> x + dropout(layer(norm(x))), or where there is no residual connection
+    x -> dropout(layer(norm(x))).
+    """
+
+    layers: Sequence[RecurrentLayer]
+    norms: Sequence[nn.Module]
+    residual: Sequence[bool]
+    dropouts: Sequence[Dropout]
 
 
 class Dropout(nn.Module):
@@ -124,8 +126,13 @@ class Dropout(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """x of any shape to the same shape; where masks are locked, `[T, B, D]`."""
+        mask = self.mask(x)
+        return x if mask is None else x * mask
+
+    def mask(self, x: Tensor) -> Tensor | None:
+        """What x is multiplied by: of its shape, or where masks are locked `[B, D]`; None for nothing."""
         if not self.training or not self.p:
-            return x
+            return None
         like = x[0] if self.locked else x
         # Four numbers of 16 bits from each one of 64: on a CPU several times as fast as bernoulli_.
         words = torch.empty(-(-like.numel() // 4), dtype=torch.int64, device=x.device)
@@ -133,7 +140,7 @@ class Dropout(nn.Module):
         draws = words.view(torch.int16)[: like.numel()].view(like.shape)
         dropped = min(round(self.p * 2**16), 2**16 - 1)
         mask = (draws >= dropped - 2**15).to(x.dtype)
-        return x * mask.mul_(2**16 / (2**16 - dropped))
+        return mask.mul_(2**16 / (2**16 - dropped))
 
     def extra_repr(self) -> str:
         """Shown by print(model)."""

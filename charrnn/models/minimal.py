@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from charrnn.models import kernels
-from charrnn.models.base import RecurrentLayer, State
+from charrnn.models import parallel
+from charrnn.models.base import RecurrentLayer, Stack, State
 
 
 class MinGRULayer(RecurrentLayer):
@@ -46,19 +46,19 @@ class MinGRULayer(RecurrentLayer):
         states = scan(f, v, h)
         return self.out(states * F.silu(r)), (states[-1], x[-1])
 
-    def behind(self, norm: nn.Module, x: Tensor, state: State) -> tuple[Tensor, Tensor, State]:
-        """The same in three passes over memory beside the products: pairs of normalised inputs, products with W, the
-        recurrence with its gates, the product with W_o.
-        """
-        if not kernels.usable(x, "parallel") or x.shape[-1] % kernels.LANES or state[0].shape[-1] % kernels.LANES:
-            return super().behind(norm, x, state)
-        h, last = state
-        if isinstance(norm, nn.RMSNorm):
-            x, pairs, last = kernels.pairs(x, norm.weight, last)
-        else:
-            _, pairs, last = kernels.pairs(norm(x), None, last)
-        mixed, h = kernels.mix(F.linear(pairs, self.W.weight), self.W.bias, h)
-        return x, self.out(mixed), (h, last)
+    def through(self, stack: Stack, x: Tensor, state: State) -> tuple[Tensor, State] | None:
+        """All layers as one operation, where there is C for it."""
+        layers = [layer for layer in stack.layers if isinstance(layer, MinGRULayer)]
+        if not parallel.usable(x, [width for layer in layers for width in layer.state_sizes]):
+            return None
+        blocks = []
+        for layer, norm, residual, dropout in zip(layers, stack.norms, stack.residual, stack.dropouts, strict=True):
+            if not isinstance(norm, (nn.RMSNorm, nn.Identity)):
+                return None
+            output = x.new_empty(*x.shape[:2], layer.state_sizes[0])
+            weights = (layer.W.weight, layer.W.bias, layer.out.weight, getattr(norm, "weight", None))
+            blocks.append(parallel.Block(*weights, residual, dropout.mask(output)))
+        return parallel.stack(x, blocks, state)
 
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """The equations above for one t."""
@@ -92,7 +92,7 @@ class MinLSTMLayer(MinGRULayer):
 
 def scan(f: Tensor, v: Tensor, h: Tensor) -> Tensor:
     """All h_t = f_t h_{t-1} + (1 - f_t) v_t: f and v `[T, B, H]`, the state before them `[B, H]`, to `[T, B, H]`."""
-    result: Tensor = _Scan.apply(f, v, h)  # type: ignore[no-untyped-call]
+    result: Tensor = _Scan.apply(f.to(h.dtype), v.to(h.dtype), h)  # type: ignore[no-untyped-call]
     return result
 
 

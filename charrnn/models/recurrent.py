@@ -7,9 +7,10 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from charrnn.config import ModelConfig
-from charrnn.models.base import Dropout, Embedding, LanguageModel, RecurrentLayer, State
+from charrnn.models.base import Dropout, Embedding, LanguageModel, RecurrentLayer, Stack, State
 
 MakeLayer = Callable[[int, int], RecurrentLayer]
 """`layer(input_size, hidden_size)` makes one recurrence."""
@@ -79,8 +80,12 @@ class Trunk(nn.Module):
         self.norms = nn.ModuleList(_norm(config.norm, width) for width in widths)
         self.residual = [config.residual and before == after for before, after in pairs]
         between = [dropout(config) for _ in range(config.num_layers - 1)]
-        self.dropouts = nn.ModuleList([*between, dropout(config) if config.output_layers else self.output_dropout])
+        self.dropouts: Sequence[Dropout] = nn.ModuleList(
+            [*between, dropout(config) if config.output_layers else self.output_dropout]
+        )  # type: ignore[assignment]
         self.output_layers = fully_connected(hidden, hidden, config.output_layers)
+        self.watch: Callable[[Tensor, Tensor], None] | None = None
+        """Called with what the last recurrence gives, `[T, B, H]`, before and after dropout."""
 
     def initial_state(self, like: Tensor, batch: int) -> State:
         """Zeros `[batch, H]`, of the type and on the device of `like`."""
@@ -97,36 +102,48 @@ class Trunk(nn.Module):
         With ids `[T, B]`, x is `[V, E]`, a vector for each character of the alphabet: all that depends on a character
         alone, up to the first layer's U x, is then computed once for each and not for each place where it stands.
         """
-
-        def run(layer: RecurrentLayer, norm: nn.Module, x: Tensor, own: State) -> tuple[Tensor, Tensor, State]:
-            if ids is not None and layer is self.layers[0]:
-                return layer.look_up(norm, x, ids, own)
-            return layer.behind(norm, x, own)
-
-        return self._through(x, state, run)
+        x = self.input_layers(self.input_dropout(x))
+        stack = Stack(self.layers, list(self.norms)[:-1], self.residual, self.dropouts)
+        if self.watch is None:
+            done = self.layers[0].through(stack, x if ids is None else F.embedding(ids, x), state)
+            if done is not None:
+                return self._after(done[0]), done[1]
+        projected = None
+        if ids is not None:
+            projected = self.layers[0].project(self.norms[0](x))
+            projected = None if projected is None else F.embedding(ids, projected)
+            x = F.embedding(ids, x)
+        rest: list[Tensor] = list(state)
+        after: State = ()
+        for layer, norm, residual, drop in zip(*stack, strict=True):
+            own = tuple(rest.pop(0) for _ in layer.state_sizes)
+            if projected is None:
+                y, own = layer(norm(x), own)
+            else:
+                y, own = layer.recur(projected, own)
+                projected = None
+            dropped = drop(y)
+            if self.watch is not None and layer is self.layers[-1]:
+                self.watch(y, dropped)
+            x = x + dropped if residual else dropped
+            after += own
+        return self._after(x), after
 
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        """x `[B, E]` and a state to `[B, H]` and the new state."""
-        return self._through(x, state, lambda layer, norm, x, own: (x, *layer.step(norm(x), own)))
+        """x `[B, E]` and a state to `[B, H]` and the new state, by the plain equations; nothing is dropped."""
+        x = self.input_layers(x)
+        rest: list[Tensor] = list(state)
+        after: State = ()
+        for layer, norm, residual in zip(self.layers, self.norms, self.residual, strict=False):
+            y, own = layer.step(norm(x), tuple(rest.pop(0) for _ in layer.state_sizes))
+            x = x + y if residual else y
+            after += own
+        return self._after(x), after
 
-    def _through(
-        self,
-        x: Tensor,
-        state: State,
-        run: Callable[[RecurrentLayer, nn.Module, Tensor, State], tuple[Tensor, Tensor, State]],
-    ) -> tuple[Tensor, State]:
-        x = self.input_layers(self.input_dropout(x))
-        rest = list(state)
-        after: list[Tensor] = []
-        for layer, norm, residual, drop in zip(self.layers, self.norms, self.residual, self.dropouts, strict=False):
-            own = tuple(rest.pop(0) for _ in layer.state_sizes)
-            x, y, own = run(layer, norm, x, own)
-            x = x + drop(y) if residual else drop(y)
-            after.extend(own)
+    def _after(self, x: Tensor) -> Tensor:
+        """What comes after the recurrences."""
         x = self.norms[-1](x)
-        if len(self.output_layers):
-            x = self.output_dropout(self.output_layers(x))
-        return x, tuple(after)
+        return self.output_dropout(self.output_layers(x)) if len(self.output_layers) else x
 
 
 def dropout(config: ModelConfig, own: float | None = None) -> Dropout:

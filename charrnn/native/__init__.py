@@ -33,6 +33,7 @@ def load(name: str, openmp: bool = False) -> ctypes.CDLL | None:
     if os.environ.get("CHARRNN_NATIVE", "1") == "0" or os.name == "nt":
         return None
     runtime = _openmp_of_torch() if openmp else None
+    refused = ""
     for threads in ["-fopenmp", ""] if runtime else [""]:
         try:
             if threads:
@@ -41,15 +42,18 @@ def load(name: str, openmp: bool = False) -> ctypes.CDLL | None:
         except (OSError, LookupError):
             continue
         except subprocess.SubprocessError as error:
-            from charrnn.terminal import say
+            refused = _reason(getattr(error, "stderr", None) or b"")
+    if refused:
+        from charrnn.terminal import say
 
-            reason = getattr(error, "stderr", None) or b""
-            say(f"charrnn: {name}.c could not be compiled, it goes on more slowly without: {_first_line(reason)}")
+        say(f"charrnn: {name}.c could not be compiled, it goes on more slowly without: {refused}")
     return None
 
 
-def _first_line(text: bytes) -> str:
-    return (text.decode("utf-8", "replace").strip().splitlines() or ["the compiler says nothing"])[0]
+def _reason(said: bytes) -> str:
+    """The line of a compiler's output that says what is wrong."""
+    lines = said.decode("utf-8", "replace").strip().splitlines() or ["the compiler says nothing"]
+    return next((line for line in lines if "error" in line), lines[0])
 
 
 def _compiled(source: Path, threads: str) -> Path:

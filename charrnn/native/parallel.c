@@ -1,5 +1,5 @@
-/* What a block of a parallel recurrence does beside its matrix products, each in one pass over memory: normalising
-   and pairing its input with the one before, and the recurrence itself with its gates.
+/* What a block of a parallel recurrence does beside its matrix products, each in one pass over memory: adding what the
+   block before it gave, normalising, pairing with the place before; and the recurrence itself with its gates.
 
    T time steps, B rows, H units, a multiple of LANES; all arrays lie [T, B, ...]. The functions exist for numbers
    in float and in bfloat16 (`REAL`); sums, states and the residual stream are float in both. */

@@ -2,66 +2,80 @@
 
 #define EPSILON 1.1920929e-7f /* that of nn.RMSNorm */
 
-/* z_t = x_t / rms(x_t) * scale, and pairs [T, B, 2 H]: z_{t-1} beside z_t. `last` [B, H]: the z before the window,
-   and after this the last of it. inverse [T, B]: 1 / rms. Without scale z = x. */
-void NAME(pair_forward)(long T, long B, long H, const float *x, const float *scale, float *last, REAL *pairs,
-                        float *inverse, long threads) {
+/* What a place of x [T, B, D] is multiplied by: masks lie [B, D] (step 0) or [T, B, D] (step B * D); none is 1. */
+#define MASK(u) (mask ? load(mask + t * step + b * D + (u)) : splat(1))
+
+/* x = before + mask * y, or where there is no residual connection mask * y. Then z_t = x_t / rms(x_t) * scale, and pairs
+   [T, B, 2 D]: z_{t-1} beside z_t. `last` [B, D]: the z before the window, and after this the last of it. inverse
+   [T, B]: 1 / rms. Without y x is given, without scale z = x. */
+void NAME(pair_forward)(long T, long B, long D, const float *before, const REAL *y, const float *mask, long step,
+                        long residual, float *x, const float *scale, float *last, REAL *pairs, float *inverse,
+                        long threads) {
     SHARE(B, threads) {
         for (long t = 0; t < T; t++)
             for (long b = FIRST(B); b < LAST(B); b++) {
                 long row = t * B + b;
-                const float *in = x + row * H;
-                REAL *out = pairs + row * 2 * H + H, *next = out + B * 2 * H - H;
-                float by = 1;
-                if (scale) {
-                    vec squares = splat(0);
-                    for (long u = 0; u < H; u += LANES) squares += load(in + u) * load(in + u);
-                    by = inverse[row] = 1 / sqrtf(sum(squares) / (float)H + EPSILON);
+                float *in = x + row * D, by = 1;
+                REAL *out = pairs + row * 2 * D + D, *next = out + B * 2 * D - D;
+                vec squares = splat(0);
+                for (long u = 0; u < D; u += LANES) {
+                    if (y) {
+                        vec given = GET(y + row * D + u) * MASK(u);
+                        if (residual) given += load(before + row * D + u);
+                        store(in + u, given);
+                    }
+                    squares += load(in + u) * load(in + u);
                 }
-                for (long u = 0; u < H; u += LANES) {
+                if (scale) by = inverse[row] = 1 / sqrtf(sum(squares) / (float)D + EPSILON);
+                for (long u = 0; u < D; u += LANES) {
                     vec z = load(in + u) * by;
                     if (scale) z *= load(scale + u);
-                    if (t == 0) PUT(out - H + u, load(last + b * H + u));
+                    if (t == 0) PUT(out - D + u, load(last + b * D + u));
                     PUT(out + u, z);
                     if (t + 1 < T) PUT(next + u, z);
-                    else store(last + b * H + u, z);
+                    else store(last + b * D + u, z);
                 }
             }
     }
 }
 
-/* dpairs: the gradient of pairs; dx: that of x from elsewhere, to which what comes from the pairs is added. dlast
-   [B, H]: that of the last z, and after this of the z before the window. dscale [threads, H]: zeros, and after this
-   sums, one for each thread. */
-void NAME(pair_backward)(long T, long B, long H, const float *x, const float *scale, const float *inverse,
-                         const REAL *dpairs, float *dx, float *dlast, float *dscale, long threads) {
+/* dpairs: the gradient of pairs. dx: that of x from what follows, to which what comes from the pairs is added; where
+   there is no residual connection it is replaced. dlast [B, D]: that of the last z, and after this of the z before the
+   window. dscale [threads, D]: zeros, and after this sums, one for each thread. dy [T, B, D], if there was a y: its
+   gradient, of which `mask` is the mask. */
+void NAME(pair_backward)(long T, long B, long D, const float *x, const float *scale, const float *inverse,
+                         const REAL *dpairs, float *dx, long residual, float *dlast, float *dscale, const float *mask,
+                         long step, REAL *dy, long threads) {
     SHARE(B, threads) {
-        float *sums = dscale + share * H;
-        for (long b = FIRST(B); b < LAST(B); b++)
-            for (long t = 0; t < T; t++) {
+        float *sums = dscale + share * D;
+        for (long t = 0; t < T; t++)
+            for (long b = FIRST(B); b < LAST(B); b++) {
                 long row = t * B + b;
-                const REAL *now = dpairs + row * 2 * H + H, *next = now + B * 2 * H - H;
-                float *out = dx + row * H;
-                const float *in = x + row * H;
-                float by = scale ? inverse[row] : 1, mean = 0;
+                const REAL *now = dpairs + row * 2 * D + D, *next = now + B * 2 * D - D;
+                const float *in = x + row * D;
+                float *out = dx + row * D, mean = 0;
+                float by = scale ? inverse[row] : 1;
                 if (scale) {
                     vec along = splat(0);
-                    for (long u = 0; u < H; u += LANES) {
-                        vec dz = GET(now + u) + (t + 1 < T ? GET(next + u) : load(dlast + b * H + u));
+                    for (long u = 0; u < D; u += LANES) {
+                        vec dz = GET(now + u) + (t + 1 < T ? GET(next + u) : load(dlast + b * D + u));
                         vec whitened = load(in + u) * by;
                         along += dz * load(scale + u) * whitened;
                         store(sums + u, load(sums + u) + dz * whitened);
                     }
-                    mean = sum(along) / (float)H;
+                    mean = sum(along) / (float)D;
                 }
-                for (long u = 0; u < H; u += LANES) {
-                    vec dz = GET(now + u) + (t + 1 < T ? GET(next + u) : load(dlast + b * H + u));
+                for (long u = 0; u < D; u += LANES) {
+                    vec sum = residual ? load(out + u) : splat(0);
+                    vec dz = GET(now + u) + (t + 1 < T ? GET(next + u) : load(dlast + b * D + u));
                     if (scale) dz = (dz * load(scale + u) - load(in + u) * (by * mean)) * by;
-                    store(out + u, load(out + u) + dz);
+                    sum += dz;
+                    store(out + u, sum);
+                    if (dy) PUT(dy + row * D + u, sum * MASK(u));
                 }
             }
         for (long b = FIRST(B); b < LAST(B); b++)
-            for (long u = 0; u < H; u += LANES) store(dlast + b * H + u, GET(dpairs + b * 2 * H + u));
+            for (long u = 0; u < D; u += LANES) store(dlast + b * D + u, GET(dpairs + b * 2 * D + u));
     }
 }
 
@@ -125,3 +139,4 @@ void NAME(mix_backward)(long T, long B, long H, long gates, REAL *products, cons
 }
 
 #undef EPSILON
+#undef MASK

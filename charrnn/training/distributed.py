@@ -25,6 +25,7 @@ from torch import Tensor
 
 from charrnn.errors import CharrnnError
 from charrnn.models import State
+from charrnn.training.checkpoint import copied
 
 TIMEOUT = timedelta(hours=2)
 """For which a silent worker is waited for: it may be evaluating or encoding. One that dies is noticed at once."""
@@ -101,8 +102,7 @@ class Workers:
 
     def state_from_first(self, tensors: dict[str, Tensor], facts: dict[str, Any]) -> tuple[dict[str, Tensor], Any]:
         """Tensors, on the CPU, and facts of worker 0, in the formats of a checkpoint."""
-        own = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
-        return load(self.from_first(save(own))), json.loads(self.from_first(json.dumps(facts).encode()))
+        return load(self.from_first(save(copied(tensors)))), json.loads(self.from_first(json.dumps(facts).encode()))
 
     def one_first(self, make: Callable[[], T]) -> T:
         """`make()` at every worker, after one on each machine has done it: the others find the cache filled."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 
@@ -22,28 +20,30 @@ class FlatWeights:
         self._weights = [[p for p in weights if p.ndim > 1], [p for p in weights if p.ndim <= 1]]
         self.matrices, self.others = (self._flat(own) for own in self._weights)
 
-    def gather(self) -> list[Tensor]:
-        """Takes the gradients from the model's weights and gives them as two vectors; zeros where there is none."""
+    def clear(self) -> list[Tensor]:
+        """Makes all gradients 0, and gives them as two vectors into which a backward pass adds."""
         for flat, own in zip((self.matrices, self.others), self._weights, strict=True):
-            flat.grad = _chain([torch.zeros_like(p) if p.grad is None else p.grad for p in own], flat)
-            for p in own:
-                p.grad = None
+            if flat.grad is None:
+                flat.grad = torch.zeros_like(flat)
+            flat.grad.zero_()
+            for p, part in zip(own, self._parts(flat.grad, own), strict=True):
+                p.grad = part
         return [flat.grad for flat in (self.matrices, self.others) if flat.grad is not None]
 
-    @staticmethod
+    @classmethod
     @torch.no_grad()
-    def _flat(own: list[nn.Parameter]) -> nn.Parameter:
-        flat = nn.Parameter(_chain(own, own[0] if own else torch.empty(0)))
-        start = 0
-        for p in own:
-            p.data = flat.data[start : start + p.numel()].view_as(p)
-            start += p.numel()
+    def _flat(cls, own: list[nn.Parameter]) -> nn.Parameter:
+        like = own[0] if own else torch.empty(0)
+        flat = nn.Parameter(torch.cat([p.flatten() for p in own]) if own else like.new_zeros(0))
+        for p, part in zip(own, cls._parts(flat.data, own), strict=True):
+            p.data = part
         return flat
 
-
-def _chain(tensors: Sequence[Tensor], like: Tensor) -> Tensor:
-    """One vector of all their numbers."""
-    return torch.cat([one.flatten() for one in tensors]) if tensors else like.new_zeros(0)
+    @staticmethod
+    def _parts(flat: Tensor, own: list[nn.Parameter]) -> list[Tensor]:
+        """Each weight's place in a long vector."""
+        places = torch.split(flat, [p.numel() for p in own])
+        return [place.view_as(p) for p, place in zip(own, places, strict=True)]
 
 
 def build_optimizer(weights: FlatWeights, config: TrainingConfig) -> torch.optim.Optimizer:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from charrnn.config import TrainingConfig
 from charrnn.models import LanguageModel
@@ -23,21 +21,18 @@ class ActivationPenalty:
     def __init__(self, model: LanguageModel, config: TrainingConfig) -> None:
         self._alpha, self._beta = config.activation_penalty, config.slowness_penalty
         self._terms: list[Tensor] = []
+        self._model = model
         for trunk in model.modules():
-            if isinstance(trunk, Trunk):
-                if self._alpha:
-                    trunk.dropouts[-1].register_forward_hook(self._see_dropped)
-                if self._beta:
-                    trunk.layers[-1].register_forward_hook(self._see_raw)
+            if isinstance(trunk, Trunk) and (self._alpha or self._beta):
+                trunk.watch = self._see
 
-    def _see_dropped(self, module: nn.Module, _: Any, h: Tensor) -> None:
-        if module.training:
-            self._terms.append(self._alpha * h.float().square().mean())
-
-    def _see_raw(self, module: nn.Module, _: Any, output: tuple[Tensor, Any]) -> None:
-        h = output[0].float()
-        if module.training and len(h) > 1:
-            self._terms.append(self._beta * h.diff(dim=0).square().mean())
+    def _see(self, raw: Tensor, dropped: Tensor) -> None:
+        if not self._model.training:
+            return
+        if self._alpha:
+            self._terms.append(self._alpha * dropped.float().square().mean())
+        if self._beta and len(raw) > 1:
+            self._terms.append(self._beta * raw.float().diff(dim=0).square().mean())
 
     def take(self) -> Tensor | float:
         """The sum for the forward pass just made."""

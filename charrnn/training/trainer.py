@@ -156,11 +156,10 @@ class Trainer:
         state = self.carried.begin(batch, self.config.forget, self._masks)
         if self.workers.rank:  # dropout masks of its own; those of worker 0 are those of a single one
             self._masks.manual_seed((seed + self.workers.rank * 0x9E3779B97F4A7C15) % 2**63)
-        nats = torch.zeros((), device=self.device)
+        gradients, nats = self.weights.clear(), torch.zeros((), device=self.device)
         if batch.inputs.shape[1]:  # a short group of documents may leave nothing for this worker
             nats, state = backward(self.model, batch, state, self.device, self.penalty, self.config.precision)
         said = to_device(np.array(self.agreed.said(self.seconds), np.float32), self.device)
-        gradients = self.weights.gather()
         nats, *sums = self.workers.sum_gradients(gradients, torch.cat([nats[None], said])).unbind()
         loss, norm = nats / batch.characters, clip(gradients, self.config)
         finite = torch.isfinite(loss) & torch.isfinite(norm)

@@ -18,10 +18,10 @@ from torch import Tensor, nn
 from charrnn import native
 from charrnn.config import ModelConfig
 from charrnn.models import build_model, kernels
-from charrnn.models.base import RecurrentLayer
+from charrnn.models.base import Dropout, RecurrentLayer
 from charrnn.models.gru import GRULayer
 from charrnn.models.lstm import LSTMLayer
-from charrnn.models.minimal import MinGRULayer, MinLSTMLayer
+from charrnn.models.recurrent import Trunk
 from charrnn.models.rnn import RNNLayer
 
 LAYERS: dict[str, Callable[[int, int], RecurrentLayer]] = {
@@ -29,22 +29,34 @@ LAYERS: dict[str, Callable[[int, int], RecurrentLayer]] = {
     "gru": GRULayer,
     "tanh": lambda D, H: RNNLayer(D, H, "tanh"),
     "relu": lambda D, H: RNNLayer(D, H, "relu"),
-    "mingru": MinGRULayer,
-    "minlstm": MinLSTMLayer,
 }
 needs_c = pytest.mark.skipif(
     native.load("cells", openmp=True) is None, reason="no C compiler here: PyTorch computes it, which others test"
 )
 
 
-def everything(layer: RecurrentLayer, norm: nn.Module, inputs: Tensor, state: list[Tensor], seed: int) -> list[Tensor]:
+def everything(module: nn.Module, inputs: Tensor, state: list[Tensor], seed: int) -> list[Tensor]:
     """Outputs, states and all gradients of a random function of them."""
     generator = torch.Generator().manual_seed(seed)
-    x, y, after = layer.behind(norm, inputs, tuple(state))
-    given = [x, y, *after]
+    y, after = module(inputs, tuple(state))
+    given = [y, *after]
     loss = torch.stack([(one * torch.randn(one.shape, generator=generator)).sum() for one in given]).sum()
-    leaves = [inputs, *state, *layer.parameters(), *norm.parameters()]
-    return [*given, *torch.autograd.grad(loss, leaves)]
+    return [*given, *torch.autograd.grad(loss, [inputs, *state, *module.parameters()])]
+
+
+def compare(module: nn.Module, inputs: Tensor, state: list[Tensor], seed: int, threads: int) -> None:
+    """Holds C and PyTorch equal."""
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(threads)
+        ours = everything(module, inputs, state, seed)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(kernels, "usable", lambda *_: False)
+            theirs = everything(module, inputs, state, seed)
+    finally:
+        torch.set_num_threads(before)
+    for one, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4 * (1 + float(other.detach().abs().max())))
 
 
 @pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler here")
@@ -62,28 +74,65 @@ def test_with_a_compiler_all_of_the_c_is_to_be_had(name: str) -> None:
     D=st.sampled_from([3, 16, 48]),
     H=st.sampled_from([1, 13, 16, 32, 80, 128]),
     threads=st.integers(1, 3),
-    norm=st.booleans(),
     seed=st.integers(0, 1000),
 )
-def test_c_and_pytorch_agree(cell: str, T: int, B: int, D: int, H: int, threads: int, norm: bool, seed: int) -> None:
+def test_c_and_pytorch_agree(cell: str, T: int, B: int, D: int, H: int, threads: int, seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     layer = LAYERS[cell](D, H)
     for p in layer.parameters():
         p.data += 0.1 * torch.randn(p.shape, generator=generator)
     x = torch.randn(T, B, D, generator=generator, requires_grad=True)
     state = [torch.randn(B, size, generator=generator, requires_grad=True) for size in layer.state_sizes]
-    normalise = nn.RMSNorm(D) if norm else nn.Identity()
-    before = torch.get_num_threads()
-    try:
-        torch.set_num_threads(threads)
-        ours = everything(layer, normalise, x, state, seed)
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(kernels, "usable", lambda *_: False)
-            theirs = everything(layer, normalise, x, state, seed)
-    finally:
-        torch.set_num_threads(before)
-    for one, other in zip(ours, theirs, strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4 * (1 + float(other.detach().abs().max())))
+    compare(layer, x, state, seed, threads)
+
+
+@needs_c
+@pytest.mark.parametrize("cell", ["mingru", "minlstm"])
+@settings(max_examples=25, deadline=None)
+@given(
+    T=st.integers(1, 9),
+    B=st.integers(1, 17),
+    widths=st.sampled_from([(16, 16), (48, 16), (16, 48), (32, 80), (128, 128), (13, 16), (16, 13)]),
+    layers=st.integers(1, 4),
+    residual=st.booleans(),
+    norm=st.sampled_from(["none", "rms", "layer"]),
+    dropout=st.sampled_from([{}, {"dropout": 0.5}, {"dropout": 0.5, "locked_dropout": True}, {"output_dropout": 0.5}]),
+    tied=st.booleans(),
+    threads=st.integers(1, 3),
+    seed=st.integers(0, 1000),
+)
+def test_a_stack_at_once_is_its_layers_one_by_one(
+    cell: str,
+    T: int,
+    B: int,
+    widths: tuple[int, int],
+    layers: int,
+    residual: bool,
+    norm: str,
+    dropout: dict[str, float],
+    tied: bool,
+    threads: int,
+    seed: int,
+) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    sizes = {"embedding_size": widths[0], "hidden_size": widths[1], "num_layers": layers, "tie_embedding": tied}
+    config = {"cell": cell, "residual": residual, "norm": norm, **sizes, **dropout}
+    trunk = build_model(ModelConfig.model_validate(config), 5, seed=seed).get_submodule("trunk")
+    assert isinstance(trunk, Trunk)
+    masks = torch.Generator()
+    for module in trunk.modules():
+        if isinstance(module, Dropout):
+            module.generator = masks
+    for p in trunk.parameters():
+        p.data += 0.1 * torch.randn(p.shape, generator=generator)
+    x = torch.randn(T, B, widths[0], generator=generator, requires_grad=True)
+    state = [torch.randn(one.shape, generator=generator, requires_grad=True) for one in trunk.initial_state(x, B)]
+
+    def draw_the_same_masks(*_: object) -> None:
+        masks.manual_seed(seed)
+
+    trunk.register_forward_pre_hook(draw_the_same_masks)
+    compare(trunk, x, state, seed, threads)
 
 
 @needs_c
@@ -92,8 +141,39 @@ def test_what_is_no_number_stays_none(cell: str) -> None:
     """An explosion must be seen, not bounded away."""
     layer = LAYERS[cell](16, 16)
     x = torch.full((3, 2, 16), torch.nan)
-    _, y, _ = layer.behind(nn.Identity(), x, tuple(torch.zeros(2, size) for size in layer.state_sizes))
+    y, _ = layer(x, tuple(torch.zeros(2, size) for size in layer.state_sizes))
     assert y.isnan().all()
+
+
+@needs_c
+@pytest.mark.parametrize("bfloat16", [False, True])
+def test_nor_does_it_in_a_stack(bfloat16: bool) -> None:
+    config = ModelConfig(cell="mingru", num_layers=2, hidden_size=16, embedding_size=16, residual=True, norm="rms")
+    trunk = build_model(config, 5).get_submodule("trunk")
+    assert isinstance(trunk, Trunk)
+    x = torch.full((3, 2, 16), torch.nan)
+    with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+        y, _ = trunk(x, trunk.initial_state(x, 2))
+    assert y.isnan().all()
+
+
+@pytest.mark.parametrize("native", ["0", "1"])
+@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru", "mingru", "minlstm"])
+def test_products_in_bfloat16_are_close(cell: str, native: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if native == "0":
+        monkeypatch.setattr(kernels, "usable", lambda *_: False)
+    sizes = {"num_layers": 2, "hidden_size": 32, "embedding_size": 32}
+    model = build_model(ModelConfig.model_validate({"cell": cell, "residual": True, "norm": "rms", **sizes}), 5)
+    ids = torch.randint(0, 5, (6, 3), generator=torch.Generator().manual_seed(0))
+    found = []
+    for enabled in (False, True):
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            features, _ = model.features(ids, model.initial_state(3))
+        features.float().square().mean().backward()  # type: ignore[no-untyped-call]
+        found.append([features.float(), *(p.grad.clone() for p in model.parameters() if p.grad is not None)])
+        model.zero_grad()
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, rtol=0.1, atol=0.02 * float(one.detach().abs().max()) + 1e-3)
 
 
 @needs_c

@@ -1,0 +1,112 @@
+"""A stack of minGRU or minLSTM blocks as one operation, for the CPU: matrix products, and C for all between them.
+
+A block is x -> x + dropout(layer(norm(x))), or without a residual connection dropout(layer(norm(x))). What one block
+adds is read by the next one in the same pass over memory that normalises and pairs it, so that of a step little is left
+beside the products. `minimal.py` has the equations.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from charrnn.models import kernels
+from charrnn.models.base import State
+
+
+class Block(NamedTuple):
+    """The weights of a layer, and what stands around it."""
+
+    W: Tensor
+    """`[gates * H, 2 D]`."""
+    b: Tensor
+    """`[gates * H]`."""
+    out: Tensor
+    """`[H, H]`."""
+    scale: Tensor | None
+    """`[D]`, that of the normalisation by the root mean square (arXiv:1910.07467); None for no normalisation."""
+    residual: bool
+    """Whether the layer's output is added to its input."""
+    mask: Tensor | None
+    """What the layer's output is multiplied by, `[B, H]` or `[T, B, H]`; None for 1."""
+
+
+def usable(x: Tensor, widths: list[int]) -> bool:
+    """Whether a stack of layers of these widths can be computed here."""
+    return kernels.usable(x, "parallel") and all(width % kernels.LANES == 0 for width in widths)
+
+
+def stack(x: Tensor, blocks: list[Block], state: State) -> tuple[Tensor, State]:
+    """x `[T, B, D]` through all blocks, and the state (h, last x) of each after it.
+
+    Under autocast the products are made in bfloat16.
+    """
+    real = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else torch.float32
+    weights = [tensor for block in blocks for tensor in (block.W, block.b, block.out, block.scale)]
+    x, *state_after = _Stack.apply(blocks, real, x, *weights, *state)  # type: ignore[no-untyped-call]
+    return x, tuple(state_after)
+
+
+class _Stack(torch.autograd.Function):
+    """From x, the weights of all blocks and the state before them to x and the state after them."""
+
+    @staticmethod
+    def forward(ctx: Any, blocks: list[Block], real: torch.dtype, x: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
+        before = rest[4 * len(blocks) :]
+        (T, B), residual, y, mask = x.shape[:2], True, None, None
+        x, saved, after = x.contiguous(), [], []
+        for i, block in enumerate(blocks):
+            W, b, out, scale = block.W.to(real), block.b.contiguous(), block.out.to(real), block.scale
+            H, D = out.shape[0], W.shape[1] // 2
+            last = before[2 * i + 1].clone(memory_format=torch.contiguous_format)
+            pairs, inverse = x.new_empty(T, B, 2 * D, dtype=real), x.new_empty(T, B)
+            given = (x, y, mask, _step(mask), int(residual))
+            x = x if y is None else x.new_empty(T, B, D)
+            _call("pair_forward", real, T, B, D, *given, x, scale, last, pairs, inverse)
+            products = torch.mm(pairs.flatten(0, 1), W.t())
+            hs, u = kernels.following(before[2 * i], T), x.new_empty(T, B, H, dtype=real)
+            _call("mix_forward", real, T, B, H, W.shape[0] // H, products, b, hs, u)
+            y, mask, residual = torch.mm(u.flatten(0, 1), out.t()), block.mask, block.residual
+            saved.append((x, W, b, out, scale, inverse, pairs, products, hs, u))
+            after += [hs[-1], last]
+        ctx.blocks, ctx.saved, ctx.real = blocks, saved, real
+        assert y is not None  # there is at least one block
+        y = y.view(T, B, -1).float() if mask is None else y.view(T, B, -1) * mask
+        return x + y if residual else y, *after
+
+    @staticmethod
+    def backward(ctx: Any, *given: Tensor) -> tuple[Tensor | None, ...]:
+        kernels.taken(ctx)
+        threads, real, T, B = torch.get_num_threads(), ctx.real, *given[0].shape[:2]
+        dx, dafter = given[0].clone(memory_format=torch.contiguous_format), given[1:]
+        mask = ctx.blocks[-1].mask
+        dy = (dx if mask is None else dx * mask).to(real).flatten(0, 1)
+        dweights: list[Tensor | None] = []
+        dbefore: list[Tensor] = []
+        while ctx.saved:
+            x, W, b, out, scale, inverse, pairs, products, hs, u = ctx.saved.pop()
+            i, H, D = len(ctx.saved), out.shape[0], W.shape[1] // 2
+            dh, dlast = (one.clone(memory_format=torch.contiguous_format) for one in dafter[2 * i : 2 * i + 2])
+            dout, du = torch.mm(dy.t(), u.flatten(0, 1)), torch.mm(dy, out)
+            db, dscale = hs.new_zeros(threads, len(W)), hs.new_zeros(threads, D)
+            _call("mix_backward", real, T, B, H, len(W) // H, products, b, hs, du, dh, db)  # products: their gradients
+            dW, dpairs = torch.mm(products.t(), pairs.flatten(0, 1)), torch.mm(products, W)
+            residual = ctx.blocks[i].residual
+            dx = dx if residual else x.new_empty(T, B, D)
+            mask, dy = (ctx.blocks[i - 1].mask, x.new_empty(T * B, D, dtype=real)) if i else (None, None)
+            into = (dx, int(residual), dlast, dscale, mask, _step(mask), dy)
+            _call("pair_backward", real, T, B, D, x, scale, inverse, dpairs, *into)
+            dweights = [dW.float(), db.sum(0), dout.float(), None if scale is None else dscale.sum(0), *dweights]
+            dbefore = [dh, dlast, *dbefore]
+        return None, None, dx, *dweights, *dbefore
+
+
+def _step(mask: Tensor | None) -> int:
+    """From the mask of one time step to that of the next."""
+    return 0 if mask is None or mask.ndim == 2 else mask[0].numel()
+
+
+def _call(name: str, real: torch.dtype, *arguments: Tensor | int | None) -> None:
+    kernels.call(f"{name}_{'bfloat16' if real == torch.bfloat16 else 'float'}", *arguments, library="parallel")
