@@ -242,8 +242,9 @@ class TrainingConfig(Section):
     """Below 1 the mean is an exponential one: at each step it keeps this much of itself. 1: all steps count alike."""
     evaluate_every: Every = "10%"
     """How often the validation loss is measured and a checkpoint written if it is the best so far."""
-    evaluate_characters: Annotated[int, Field(ge=1)] | None = 200_000
-    """At most this many validation characters each time; null for all."""
+    evaluate_characters: Annotated[int, Field(ge=1)] | Literal["auto", "all"] = "auto"
+    """Validation characters each time, at most. `auto`: a 25th of those learnt from until the first evaluation, which
+    takes some 2 % of the time, and at least 5,000."""
     checkpoint_every: Every = "10%"
     """How often a checkpoint is written to resume from."""
     keep: Annotated[int, Field(ge=1, le=1000)] = 2

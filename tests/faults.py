@@ -155,6 +155,12 @@ def paused(process: kill.Process) -> Iterator[None]:
     """The process stands still inside."""
     os.kill(process.id, signal.SIGSTOP)
     try:
+        # A thread that is in the middle of something on the disk ends it first.
+        for _ in range(1000):
+            threads = Path(f"/proc/{process.id}/task").glob("*/stat")
+            if all(one.read_text().rsplit(")", 1)[1].split()[0] == "T" for one in threads):
+                break
+            time.sleep(0.01)
         yield
     finally:
         os.kill(process.id, signal.SIGCONT)

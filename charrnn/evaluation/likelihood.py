@@ -116,9 +116,9 @@ def stream_count(characters: int) -> int:
     return max(1, min(MAX_STREAMS, characters // STREAM))
 
 
-def first_characters(part: Part, limit: int | None) -> Part:
+def first_characters(part: Part, limit: int) -> Part:
     """The beginning of a part: about `limit` characters, whole documents, at least one."""
-    if limit is None or part.characters <= limit:
+    if part.characters <= limit:
         return part
     if part.documents is None:
         return Part(part.ids[:limit])

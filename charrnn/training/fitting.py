@@ -58,6 +58,8 @@ class TrainingState(State):
     position: Place
     rate_factor: Annotated[float, Field(gt=0, le=1)]
     explosions: Count
+    learnt: Count = 0
+    evaluated: Count = 0
 
 
 class Digest(_Shape):

@@ -63,8 +63,9 @@ class Trainer:
         self.optimizer = build_optimizer(self.weights, config)
         self.average = Average(model, config)
         self.penalty = ActivationPenalty(model, config)
-        self.validation = first_characters(validation, config.evaluate_characters)
-        self.boundary = boundary
+        self.validation, self.boundary = validation, boundary
+        self.learnt = 0  # characters, over all passes
+        self.evaluated = 0  # validation characters at each evaluation; 0 until the first one
         self.step, self.best, self.evaluations_since_best = 0, math.inf, 0
         self.carried = Carried(model, self.workers)
         self._position = Position()
@@ -166,6 +167,7 @@ class Trainer:
         apply_step(self.optimizer, rate, finite)
         self.carried.end(state, finite)
         self.step += 1
+        self.learnt += batch.characters
         self._position = replace(self.batches.position)
         self._numbers.send(batch.characters, torch.stack([loss, norm, *sums]))
         self._look()
@@ -205,9 +207,13 @@ class Trainer:
 
     def _evaluate(self) -> Event:
         """The validation loss, and whether it is the best so far."""
+        self.evaluated = self.evaluated or max(5_000, self.learnt // 25)
+        limit = self.config.evaluate_characters
+        limit = self.evaluated if limit == "auto" else limit
+        part = self.validation if limit == "all" else first_characters(self.validation, limit)
         nats = 0.0
         if self.workers.rank == 0:
-            nats = likelihood(self.model, self.validation, self.boundary, self.device).nats_per_char
+            nats = likelihood(self.model, part, self.boundary, self.device).nats_per_char
         nats = self.workers.number_from_first(nats)
         if not math.isfinite(nats):
             raise diverged(self.step, self.config)
@@ -252,6 +258,8 @@ class Trainer:
             "position": asdict(self._position),
             "rate_factor": self.rate_factor,
             "explosions": self.explosions,
+            "learnt": self.learnt,
+            "evaluated": self.evaluated,
             "average": self.average.facts(),
             "finished": self.progress.fraction >= 1 or self.out_of_patience,
         }
@@ -267,6 +275,7 @@ class Trainer:
         self.best = math.inf if facts["best"] is None else facts["best"]
         self.evaluations_since_best = facts["evaluations_since_best"]
         self.rate_factor, self.explosions = facts["rate_factor"], facts["explosions"]
+        self.learnt, self.evaluated = facts.get("learnt", 0), facts.get("evaluated", 0)
         self.agreed.heard(0, 0, facts["seconds"])
         self._position = Position(**facts["position"])
         self.batches.position = replace(self._position)

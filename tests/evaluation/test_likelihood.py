@@ -74,7 +74,7 @@ def test_evaluation_leaves_the_model_as_it_was() -> None:
 
 def test_first_characters_keeps_documents_whole() -> None:
     part = Part(np.arange(30), np.array([[0, 10], [10, 20], [20, 30]]))
-    assert first_characters(part, None) is part
+    assert first_characters(part, 30) is part
     assert first_characters(part, 25).characters == 20
     assert first_characters(part, 1).characters == 10
     assert first_characters(Part(np.arange(30)), 7).characters == 7
