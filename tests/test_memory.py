@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import platform
+import subprocess
+import sys
+
 import pytest
 
 from charrnn import memory
@@ -24,3 +28,19 @@ def test_there_is_some_memory_and_not_more_than_any_machine_has() -> None:
 
 def test_what_fits_is_not_refused() -> None:
     memory.require(memory.available() // 2, "this", "")
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc's malloc")
+def test_freed_memory_is_kept() -> None:
+    code = (
+        "import sys, numpy as np; from charrnn.memory import keep_freed; sys.argv[1:] and keep_freed()\n"
+        "take = lambda: np.ones(10**6).sum()\n"
+        "faults = lambda: __import__('resource').getrusage(0).ru_minflt\n"
+        "take(); take(); before = faults(); [take() for _ in range(20)]; print(faults() - before)"
+    )
+    kept, given_back = (
+        int(subprocess.run([sys.executable, "-c", code, *more], capture_output=True, text=True, check=True).stdout)
+        for more in (["keep"], [])
+    )
+    assert kept < 100  # pages
+    assert given_back >= kept

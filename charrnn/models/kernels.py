@@ -34,7 +34,7 @@ def lstm(gates: Tensor, W: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor
     and the last c.
     """
     size = h.shape[1]
-    gates, W, h, c = _pad(gates, 4), _pad_weights(W, 4), _pad(h), _pad(c)
+    gates, W, h, c = pad(gates, 4), _pad_weights(W, 4), pad(h), pad(c)
     y, c = _LSTM.apply(gates, W, h, c)  # type: ignore[no-untyped-call]
     return y[..., :size], c[:, :size]
 
@@ -44,7 +44,7 @@ def gru(gates: Tensor, W: Tensor, c: Tensor, h: Tensor) -> Tensor:
     `[T, B, H]`.
     """
     size = h.shape[1]
-    gates, W, c, h = _pad(gates, 3), _pad_weights(W, 3), _pad(c), _pad(h)
+    gates, W, c, h = pad(gates, 3), _pad_weights(W, 3), pad(c), pad(h)
     y: Tensor = _GRU.apply(gates, W, c, h)  # type: ignore[no-untyped-call]
     return y[..., :size]
 
@@ -52,7 +52,7 @@ def gru(gates: Tensor, W: Tensor, c: Tensor, h: Tensor) -> Tensor:
 def rnn(x: Tensor, W: Tensor, h: Tensor, relu: bool) -> Tensor:
     """U x + b `[T, B, H]`, W, and h `[B, H]` to all h `[T, B, H]`."""
     size = h.shape[1]
-    x, W, h = _pad(x), _pad_weights(W, 1), _pad(h)
+    x, W, h = pad(x), _pad_weights(W, 1), pad(h)
     y: Tensor = _RNN.apply(x, W, h, relu)  # type: ignore[no-untyped-call]
     return y[..., :size]
 
@@ -64,7 +64,7 @@ def call(name: str, *arguments: Tensor | int | None, library: str = "cells") -> 
         raise MemoryError(name)
 
 
-def _pad(x: Tensor, gates: int = 1) -> Tensor:
+def pad(x: Tensor, gates: int = 1) -> Tensor:
     """Zeros after each gate's part of the last dimension. A unit without weights stays 0 in these recurrences."""
     size = x.shape[-1] // gates
     missing = -size % LANES

@@ -49,7 +49,7 @@ class MinGRULayer(RecurrentLayer):
     def through(self, stack: Stack, x: Tensor, state: State) -> tuple[Tensor, State] | None:
         """All layers as one operation, where there is C for it."""
         layers = [layer for layer in stack.layers if isinstance(layer, MinGRULayer)]
-        if not parallel.usable(x, [width for layer in layers for width in layer.state_sizes]):
+        if not parallel.usable(x):
             return None
         blocks = []
         for layer, norm, residual, dropout in zip(layers, stack.norms, stack.residual, stack.dropouts, strict=True):

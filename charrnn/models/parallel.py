@@ -33,9 +33,9 @@ class Block(NamedTuple):
     """What the layer's output is multiplied by, `[B, H]` or `[T, B, H]`; None for 1."""
 
 
-def usable(x: Tensor, widths: list[int]) -> bool:
-    """Whether a stack of layers of these widths can be computed here."""
-    return kernels.usable(x, "parallel") and all(width % kernels.LANES == 0 for width in widths)
+def usable(x: Tensor) -> bool:
+    """Whether a stack can be computed here."""
+    return kernels.usable(x, "parallel")
 
 
 def stack(x: Tensor, blocks: list[Block], state: State) -> tuple[Tensor, State]:
@@ -44,34 +44,52 @@ def stack(x: Tensor, blocks: list[Block], state: State) -> tuple[Tensor, State]:
     Under autocast the products are made in bfloat16.
     """
     real = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else torch.float32
+    sizes, widths = [tensor.shape[-1] for tensor in (x, *state)], [block.W.shape[1] // 2 for block in blocks]
+    size = blocks[-1].out.shape[0]
+    blocks = [_padded(block) for block in blocks]
     weights = [tensor for block in blocks for tensor in (block.W, block.b, block.out, block.scale)]
-    x, *state_after = _Stack.apply(blocks, real, x, *weights, *state)  # type: ignore[no-untyped-call]
-    return x, tuple(state_after)
+    given = (kernels.pad(tensor) for tensor in (x, *state))
+    y, *after = _Stack.apply(blocks, widths, real, next(given), *weights, *given)  # type: ignore[no-untyped-call]
+    return y[..., :size], tuple(tensor[:, :own] for tensor, own in zip(after, sizes[1:], strict=True))
+
+
+def _padded(block: Block) -> Block:
+    """The same with zeros where the C wants more units; what they give stays 0."""
+    H = len(block.out)
+    if not -H % kernels.LANES and not -block.W.shape[1] // 2 % kernels.LANES:
+        return block
+    gates = len(block.b) // H
+    W = kernels.pad(kernels.pad(block.W, 2).t(), gates).t()
+    out = kernels.pad(kernels.pad(block.out).t()).t()
+    scale, mask = (None if tensor is None else kernels.pad(tensor) for tensor in (block.scale, block.mask))
+    return block._replace(W=W, b=kernels.pad(block.b, gates), out=out, scale=scale, mask=mask)
 
 
 class _Stack(torch.autograd.Function):
     """From x, the weights of all blocks and the state before them to x and the state after them."""
 
     @staticmethod
-    def forward(ctx: Any, blocks: list[Block], real: torch.dtype, x: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
+    def forward(
+        ctx: Any, blocks: list[Block], widths: list[int], real: torch.dtype, x: Tensor, *rest: Tensor
+    ) -> tuple[Tensor, ...]:
         before = rest[4 * len(blocks) :]
         (T, B), residual, y, mask = x.shape[:2], True, None, None
         x, saved, after = x.contiguous(), [], []
         for i, block in enumerate(blocks):
-            W, b, out, scale = block.W.to(real), block.b.contiguous(), block.out.to(real), block.scale
+            W, b, out, scale = block.W.to(real).contiguous(), block.b, block.out.to(real).contiguous(), block.scale
             H, D = out.shape[0], W.shape[1] // 2
             last = before[2 * i + 1].clone(memory_format=torch.contiguous_format)
             pairs, inverse = x.new_empty(T, B, 2 * D, dtype=real), x.new_empty(T, B)
             given = (x, y, mask, _step(mask), int(residual))
             x = x if y is None else x.new_empty(T, B, D)
-            _call("pair_forward", real, T, B, D, *given, x, scale, last, pairs, inverse)
+            _call("pair_forward", real, T, B, D, widths[i], *given, x, scale, last, pairs, inverse)
             products = torch.mm(pairs.flatten(0, 1), W.t())
             hs, u = kernels.following(before[2 * i], T), x.new_empty(T, B, H, dtype=real)
             _call("mix_forward", real, T, B, H, W.shape[0] // H, products, b, hs, u)
             y, mask, residual = torch.mm(u.flatten(0, 1), out.t()), block.mask, block.residual
             saved.append((x, W, b, out, scale, inverse, pairs, products, hs, u))
             after += [hs[-1], last]
-        ctx.blocks, ctx.saved, ctx.real = blocks, saved, real
+        ctx.blocks, ctx.widths, ctx.saved, ctx.real = blocks, widths, saved, real
         assert y is not None  # there is at least one block
         y = y.view(T, B, -1).float() if mask is None else y.view(T, B, -1) * mask
         return x + y if residual else y, *after
@@ -97,10 +115,10 @@ class _Stack(torch.autograd.Function):
             dx = dx if residual else x.new_empty(T, B, D)
             mask, dy = (ctx.blocks[i - 1].mask, x.new_empty(T * B, D, dtype=real)) if i else (None, None)
             into = (dx, int(residual), dlast, dscale, mask, _step(mask), dy)
-            _call("pair_backward", real, T, B, D, x, scale, inverse, dpairs, *into)
+            _call("pair_backward", real, T, B, D, ctx.widths[i], x, scale, inverse, dpairs, *into)
             dweights = [dW.float(), db.sum(0), dout.float(), None if scale is None else dscale.sum(0), *dweights]
             dbefore = [dh, dlast, *dbefore]
-        return None, None, dx, *dweights, *dbefore
+        return None, None, None, dx, *dweights, *dbefore
 
 
 def _step(mask: Tensor | None) -> int:

@@ -7,8 +7,8 @@
 
 /* x = before + mask * y, or where there is no residual connection mask * y. Then z_t = x_t / rms(x_t) * scale, and pairs
    [T, B, 2 D]: z_{t-1} beside z_t. `last` [B, D]: the z before the window, and after this the last of it. inverse
-   [T, B]: 1 / rms. Without y x is given, without scale z = x. */
-void NAME(pair_forward)(long T, long B, long D, const float *before, const REAL *y, const float *mask, long step,
+   [T, B]: 1 / rms. Of the D numbers of x `width` are not padding. Without y x is given, without scale z = x. */
+void NAME(pair_forward)(long T, long B, long D, long width, const float *before, const REAL *y, const float *mask, long step,
                         long residual, float *x, const float *scale, float *last, REAL *pairs, float *inverse,
                         long threads) {
     SHARE(B, threads) {
@@ -26,7 +26,7 @@ void NAME(pair_forward)(long T, long B, long D, const float *before, const REAL 
                     }
                     squares += load(in + u) * load(in + u);
                 }
-                if (scale) by = inverse[row] = 1 / sqrtf(sum(squares) / (float)D + EPSILON);
+                if (scale) by = inverse[row] = 1 / sqrtf(sum(squares) / (float)width + EPSILON);
                 for (long u = 0; u < D; u += LANES) {
                     vec z = load(in + u) * by;
                     if (scale) z *= load(scale + u);
@@ -43,7 +43,7 @@ void NAME(pair_forward)(long T, long B, long D, const float *before, const REAL 
    there is no residual connection it is replaced. dlast [B, D]: that of the last z, and after this of the z before the
    window. dscale [threads, D]: zeros, and after this sums, one for each thread. dy [T, B, D], if there was a y: its
    gradient, of which `mask` is the mask. */
-void NAME(pair_backward)(long T, long B, long D, const float *x, const float *scale, const float *inverse,
+void NAME(pair_backward)(long T, long B, long D, long width, const float *x, const float *scale, const float *inverse,
                          const REAL *dpairs, float *dx, long residual, float *dlast, float *dscale, const float *mask,
                          long step, REAL *dy, long threads) {
     SHARE(B, threads) {
@@ -63,7 +63,7 @@ void NAME(pair_backward)(long T, long B, long D, const float *x, const float *sc
                         along += dz * load(scale + u) * whitened;
                         store(sums + u, load(sums + u) + dz * whitened);
                     }
-                    mean = sum(along) / (float)D;
+                    mean = sum(along) / (float)width;
                 }
                 for (long u = 0; u < D; u += LANES) {
                     vec sum = residual ? load(out + u) : splat(0);

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from charrnn.config import TrainingConfig
 from charrnn.evaluation.likelihood import first_characters, likelihood, to_device
+from charrnn.memory import keep_freed
 from charrnn.models import LanguageModel, set_dropout_generator
 from charrnn.text.batches import Batch, Batches, Position
 from charrnn.text.dataset import Part
@@ -110,6 +111,7 @@ class Trainer:
             raise
 
     def _events(self) -> Iterator[Event]:
+        keep_freed()
         self._take_over()
         config, now, evaluated = self.config, self.progress, -1
         self.model.train()

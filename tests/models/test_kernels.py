@@ -92,7 +92,7 @@ def test_c_and_pytorch_agree(cell: str, T: int, B: int, D: int, H: int, threads:
 @given(
     T=st.integers(1, 9),
     B=st.integers(1, 17),
-    widths=st.sampled_from([(16, 16), (48, 16), (16, 48), (32, 80), (128, 128), (13, 16), (16, 13)]),
+    widths=st.sampled_from([(16, 16), (48, 16), (16, 48), (32, 80), (128, 128), (13, 16), (16, 13), (5, 5), (30, 21)]),
     layers=st.integers(1, 4),
     residual=st.booleans(),
     norm=st.sampled_from(["none", "rms", "layer"]),
