@@ -21,14 +21,17 @@ from machine import describe
 
 import charrnn
 
-LSTM = "shakespeare training.evaluate_every=100% training.sample_every=null"
+LSTM = "shakespeare training.precision=bfloat16 training.evaluate_every=100% training.sample_every=null"
 GRU = LSTM + " model.forget_bias=1 model.cell=gru model.hidden_size=298"
-LONG = " training.minutes=9.9 model.num_layers=2 model.dropout=0.2 model.input_dropout=0 training.forget=0.1"
+LONG = (
+    " training.minutes=9.9 model.hidden_size=512 model.dropout=0.3 model.locked_dropout=true model.input_dropout=0"
+    " model.weight_dropout=0.2 training.forget=0.1"
+)
 ROWS = [
     "shakespeare-60s",
     LSTM + " training.minutes=0.93",
     GRU + " training.minutes=0.93",
-    "shakespeare-fast training.minutes=1.42",
+    "shakespeare-fast training.minutes=1.43 model.dropout=0.0 training.forget=0.05",
     "shakespeare-fast",
     "shakespeare-600s",
     LSTM + LONG,
