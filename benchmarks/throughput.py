@@ -3,22 +3,24 @@
     python benchmarks/throughput.py                    # every row, about five minutes
     python benchmarks/throughput.py "lstm 2 x 128"
 
-Both sides make two seconds of steps in turns, several times, in one process; the table holds medians. charrnn's side is
-the whole trainer with its data, clipping and metrics; the plain loop has an embedding, PyTorch's module, a linear
-layer, cross-entropy, clipping and fused Adam, on windows that lie ready in memory; the loop over time is what the
-tutorials' char-RNNs do, a character at a time. `of the peak` counts 6
-floating-point operations a character for each weight outside the embedding, and takes for the peak the product of two
-2048 x 2048 matrices in float32, measured in the same turns.
+The sides make two seconds of steps in turns, several times, each in its own process; the table holds medians. charrnn's
+side is the whole trainer with its data, clipping and metrics; the plain loop has an embedding, PyTorch's module, a
+linear layer, cross-entropy, clipping and fused Adam, on windows that lie ready in memory; the loop over time is what the
+tutorials' char-RNNs do, a character at a time. `of the peak` counts 6 floating-point operations a character for each
+weight outside the embedding, and takes for the peak the product of two 2048 x 2048 matrices in float32, measured in the
+same turns.
 """
 
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import random
 import statistics
 import string
 import time
 from collections.abc import Iterator
+from multiprocessing.connection import Connection
 
 import numpy as np
 import torch
@@ -120,13 +122,49 @@ def products() -> Steps:
         yield torch.mm(a, b)
 
 
-def rate(steps: Steps) -> float:
-    """Steps a second, over SECONDS."""
-    count, started = 0, time.perf_counter()
-    while time.perf_counter() - started < SECONDS:
-        next(steps)
-        count += 1
-    return count / (time.perf_counter() - started)
+def steps_of(side: str, config: ModelConfig) -> Steps:
+    """What a side does."""
+    torch.manual_seed(0)
+    ids = np.random.default_rng(0).integers(0, V, 1_000_000)
+    if side == "ours":
+        return trainer(build_model(config, V + 1, seed=0), ids)
+    if side == "plain":
+        return plain(PlainLoop(config), ids)
+    if side == "time":
+        alphabet = string.printable[:V]
+        return time_loop(PlainLoop(config), "".join(alphabet[i] for i in ids), alphabet)
+    return products()
+
+
+def serve(side: str, config: ModelConfig, threads: int, pipe: Connection) -> None:
+    """Gives steps a second, over SECONDS, each time it is asked; runs in a process of its own."""
+    torch.set_num_threads(threads)
+    steps = steps_of(side, config)
+    while pipe.recv():
+        count, started = 0, time.perf_counter()
+        while time.perf_counter() - started < SECONDS:
+            next(steps)
+            count += 1
+        pipe.send(count / (time.perf_counter() - started))
+
+
+def measure(config: ModelConfig, sides: list[str], rounds: int, threads: int) -> dict[str, float]:
+    """The median rate of each side, which take turns; a side waits while another is asked."""
+    spawn = multiprocessing.get_context("spawn")
+    pipes: dict[str, Connection] = {}
+    rates: dict[str, list[float]] = {side: [] for side in sides}
+    for side in sides:
+        pipes[side], theirs = spawn.Pipe()
+        spawn.Process(target=serve, args=(side, config, threads, theirs), daemon=True).start()
+    for round_number in range(rounds + 1):
+        for side, pipe in pipes.items():
+            pipe.send(True)
+            rate = pipe.recv()
+            if round_number:  # the first turn warms up
+                rates[side].append(rate)
+    for pipe in pipes.values():
+        pipe.send(False)
+    return {side: statistics.median(values) for side, values in rates.items()}
 
 
 def main() -> None:
@@ -136,28 +174,14 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7, help="turns of each side (default 7)")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
-    torch.manual_seed(0)
-    ids = np.random.default_rng(0).integers(0, V, 1_000_000)
-    alphabet = string.printable[:V]
-    text = "".join(alphabet[i] for i in ids)
     print(f"{describe()}, {arguments.threads} threads; {B} streams, windows of {T}\n")
     print("| model | charrnn, characters/s | of the peak | plain loop | ratio | loop over time | ratio |")
-    print("|---|---:|---:|---:|---:|---:|---:|")
+    print("|---|---:|---:|---:|---:|---:|---:|", flush=True)
     for name in arguments.rows:
         config = MODELS[name]
-        model = build_model(config, V + 1, seed=0)
-        weights = sum(p.numel() for p in model.parameters()) - (V + 1) * config.embedding_size
-        sides = {"ours": trainer(model, ids), "peak": products()}
-        if config.cell != "mingru":
-            sides |= {"plain": plain(PlainLoop(config), ids), "time": time_loop(PlainLoop(config), text, alphabet)}
-        rates: dict[str, list[float]] = {side: [] for side in sides}
-        for round_number in range(arguments.rounds + 1):
-            for side, steps in sides.items():
-                measured = rate(steps)
-                if round_number:  # the first turn warms up
-                    rates[side].append(measured)
-        median = {side: statistics.median(values) for side, values in rates.items()}
+        weights = build_model(config, V + 1).size - (V + 1) * config.embedding_size
+        sides = ["ours", "peak"] if config.cell == "mingru" else ["ours", "peak", "plain", "time"]
+        median = measure(config, sides, arguments.rounds, arguments.threads)
         ours, peak = median["ours"] * B * T, median["peak"] * 2 * 2048**3 / (6 * weights)
         cells = [f"{ours:,.0f}", f"{ours / peak:.0%}"]
         for side in ("plain", "time"):

@@ -57,6 +57,15 @@ def rnn(x: Tensor, W: Tensor, h: Tensor, relu: bool) -> Tensor:
     return y[..., :size]
 
 
+def look_up(table: Tensor, ids: Tensor) -> Tensor:
+    """The rows `ids` `[T, B]` of a table `[V, W]`, `[T, B, W]`.
+
+    PyTorch sums the gradient of a small table row by row in one thread.
+    """
+    rows: Tensor = _LookUp.apply(table, ids) if usable(table) else F.embedding(ids, table)  # type: ignore[no-untyped-call]
+    return rows
+
+
 def call(name: str, *arguments: Tensor | int | None, library: str = "cells") -> None:
     """Calls a function of a library; its last argument is how many threads it may use."""
     values = [c_long(a) if isinstance(a, int) else c_void_p(0 if a is None else a.data_ptr()) for a in arguments]
@@ -161,3 +170,20 @@ class _RNN(torch.autograd.Function):
         (T, B, H), dx, dh = dy.shape, torch.empty_like(dy), torch.zeros_like(hs[0])
         call("rnn_backward", T, B, H, dx, W.contiguous(), hs, dy, dh, int(ctx.relu))
         return dx, _product(dx, hs[:-1]), dh, None
+
+
+class _LookUp(torch.autograd.Function):
+    """Rows of a table."""
+
+    @staticmethod
+    def forward(ctx: Any, table: Tensor, ids: Tensor) -> Tensor:
+        ctx.save_for_backward(ids.contiguous())
+        ctx.shape = table.shape
+        return F.embedding(ids, table)
+
+    @staticmethod
+    def backward(ctx: Any, *given: Tensor) -> tuple[Tensor | None, ...]:
+        (ids,), rows = ctx.saved_tensors, given[0].contiguous()
+        dtable = rows.new_zeros(ctx.shape)
+        call("sum_rows", ids.numel(), ctx.shape[1], ids, rows, dtable)
+        return dtable, None

@@ -7,10 +7,10 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from charrnn.config import ModelConfig
 from charrnn.models.base import Dropout, Embedding, LanguageModel, RecurrentLayer, Stack, State
+from charrnn.models.kernels import look_up
 
 MakeLayer = Callable[[int, int], RecurrentLayer]
 """`layer(input_size, hidden_size)` makes one recurrence."""
@@ -105,14 +105,14 @@ class Trunk(nn.Module):
         x = self.input_layers(self.input_dropout(x))
         stack = Stack(self.layers, list(self.norms)[:-1], self.residual, self.dropouts)
         if self.watch is None:
-            done = self.layers[0].through(stack, x if ids is None else F.embedding(ids, x), state)
+            done = self.layers[0].through(stack, x if ids is None else look_up(x, ids), state)
             if done is not None:
                 return self._after(done[0]), done[1]
         projected = None
         if ids is not None:
             projected = self.layers[0].project(self.norms[0](x))
-            projected = None if projected is None else F.embedding(ids, projected)
-            x = F.embedding(ids, x)
+            projected = None if projected is None else look_up(projected, ids)
+            x = look_up(x, ids)
         rest: list[Tensor] = list(state)
         after: State = ()
         for layer, norm, residual, drop in zip(*stack, strict=True):

@@ -1,4 +1,4 @@
-/* The recurrences of rnn, lstm and gru over a window, forward and backward.
+/* The recurrences of rnn, lstm and gru over a window, forward and backward, and the gradient of looking up characters.
 
    What does not depend on the state before, U x + b, has been computed for all time steps at once. Here each thread
    takes some rows of the batch through all of time: the product with W, a tile of a few rows and units at a time, and
@@ -271,5 +271,17 @@ int rnn_backward(long T, long B, long H, float *dx, const float *w, const float 
                     }
                 }
     free(packed);
+    return 0;
+}
+
+/* ---- the alphabet ------------------------------------------------------------------------------------------------- */
+
+/* Adds each row of `rows` [N, W] to the row ids[n] of `to`. Each thread has some of the columns. */
+int sum_rows(long N, long W, const int64_t *ids, const float *rows, float *to, long threads) {
+    SHARE(W, threads)
+        for (long n = 0; n < N; n++) {
+            float *sums = to + ids[n] * W;
+            for (long u = FIRST(W); u < LAST(W); u++) sums[u] += rows[n * W + u];
+        }
     return 0;
 }

@@ -8,9 +8,9 @@
 /* x = before + mask * y, or where there is no residual connection mask * y. Then z_t = x_t / rms(x_t) * scale, and pairs
    [T, B, 2 D]: z_{t-1} beside z_t. `last` [B, D]: the z before the window, and after this the last of it. inverse
    [T, B]: 1 / rms. Of the D numbers of x `width` are not padding. Without y x is given, without scale z = x. */
-void NAME(pair_forward)(long T, long B, long D, long width, const float *before, const REAL *y, const float *mask, long step,
-                        long residual, float *x, const float *scale, float *last, REAL *pairs, float *inverse,
-                        long threads) {
+int NAME(pair_forward)(long T, long B, long D, long width, const float *before, const REAL *y, const float *mask,
+                       long step, long residual, float *x, const float *scale, float *last, REAL *pairs,
+                       float *inverse, long threads) {
     SHARE(B, threads) {
         for (long t = 0; t < T; t++)
             for (long b = FIRST(B); b < LAST(B); b++) {
@@ -37,15 +37,16 @@ void NAME(pair_forward)(long T, long B, long D, long width, const float *before,
                 }
             }
     }
+    return 0;
 }
 
 /* dpairs: the gradient of pairs. dx: that of x from what follows, to which what comes from the pairs is added; where
    there is no residual connection it is replaced. dlast [B, D]: that of the last z, and after this of the z before the
    window. dscale [threads, D]: zeros, and after this sums, one for each thread. dy [T, B, D], if there was a y: its
    gradient, of which `mask` is the mask. */
-void NAME(pair_backward)(long T, long B, long D, long width, const float *x, const float *scale, const float *inverse,
-                         const REAL *dpairs, float *dx, long residual, float *dlast, float *dscale, const float *mask,
-                         long step, REAL *dy, long threads) {
+int NAME(pair_backward)(long T, long B, long D, long width, const float *x, const float *scale, const float *inverse,
+                        const REAL *dpairs, float *dx, long residual, float *dlast, float *dscale, const float *mask,
+                        long step, REAL *dy, long threads) {
     SHARE(B, threads) {
         float *sums = dscale + share * D;
         for (long t = 0; t < T; t++)
@@ -77,6 +78,7 @@ void NAME(pair_backward)(long T, long B, long D, long width, const float *x, con
         for (long b = FIRST(B); b < LAST(B); b++)
             for (long u = 0; u < D; u += LANES) store(dlast + b * D + u, GET(dpairs + b * 2 * D + u));
     }
+    return 0;
 }
 
 /* The forget gate of some units, or with an input gate beside it (minLSTM) f / (f + i). */
@@ -88,8 +90,8 @@ INLINE vec NAME(forget)(long gates, const REAL *p, const float *bias, long H) {
 
 /* products [T, B, gates * H]: W z, of v, r, f (and i); bias [gates * H]. h_t = f h_{t-1} + (1 - f) v and
    u_t = h_t silu(r). h [T + 1, B, H] begins with the state before the window. */
-void NAME(mix_forward)(long T, long B, long H, long gates, const REAL *products, const float *bias, float *h, REAL *u,
-                       long threads) {
+int NAME(mix_forward)(long T, long B, long H, long gates, const REAL *products, const float *bias, float *h, REAL *u,
+                      long threads) {
     SHARE(B, threads) {
         for (long t = 0; t < T; t++)
             for (long b = FIRST(B); b < LAST(B); b++) {
@@ -104,12 +106,13 @@ void NAME(mix_forward)(long T, long B, long H, long gates, const REAL *products,
                 }
             }
     }
+    return 0;
 }
 
 /* products: as they were, and after this their gradients. du [T, B, H]. dh [B, H]: the gradient of the last state, and
    after this of the one before the window. dbias [threads, gates * H]: zeros, and after this sums, one a thread. */
-void NAME(mix_backward)(long T, long B, long H, long gates, REAL *products, const float *bias, const float *h,
-                        const REAL *du, float *dh, float *dbias, long threads) {
+int NAME(mix_backward)(long T, long B, long H, long gates, REAL *products, const float *bias, const float *h,
+                       const REAL *du, float *dh, float *dbias, long threads) {
     SHARE(B, threads) {
         float *sums = dbias + share * gates * H;
         for (long t = T - 1; t >= 0; t--)
@@ -136,6 +139,7 @@ void NAME(mix_backward)(long T, long B, long H, long gates, REAL *products, cons
                 }
             }
     }
+    return 0;
 }
 
 #undef EPSILON

@@ -384,16 +384,18 @@ def test_penalties_are_those_of_the_last_recurrent_layer(model: dict[str, Any]) 
     assert change["slow"] < 0.1 * change["plain"]
 
 
-def test_the_penalty_is_computed_as_its_equation_is_printed() -> None:
-    t = trainer(model={"num_layers": 2}, activation_penalty=2.0, slowness_penalty=3.0)
-    seen: list[Tensor] = []
-    trunk = next(module for module in t.model.modules() if isinstance(module, Trunk))
-    trunk.layers[-1].register_forward_hook(lambda _, __, output: seen.append(output[0]))
-    t.model(torch.randint(V, (8, 3)), t.model.initial_state(3))
-    expected = 2.0 * (seen[0] ** 2).mean() + 3.0 * ((seen[0][1:] - seen[0][:-1]) ** 2).mean()
+@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru", "mingru", "minlstm"])
+@pytest.mark.parametrize("num_layers", [1, 2])
+def test_the_penalty_is_computed_as_its_equation_is_printed(cell: str, num_layers: int) -> None:
+    """Whichever way the layers are computed."""
+    sizes = {"num_layers": num_layers, "hidden_size": 16, "embedding_size": 16}
+    t = trainer(model={"cell": cell, **sizes}, activation_penalty=2.0, slowness_penalty=3.0)
+    ids = torch.randint(V, (8, 3), generator=torch.Generator().manual_seed(0))
+    h, _ = t.model.features(ids, t.model.initial_state(3))
+    expected = 2.0 * (h**2).mean() + 3.0 * ((h[1:] - h[:-1]) ** 2).mean()
     assert float(torch.as_tensor(t.penalty.take()).detach()) == pytest.approx(expected.item(), rel=1e-5)
     assert t.penalty.take() == 0
-    t.model.eval()(torch.randint(V, (8, 3)), t.model.initial_state(3))
+    t.model.eval()(ids, t.model.initial_state(3))
     assert t.penalty.take() == 0
 
 
