@@ -4,11 +4,11 @@
     python benchmarks/throughput.py "lstm 2 x 128"
 
 The sides make two seconds of steps in turns, several times, each in its own process; the table holds medians. charrnn's
-side is the whole trainer with its data, clipping and metrics; the plain loop has an embedding, PyTorch's module, a
-linear layer, cross-entropy, clipping and fused Adam, on windows that lie ready in memory; the loop over time is what the
-tutorials' char-RNNs do, a character at a time. `of the peak` counts 6 floating-point operations a character for each
-weight outside the embedding, and takes for the peak the product of two 2048 x 2048 matrices in float32, measured in the
-same turns.
+side is the whole trainer with its data, clipping and metrics. The plain loop has an embedding, PyTorch's module, a
+linear layer, cross-entropy, clipping and fused Adam, on windows that lie ready in memory. The loop over time is what
+the tutorials' char-RNNs do, a character at a time. `of the peak` counts 6 floating-point operations a character for
+each weight outside the embedding, and takes for the peak the product of two 2048 x 2048 matrices in float32, measured
+in the same turns.
 """
 
 from __future__ import annotations

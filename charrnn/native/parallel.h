@@ -81,11 +81,14 @@ int NAME(pair_backward)(long T, long B, long D, long width, const float *x, cons
     return 0;
 }
 
-/* The forget gate of some units, or with an input gate beside it (minLSTM) f / (f + i). */
+/* The forget gate of some units, or with an input gate beside it (minLSTM) f / (f + i). That is (1 + e^-b) / (2 + e^-a +
+   e^-b) for f of a and i of b, here divided by the largest term, so that none becomes infinite and not all become 0. */
 INLINE vec NAME(forget)(long gates, const REAL *p, const float *bias, long H) {
-    vec f = sigmoid(GET(p + 2 * H) + load(bias + 2 * H));
-    if (gates == 4) f = f / (f + sigmoid(GET(p + 3 * H) + load(bias + 3 * H)));
-    return f;
+    vec a = GET(p + 2 * H) + load(bias + 2 * H);
+    if (gates == 3) return sigmoid(a);
+    vec b = GET(p + 3 * H) + load(bias + 3 * H), most = larger(larger(-a, -b), splat(0));
+    vec one = exponential(-most), of_i = one + exponential(-b - most);
+    return of_i / (of_i + one + exponential(-a - most));
 }
 
 /* products [T, B, gates * H]: W z, of v, r, f (and i); bias [gates * H]. h_t = f h_{t-1} + (1 - f) v and
