@@ -25,7 +25,7 @@ LSTM = "shakespeare training.precision=bfloat16 training.evaluate_every=100% tra
 GRU = LSTM + " model.forget_bias=1 model.cell=gru model.hidden_size=298"
 LONG = (
     " training.minutes=9.9 model.hidden_size=512 model.dropout=0.3 model.locked_dropout=true model.input_dropout=0"
-    " model.weight_dropout=0.2 training.forget=0.1"
+    " model.weight_dropout=0.2 model.embedding_dropout=0.05 training.forget=0.1"
 )
 ROWS = [
     "shakespeare-60s",
