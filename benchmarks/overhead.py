@@ -50,6 +50,7 @@ def main() -> None:
         ("forward and backward", trainer, "backward"),
         ("clipping", trainer, "clip"),
         ("optimizer", trainer, "apply_step"),
+        ("gradients to 0", trainer.FlatWeights, "clear"),
         ("data", StreamBatches, "next"),
         ("evaluation", trainer.Trainer, "_evaluate"),
         ("log", listeners.Log, "hear"),
@@ -71,7 +72,7 @@ def main() -> None:
     print(f"{describe()}; one thread, {total:.0f} s\n\n| | share |\n|---|---:|")
     for part, seconds in sorted(SPENT.items(), key=lambda item: -item[1]):
         print(f"| {part} | {seconds / total:.2%} |")
-    model_s = sum(SPENT[name] for name in ("forward and backward", "clipping", "optimizer"))
+    model_s = sum(SPENT[name] for name in ("forward and backward", "clipping", "optimizer", "gradients to 0"))
     print(f"| **all but the model** | **{1 - model_s / total:.2%}** |")
 
 

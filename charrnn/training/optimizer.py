@@ -24,10 +24,10 @@ class FlatWeights:
         """Makes all gradients 0, and gives them as two vectors into which a backward pass adds."""
         for flat, own in zip((self.matrices, self.others), self._weights, strict=True):
             if flat.grad is None:
-                flat.grad = torch.zeros_like(flat)
+                flat.grad = torch.empty_like(flat)
+                for p, part in zip(own, self._parts(flat.grad, own), strict=True):
+                    p.grad = part
             flat.grad.zero_()
-            for p, part in zip(own, self._parts(flat.grad, own), strict=True):
-                p.grad = part
         return [flat.grad for flat in (self.matrices, self.others) if flat.grad is not None]
 
     @classmethod

@@ -209,7 +209,7 @@ class Trainer:
 
     def _evaluate(self) -> Event:
         """The validation loss, and whether it is the best so far."""
-        self.evaluated = self.evaluated or max(5_000, self.learnt // 25)
+        self.evaluated = self.evaluated or max(5_000, self.learnt // 60)
         limit = self.config.evaluate_characters
         limit = self.evaluated if limit == "auto" else limit
         part = self.validation if limit == "all" else first_characters(self.validation, limit)
