@@ -23,6 +23,7 @@ from machine import describe
 from charrnn.config import Config
 from charrnn.text.batches import StreamBatches
 from charrnn.training import listeners, session, trainer
+from charrnn.training.optimizer import FlatWeights
 
 SPENT: defaultdict[str, float] = defaultdict(float)
 
@@ -50,7 +51,7 @@ def main() -> None:
         ("forward and backward", trainer, "backward"),
         ("clipping", trainer, "clip"),
         ("optimizer", trainer, "apply_step"),
-        ("gradients to 0", trainer.FlatWeights, "clear"),
+        ("gradients to 0", FlatWeights, "clear"),
         ("data", StreamBatches, "next"),
         ("evaluation", trainer.Trainer, "_evaluate"),
         ("log", listeners.Log, "hear"),
