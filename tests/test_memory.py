@@ -33,14 +33,15 @@ def test_what_fits_is_not_refused() -> None:
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc's malloc")
 def test_freed_memory_is_kept() -> None:
     code = (
-        "import sys, numpy as np; from charrnn.memory import keep_freed; sys.argv[1:] and keep_freed()\n"
-        "take = lambda: np.ones(10**6).sum()\n"
-        "faults = lambda: __import__('resource').getrusage(0).ru_minflt\n"
-        "take(); take(); before = faults(); [take() for _ in range(20)]; print(faults() - before)"
+        "import resource, sys, numpy as np; from charrnn.memory import keep_freed; sys.argv[1:] and keep_freed()\n"
+        "def take(): arrays = [np.ones(500_000) for _ in range(8)]\n"
+        "faults = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
+        "take(), take(); before = faults()\n"
+        "for _ in range(20): take()\n"
+        "print(faults() - before)"
     )
     kept, given_back = (
         int(subprocess.run([sys.executable, "-c", code, *more], capture_output=True, text=True, check=True).stdout)
         for more in (["keep"], [])
     )
-    assert kept < 100  # pages
-    assert given_back >= kept
+    assert kept < 0.1 * given_back  # pages
