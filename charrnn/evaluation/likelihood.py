@@ -82,28 +82,35 @@ def surprisals(model: LanguageModel, batches: Iterable[Batch], device: torch.dev
 
 
 def likelihood(
-    model: LanguageModel, part: Part, boundary: int, device: torch.device, block: int | None = None
+    model: LanguageModel,
+    part: Part,
+    boundary: int,
+    device: torch.device,
+    block: int | None = None,
+    stream: int | None = None,
 ) -> Likelihood:
     """The likelihood of every character of `part`: streams with the state carried, documents each from a fresh one.
 
-    A long text is read as up to 64 streams side by side, each of 10,000 characters or more. With `block` the state is
+    A long text is read as up to 64 streams side by side, of `stream` characters or more (10,000). With `block` the state is
     fresh every so many characters, the one before the block given: what nanoGPT reports for its window.
     """
     nats, characters = torch.zeros((), dtype=torch.float64, device=device), 0
-    for batch, own in surprisals(model, evaluation_batches(model, part, boundary, block), device):
+    for batch, own in surprisals(model, evaluation_batches(model, part, boundary, block, stream), device):
         nats += own.sum(dtype=torch.float64)
         characters += batch.characters
     return Likelihood(nats.item(), characters)
 
 
-def evaluation_batches(model: LanguageModel, part: Part, boundary: int, block: int | None = None) -> Iterator[Batch]:
+def evaluation_batches(
+    model: LanguageModel, part: Part, boundary: int, block: int | None = None, stream: int | None = None
+) -> Iterator[Batch]:
     """Batches that hold every character of a part once."""
     if block is not None:
         yield from blocks(part, block, max(1, MAX_LOGITS // (block * model.vocab_size)), boundary)
         return
     batches: Batches
     if part.documents is None:
-        streams = stream_count(len(part.ids))
+        streams = stream_count(len(part.ids), stream)
         batches = StreamBatches(part, streams, _window(model, streams), boundary)
     else:
         batches = DocumentBatches(part, MAX_STREAMS, _window(model, MAX_STREAMS), boundary, seed=None)
@@ -111,9 +118,9 @@ def evaluation_batches(model: LanguageModel, part: Part, boundary: int, block: i
         yield batches.next()
 
 
-def stream_count(characters: int) -> int:
+def stream_count(characters: int, stream: int | None = None) -> int:
     """Streams as which a text of so many characters is evaluated."""
-    return max(1, min(MAX_STREAMS, characters // STREAM))
+    return max(1, min(MAX_STREAMS, characters // (stream or STREAM)))
 
 
 def first_characters(part: Part, limit: int) -> Part:
