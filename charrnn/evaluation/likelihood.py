@@ -91,8 +91,8 @@ def likelihood(
 ) -> Likelihood:
     """The likelihood of every character of `part`: streams with the state carried, documents each from a fresh one.
 
-    A long text is read as up to 64 streams side by side, of `stream` characters or more (10,000). With `block` the state
-    is fresh every so many characters, the one before the block given: what nanoGPT reports for its window.
+    A long text is read as up to 64 streams side by side, of `stream` characters or more (10,000). With `block` the
+    state is fresh every so many characters, the one before the block given: what nanoGPT reports for its window.
     """
     nats, characters = torch.zeros((), dtype=torch.float64, device=device), 0
     for batch, own in surprisals(model, evaluation_batches(model, part, boundary, block, stream), device):

@@ -195,7 +195,7 @@ def test_a_disk_that_refuses_does_not_end_the_training(
 def test_the_best_is_saved_later_where_the_disk_refuses_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Evaluations get worse after the first one, which the disk refuses at first."""
     losses = iter([1.0, 2.0, 3.0])
-    monkeypatch.setattr("charrnn.training.trainer.likelihood", lambda *_: Likelihood(next(losses), 1))
+    monkeypatch.setattr("charrnn.training.trainer.likelihood", lambda *_, **__: Likelihood(next(losses), 1))
     tries: list[Path] = []
 
     def first_try(file: Path) -> bool:
@@ -283,7 +283,7 @@ def test_a_folder_with_anything_else_is_never_touched(tmp_path: Path, names: lis
 
 
 def test_a_training_that_patience_ended_is_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("charrnn.training.trainer.likelihood", lambda *_: Likelihood(1.0, 1))
+    monkeypatch.setattr("charrnn.training.trainer.likelihood", lambda *_, **__: Likelihood(1.0, 1))
     run = train(tmp_path, "run", evaluate_every="3 steps", patience=2)
     assert run.checkpoints.facts("last")["step"] == 9
     before = (run.path / "metrics.jsonl").read_bytes()
