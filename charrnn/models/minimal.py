@@ -48,9 +48,9 @@ class MinGRULayer(RecurrentLayer):
 
     def through(self, stack: Stack, x: Tensor, state: State) -> tuple[Tensor, State] | None:
         """All layers as one operation, where there is C for it."""
-        layers = [layer for layer in stack.layers if isinstance(layer, MinGRULayer)]
         if not parallel.usable(x):
             return None
+        layers = [layer for layer in stack.layers if isinstance(layer, MinGRULayer)]
         blocks = []
         for layer, norm, residual, dropout in zip(layers, stack.norms, stack.residual, stack.dropouts, strict=True):
             if not isinstance(norm, (nn.RMSNorm, nn.Identity)):
