@@ -201,8 +201,9 @@ class TrainingConfig(Section):
     forget: Fraction = 0.0
     """Probability with which a stream begins a window in the initial state instead of the carried one: the network
     learns to start from nothing too (stream mode)."""
-    optimizer: Literal["adamw", "adam", "rmsprop", "sgd"] = "adamw"
-    """The rule by which weights follow the gradient."""
+    optimizer: Literal["adamw", "muon", "adam", "rmsprop", "sgd"] = "adamw"
+    """The rule by which weights follow the gradient. `muon`: the matrices of the layers take orthogonal steps, all
+    other weights those of adamw; a step costs more and gives more (Jordan et al. 2024)."""
     learning_rate: Annotated[float, Field(gt=0, le=1000)] = 3e-3
     """The highest learning rate."""
     weight_decay: Annotated[float, Field(ge=0, le=100)] = 0.01
@@ -210,7 +211,7 @@ class TrainingConfig(Section):
     beta1: Annotated[float, Field(ge=0, lt=1)] = 0.9
     """Memory of the gradient: Adam's first moment, or the momentum of sgd and rmsprop."""
     beta2: Annotated[float, Field(ge=0, lt=1)] = 0.99
-    """Memory of the squared gradient (adamw, adam, rmsprop)."""
+    """Memory of the squared gradient (adamw, adam, rmsprop, and the adamw beside muon)."""
     schedule: Literal["cosine", "constant", "step"] = "cosine"
     """How the learning rate falls after the warm-up."""
     warmup: Every | None = "5%"

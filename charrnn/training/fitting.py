@@ -166,11 +166,12 @@ def check_restored(trainer: Trainer, folder: Path) -> None:
     """Raises CharrnnError where a trainer could not make its next step with what was just loaded into it."""
     from torch import Tensor
 
-    weights = [weight for group in trainer.optimizer.param_groups for weight in group["params"]]
-    for weight in weights:
-        for name, tensor in trainer.optimizer.state.get(weight, {}).items():
+    from charrnn.training.optimizer import vectors
+
+    for optimizer, weight in vectors(trainer.optimizers):
+        for name, tensor in optimizer.state.get(weight, {}).items():
             if isinstance(tensor, Tensor) and (
-                (tensor.shape != weight.shape and tensor.numel() != 1) or tensor.is_complex()
+                tensor.shape != (() if name == "step" else weight.shape) or tensor.is_complex()
             ):
                 raise _unfit(
                     folder, f"the optimizer's {name} is {list(tensor.shape)} for a weight of {list(weight.shape)}"

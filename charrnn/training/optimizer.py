@@ -1,34 +1,42 @@
-"""The optimizer of a config, over all weights as two long vectors, and its state as named tensors."""
+"""The optimizers of a config, over all weights as a few long vectors, and their state as named tensors."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
 from charrnn.config import TrainingConfig
+from charrnn.models import LanguageModel
+from charrnn.training.muon import Muon, hidden_matrices
+
+Optimizers = list[torch.optim.Optimizer]
 
 
 class FlatWeights:
-    """The weights of a model as two vectors, matrices and the rest; the model's own become views of them.
+    """The weights of a model as long vectors: matrices, the rest, and those that are kept `apart`. The model's own
+    become views of them.
 
-    An operation on two vectors is several times as fast as the same on fifty small tensors one by one, and a small
+    An operation on a few vectors is several times as fast as the same on fifty small tensors one by one, and a small
     network spends a good part of a step on nothing else.
     """
 
-    def __init__(self, model: nn.Module) -> None:
-        weights = [p for p in model.parameters() if p.requires_grad]
-        self._weights = [[p for p in weights if p.ndim > 1], [p for p in weights if p.ndim <= 1]]
-        self.matrices, self.others = (self._flat(own) for own in self._weights)
+    def __init__(self, model: nn.Module, apart: Sequence[nn.Parameter] = ()) -> None:
+        kept = set(apart)
+        weights = [p for p in model.parameters() if p.requires_grad and p not in kept]
+        self._weights = [[p for p in weights if p.ndim > 1], [p for p in weights if p.ndim <= 1], list(apart)]
+        self.matrices, self.others, self.apart = self._flats = [self._flat(own) for own in self._weights]
 
     def clear(self) -> list[Tensor]:
-        """Makes all gradients 0, and gives them as two vectors into which a backward pass adds."""
-        for flat, own in zip((self.matrices, self.others), self._weights, strict=True):
+        """Makes all gradients 0, and gives them as vectors into which a backward pass adds."""
+        for flat, own in zip(self._flats, self._weights, strict=True):
             if flat.grad is None:
                 flat.grad = torch.empty_like(flat)
                 for p, part in zip(own, self._parts(flat.grad, own), strict=True):
                     p.grad = part
             flat.grad.zero_()
-        return [flat.grad for flat in (self.matrices, self.others) if flat.grad is not None]
+        return [flat.grad for flat in self._flats if flat.grad is not None]
 
     @classmethod
     @torch.no_grad()
@@ -46,14 +54,24 @@ class FlatWeights:
         return [place.view_as(p) for p, place in zip(own, places, strict=True)]
 
 
-def build_optimizer(weights: FlatWeights, config: TrainingConfig) -> torch.optim.Optimizer:
-    """The optimizer over all weights; matrices decay, biases do not."""
+def build_optimizers(model: LanguageModel, config: TrainingConfig) -> tuple[FlatWeights, Optimizers]:
+    """The weights of a model as vectors, and what optimizes them; matrices decay, biases do not."""
+    hidden = hidden_matrices(model) if config.optimizer == "muon" else []
+    weights = FlatWeights(model, [matrix.weight for matrix in hidden])
     groups = [
         {"params": [weights.matrices], "weight_decay": config.weight_decay},
         {"params": [weights.others], "weight_decay": 0.0},
     ]
+    optimizers: Optimizers = [_first_order(groups, config)]
+    if hidden:
+        optimizers.append(Muon(weights.apart, hidden, config.learning_rate, config.weight_decay))
+    return weights, optimizers
+
+
+def _first_order(groups: list[dict[str, object]], config: TrainingConfig) -> torch.optim.Optimizer:
+    """The rule for each weight on its own; beside Muon that is AdamW."""
     rate, betas = config.learning_rate, (config.beta1, config.beta2)
-    if config.optimizer == "adamw":
+    if config.optimizer in ("adamw", "muon"):
         return torch.optim.AdamW(groups, lr=rate, betas=betas, fused=True)
     if config.optimizer == "adam":
         return torch.optim.Adam(groups, lr=rate, betas=betas, fused=True)
@@ -62,35 +80,48 @@ def build_optimizer(weights: FlatWeights, config: TrainingConfig) -> torch.optim
     return torch.optim.SGD(groups, lr=rate, momentum=config.beta1, fused=True)
 
 
-def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """What the optimizer remembers, as `{parameter number}.{name}`: the rest of it follows from the config."""
-    state = optimizer.state_dict()["state"]
+def optimizer_tensors(optimizers: Optimizers) -> dict[str, Tensor]:
+    """What the optimizers remember, as `{vector's number}.{name}`: the rest of it follows from the config."""
     return {
-        f"{i}.{name}": value for i, own in state.items() for name, value in own.items() if isinstance(value, Tensor)
+        f"{i}.{name}": value
+        for i, (optimizer, vector) in enumerate(vectors(optimizers))
+        for name, value in optimizer.state.get(vector, {}).items()
+        if isinstance(value, Tensor)
     }
 
 
-def load_optimizer_tensors(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+def load_optimizer_tensors(optimizers: Optimizers, tensors: dict[str, Tensor]) -> None:
     """Puts back what `optimizer_tensors` gave."""
-    state: dict[int, dict[str, Tensor | None]] = {}
-    for key, value in tensors.items():
-        i, name = key.split(".", 1)
-        state.setdefault(int(i), {})[name] = value
-    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+    first = 0
+    for optimizer in optimizers:
+        state: dict[int, dict[str, Tensor]] = {}
+        count = sum(len(group["params"]) for group in optimizer.param_groups)
+        for key, value in tensors.items():
+            i, name = key.split(".", 1)
+            if first <= int(i) < first + count:
+                state.setdefault(int(i) - first, {})[name] = value
+        optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+        first += count
 
 
-def apply_step(optimizer: torch.optim.Optimizer, rate: float, finite: Tensor) -> None:
+def vectors(optimizers: Optimizers) -> list[tuple[torch.optim.Optimizer, Tensor]]:
+    """All vectors that are optimized, each with its optimizer."""
+    return [(o, vector) for o in optimizers for group in o.param_groups for vector in group["params"]]
+
+
+def apply_step(optimizers: Optimizers, rate: float, finite: Tensor) -> None:
     """One step with the gradients as they are, if `finite` (a scalar of the device) is true; otherwise nothing.
 
-    Adam's fused kernels look at it where it lies; for the other rules Python has to.
+    Adam's fused kernels and Muon look at it where it lies; for the other rules Python has to.
     """
-    for group in optimizer.param_groups:
-        group["lr"] = rate
-    if isinstance(optimizer, (torch.optim.Adam, torch.optim.AdamW)):
-        optimizer.found_inf = finite.logical_not().float()  # type: ignore[attr-defined]
-    elif not finite:
-        return
-    optimizer.step()
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        if isinstance(optimizer, (torch.optim.Adam, torch.optim.AdamW, Muon)):
+            optimizer.found_inf = finite.logical_not().float()  # type: ignore[union-attr]
+        elif not finite:
+            continue
+        optimizer.step()
 
 
 def clip(gradients: list[Tensor], config: TrainingConfig) -> Tensor:

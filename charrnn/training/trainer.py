@@ -29,9 +29,8 @@ from charrnn.training.events import Event, diverged
 from charrnn.training.loss import backward
 from charrnn.training.numbers import Means, Numbers
 from charrnn.training.optimizer import (
-    FlatWeights,
     apply_step,
-    build_optimizer,
+    build_optimizers,
     clip,
     load_optimizer_tensors,
     optimizer_tensors,
@@ -60,8 +59,7 @@ class Trainer:
     ) -> None:
         self.workers = workers or Workers()
         self.model, self.batches, self.config, self.device = model.to(device), batches, config, device
-        self.weights = FlatWeights(model)
-        self.optimizer = build_optimizer(self.weights, config)
+        self.weights, self.optimizers = build_optimizers(model, config)
         self.average = Average(model, config)
         self.penalty = ActivationPenalty(model, config)
         self.validation, self.boundary = validation, boundary
@@ -166,7 +164,7 @@ class Trainer:
         nats, *sums = self.workers.sum_gradients(gradients, torch.cat([nats[None], said])).unbind()
         loss, norm = nats / batch.characters, clip(gradients, self.config)
         finite = torch.isfinite(loss) & torch.isfinite(norm)
-        apply_step(self.optimizer, rate, finite)
+        apply_step(self.optimizers, rate, finite)
         self.carried.end(state, finite)
         self.step += 1
         self.learnt += batch.characters
@@ -250,7 +248,7 @@ class Trainer:
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """All that training needs to go on, apart from the weights: tensors, and facts for JSON."""
-        tensors = {f"optimizer.{key}": value for key, value in optimizer_tensors(self.optimizer).items()}
+        tensors = {f"optimizer.{key}": value for key, value in optimizer_tensors(self.optimizers).items()}
         tensors |= {f"carried.{i}": value for i, value in enumerate(self.carried.tensors)}
         tensors |= {f"average.{name}": value for name, value in self.average.tensors().items()}
         facts = {
@@ -270,7 +268,7 @@ class Trainer:
 
     def load_state(self, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
         """Puts back what `state` gave; the weights are loaded into the model by the caller."""
-        load_optimizer_tensors(self.optimizer, _inside(tensors, "optimizer."))
+        load_optimizer_tensors(self.optimizers, _inside(tensors, "optimizer."))
         self.average.load(_inside(tensors, "average."), facts.get("average"))
         count = sum(key.startswith("carried.") for key in tensors)
         self.carried.load(tuple(tensors[f"carried.{i}"].to(self.device) for i in range(count)))

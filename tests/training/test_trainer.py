@@ -67,7 +67,7 @@ def kinds(events: Iterator[Event]) -> list[str]:
 
 
 @pytest.mark.parametrize("part", [STREAM, DOCUMENTS], ids=["stream", "documents"])
-@pytest.mark.parametrize("optimizer", ["adamw", "adam", "rmsprop", "sgd"])
+@pytest.mark.parametrize("optimizer", ["adamw", "muon", "adam", "rmsprop", "sgd"])
 def test_learns(part: Part, optimizer: str) -> None:
     t = trainer(part, steps=60, optimizer=optimizer, learning_rate=0.3 if optimizer == "sgd" else 0.02)
     before = likelihood(t.model, part, BOUNDARY, CPU).nats_per_char
@@ -247,7 +247,7 @@ def test_padding_counts_for_nothing() -> None:
     cut=st.integers(1, 29),
     part=st.sampled_from([STREAM, DOCUMENTS]),
     cell=st.sampled_from(["rnn", "lstm", "gru"]),
-    optimizer=st.sampled_from(["adamw", "rmsprop", "sgd"]),
+    optimizer=st.sampled_from(["adamw", "muon", "rmsprop", "sgd"]),
     options=st.sampled_from(OPTIONS),
     kind=st.sampled_from(["step", "checkpoint"]),
 )

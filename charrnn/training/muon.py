@@ -1,0 +1,104 @@
+"""Muon: steps that turn the matrices of a network in all directions by the same amount."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from charrnn.device import in_bfloat16
+from charrnn.models import LanguageModel
+from charrnn.models.base import RecurrentLayer
+
+MOMENTUM = 0.95
+ITERATIONS = 3
+"""Of Newton-Schulz; more cost more than they give (docs/speed.md)."""
+
+
+class Hidden(NamedTuple):
+    """A matrix from units to units."""
+
+    weight: nn.Parameter
+    height: int
+    """Rows of each of the matrices that lie in it one below the other: those of a layer's gates."""
+
+
+def hidden_matrices(model: LanguageModel) -> list[Hidden]:
+    """The matrices that Muon is for: of which no side is the alphabet, whose rows are each about a character."""
+    units = {
+        weight: layer.state_sizes[0]
+        for layer in model.modules()
+        if isinstance(layer, RecurrentLayer)
+        for weight in layer.parameters()
+    }
+    return [
+        Hidden(weight, units.get(weight, len(weight)))
+        for weight in model.parameters()
+        if weight.ndim == 2 and weight.requires_grad and model.vocab_size not in weight.shape
+    ]
+
+
+def orthogonal(matrices: Tensor) -> Tensor:
+    r"""Of each of the matrices `[n, rows, columns]` one with the same singular vectors, and singular values near 1.
+
+    .. math:: X \leftarrow a X + (b X X^\top + c (X X^\top)^2) X
+
+    from X divided by its norm, three times (Newton-Schulz). a = 3.4445, b = -4.775 and c = 2.0315 (Jordan et al.,
+    "Muon", 2024) raise small values quickly and leave larger ones between 0.7 and 1.2. In bfloat16 where that is the
+    quicker.
+    """
+    real = torch.bfloat16 if in_bfloat16("bfloat16", matrices.device) else torch.float32
+    lying = matrices if matrices.shape[1] <= matrices.shape[2] else matrices.mT
+    x = (lying / lying.norm(dim=(1, 2), keepdim=True).clamp(min=1e-7)).to(real).contiguous()
+    for _ in range(ITERATIONS):
+        products = torch.bmm(x, x.mT)
+        x = torch.baddbmm(x, torch.baddbmm(products, products, products, beta=-4.775, alpha=2.0315), x, beta=3.4445)
+    return (x if lying is matrices else x.mT).to(matrices.dtype)
+
+
+class Muon(torch.optim.Optimizer):
+    r"""Momentum whose step, for each matrix, is made orthogonal (Jordan et al. 2024).
+
+    .. math::
+        M_t &= \mu M_{t-1} + (1 - \mu) G_t \\
+        W_t &= (1 - \eta \lambda) W_{t-1} - 0.2 \sqrt{\max(rows, columns)}\, \eta\;
+               \mathrm{orthogonal}(\mu M_t + (1 - \mu) G_t)
+
+    The factor makes a step as long as Adam's is on average, so that both go with one learning rate (arXiv:2502.16982).
+    The matrices lie in one long vector; those of the same shape are computed together, and each gate is one of its own.
+    What this gives for a single matrix is what `torch.optim.Muon` does.
+    """
+
+    found_inf: Tensor | None = None
+    """As for PyTorch's fused Adam: where it is 1, a step does nothing."""
+
+    def __init__(self, flat: nn.Parameter, matrices: list[Hidden], rate: float, decay: float) -> None:
+        super().__init__([flat], {"lr": rate, "weight_decay": decay})
+        self._shapes = [(matrix.weight.numel(), matrix.height, matrix.weight.shape[1]) for matrix in matrices]
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        """One step with the gradient as it is."""
+        (group,) = self.param_groups
+        (flat,) = group["params"]
+        state = self.state[flat]
+        if "momentum" not in state:
+            state["momentum"] = torch.zeros_like(flat)
+        memory = state["momentum"]
+        applied, gradient = torch.ones((), device=flat.device), flat.grad
+        if self.found_inf is not None:
+            applied = 1 - self.found_inf
+            gradient = torch.where(applied > 0, gradient, 0)
+        memory.lerp_(gradient, (1 - MOMENTUM) * applied)
+        update = gradient.lerp(memory, MOMENTUM)
+        alike: dict[tuple[int, int], list[Tensor]] = {}
+        places = torch.split(update, [size for size, *_ in self._shapes])
+        for place, (_, rows, columns) in zip(places, self._shapes, strict=True):
+            alike.setdefault((rows, columns), []).append(place.view(-1, rows, columns))
+        for shape, own in alike.items():
+            steps = orthogonal(torch.cat(own)) * (0.2 * max(shape) ** 0.5)
+            for part, step in zip(own, torch.split(steps, [len(part) for part in own]), strict=True):
+                part.copy_(step)
+        flat.mul_(1 - group["lr"] * group["weight_decay"] * applied)
+        flat.sub_(update * (group["lr"] * applied))
