@@ -70,12 +70,11 @@ class Muon(torch.optim.Optimizer):
     What this gives for a single matrix is what `torch.optim.Muon` does.
     """
 
-    found_inf: Tensor | None = None
-    """As for PyTorch's fused Adam: where it is 1, a step does nothing."""
-
     def __init__(self, flat: nn.Parameter, matrices: list[Hidden], rate: float, decay: float) -> None:
         super().__init__([flat], {"lr": rate, "weight_decay": decay})
         self._shapes = [(matrix.weight.numel(), matrix.height, matrix.weight.shape[1]) for matrix in matrices]
+        self.found_inf = torch.zeros((), device=flat.device)
+        """As for PyTorch's fused Adam: where it is 1, a step does nothing."""
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
@@ -86,10 +85,8 @@ class Muon(torch.optim.Optimizer):
         if "momentum" not in state:
             state["momentum"] = torch.zeros_like(flat)
         memory = state["momentum"]
-        applied, gradient = torch.ones((), device=flat.device), flat.grad
-        if self.found_inf is not None:
-            applied = 1 - self.found_inf
-            gradient = torch.where(applied > 0, gradient, 0)
+        applied = 1 - self.found_inf
+        gradient = torch.where(applied > 0, flat.grad, 0)
         memory.lerp_(gradient, (1 - MOMENTUM) * applied)
         update = gradient.lerp(memory, MOMENTUM)
         alike: dict[tuple[int, int], list[Tensor]] = {}
