@@ -52,6 +52,11 @@ class LanguageModel(nn.Module):
         return -nats.view_as(targets), state
 
     @property
+    def alphabet_weights(self) -> list[Tensor]:
+        """The matrices of which each row, `[V, ...]`, is about one character: the first and the last layer's."""
+        return []
+
+    @property
     def size(self) -> int:
         """How many numbers were learnt."""
         return sum(p.numel() for p in self.parameters())
@@ -85,12 +90,17 @@ class RecurrentLayer(nn.Module):
         """What a time step computes from its x alone, x `[..., D]`, for `recur`; None where it is not to be divided."""
         return None
 
-    def recur(self, projected: Tensor, state: State) -> tuple[Tensor, State]:
-        """What `forward` gives, from `project(x)` `[T, B, ...]`, which is overwritten."""
+    def recur(self, projected: Tensor, state: State, ids: Tensor | None = None) -> tuple[Tensor, State]:
+        """What `forward` gives, from `project(x)` `[T, B, ...]`, which is overwritten.
+
+        With ids `[T, B]`, `projected` is `[V, ...]`, of each character of the alphabet.
+        """
         raise NotImplementedError
 
-    def through(self, stack: Stack, x: Tensor, state: State) -> tuple[Tensor, State] | None:
-        """x `[T, B, D]` through a whole stack of layers of this kind at once; None where that is no faster."""
+    def through(self, stack: Stack, x: Tensor, state: State, ids: Tensor | None = None) -> tuple[Tensor, State] | None:
+        """x `[T, B, D]`, or with ids `[T, B]` one for each character `[V, D]`, through a whole stack of layers of this
+        kind at once; None where that is no faster.
+        """
         return None
 
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:

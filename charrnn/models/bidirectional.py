@@ -32,6 +32,11 @@ class BidirectionalModel(LanguageModel):
         self.V_back = nn.Linear(config.hidden_size, vocab_size, bias=False)
         nn.init.zeros_(self.V.bias)
 
+    @property
+    def alphabet_weights(self) -> list[Tensor]:
+        """Of the embedding and of both outputs."""
+        return [self.embedding.weight, self.V.weight, self.V_back.weight]
+
     def initial_state(self, batch: int) -> State:
         """The forward state: what comes after a window is not known before it is read."""
         return self.ahead.initial_state(self.V.weight, batch)

@@ -24,36 +24,66 @@ def usable(x: Tensor, library: str = "cells") -> bool:
     return x.device.type == "cpu" and x.dtype == torch.float32 and native.load(library, openmp=True) is not None
 
 
-def linear(x: Tensor, U: Tensor, b: Tensor) -> Tensor:
-    """U x + b in float32, also where the product is made in bfloat16."""
-    return F.linear(x, U, b).float()
+def project(x: Tensor, U: Tensor) -> Tensor:
+    """U x in float32, also where the product is made in bfloat16: what the recurrences below begin with.
 
-
-def lstm(gates: Tensor, W: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
-    """U x + b `[T, B, 4 H]` of the gates i, f, g, o, which is overwritten, W, and h and c `[B, H]` to all h `[T, B, H]`
-    and the last c.
+    They take it for each place, `[T, B, gates * H]`, and overwrite it; or with ids `[T, B]` for each character of the
+    alphabet, `[V, gates * H]`.
     """
+    if U.shape[0] % LANES or U.shape[1] % LANES or torch.is_autocast_enabled("cpu"):
+        return F.linear(x, U).float()
+    y: Tensor = _Project.apply(x, U)  # type: ignore[no-untyped-call]
+    return y
+
+
+def product(x: Tensor, W: Tensor) -> Tensor:
+    """x `[N, K]` and W `[M, K]` to W x `[N, M]`. M and K are multiples of LANES in float32; bfloat16 is PyTorch's."""
+    if x.dtype != torch.float32:
+        return torch.mm(x, W.t())
+    y = x.new_empty(len(x), len(W))
+    call("multiply", len(x), *W.shape, x, W, 1, y)
+    return y
+
+
+def input_gradient(dy: Tensor, W: Tensor) -> Tensor:
+    """The gradient of x `[N, K]` from dy `[N, M]`, that of W x."""
+    if dy.dtype != torch.float32:
+        return torch.mm(dy, W)
+    dx = dy.new_empty(len(dy), W.shape[1])
+    call("multiply", len(dy), W.shape[1], len(W), dy, W, 0, dx)
+    return dx
+
+
+def weight_gradient(dy: Tensor, x: Tensor, dW: Tensor | None = None) -> Tensor:
+    """The gradient of W `[M, K]` from dy `[N, M]`, that of W x: the sum of the outer products of their rows.
+
+    Where dW is given it becomes that, of as many numbers of dy as it has rows.
+    """
+    if dy.dtype != torch.float32:
+        return torch.mm(dy.t(), x)
+    dW = dy.new_empty(dy.shape[1], x.shape[1]) if dW is None else dW
+    call("sum_outer", len(x), len(dW), dy.shape[1], x.shape[1], dy, x, dW)
+    return dW
+
+
+def lstm(x: Tensor, ids: Tensor | None, b: Tensor, W: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+    """U x of the gates i, f, g, o, their biases, W, and h and c `[B, H]` to all h `[T, B, H]` and the last c."""
     size = h.shape[1]
-    gates, W, h, c = pad(gates, 4), _pad_weights(W, 4), pad(h), pad(c)
-    y, c = _LSTM.apply(gates, W, h, c)  # type: ignore[no-untyped-call]
+    y, c = _LSTM.apply(pad(x, 4), ids, pad(b, 4), _pad_weights(W, 4), pad(h), pad(c))  # type: ignore[no-untyped-call]
     return y[..., :size], c[:, :size]
 
 
-def gru(gates: Tensor, W: Tensor, c: Tensor, h: Tensor) -> Tensor:
-    """U x + b `[T, B, 3 H]` of the gates r, z, n, which is overwritten, W, the bias c of W_n h, and h `[B, H]` to all h
-    `[T, B, H]`.
-    """
+def gru(x: Tensor, ids: Tensor | None, b: Tensor, W: Tensor, c: Tensor, h: Tensor) -> Tensor:
+    """U x of the gates r, z, n, their biases, W, the bias c of W_n h, and h `[B, H]` to all h `[T, B, H]`."""
     size = h.shape[1]
-    gates, W, c, h = pad(gates, 3), _pad_weights(W, 3), pad(c), pad(h)
-    y: Tensor = _GRU.apply(gates, W, c, h)  # type: ignore[no-untyped-call]
+    y: Tensor = _GRU.apply(pad(x, 3), ids, pad(b, 3), _pad_weights(W, 3), pad(c), pad(h))  # type: ignore[no-untyped-call]
     return y[..., :size]
 
 
-def rnn(x: Tensor, W: Tensor, h: Tensor, relu: bool) -> Tensor:
-    """U x + b `[T, B, H]`, W, and h `[B, H]` to all h `[T, B, H]`."""
+def rnn(x: Tensor, ids: Tensor | None, b: Tensor, W: Tensor, h: Tensor, relu: bool) -> Tensor:
+    """U x, the bias, W, and h `[B, H]` to all h `[T, B, H]`."""
     size = h.shape[1]
-    x, W, h = pad(x), _pad_weights(W, 1), pad(h)
-    y: Tensor = _RNN.apply(x, W, h, relu)  # type: ignore[no-untyped-call]
+    y: Tensor = _RNN.apply(pad(x), ids, pad(b), _pad_weights(W, 1), pad(h), relu)  # type: ignore[no-untyped-call]
     return y[..., :size]
 
 
@@ -67,7 +97,10 @@ def look_up(table: Tensor, ids: Tensor) -> Tensor:
 
 
 def call(name: str, *arguments: Tensor | int | None, library: str = "cells") -> None:
-    """Calls a function of a library; its last argument is how many threads it may use."""
+    """Calls a function of a library with numbers and tensors that lie in order; its last argument is how many threads
+    it may use.
+    """
+    assert all(a.is_contiguous() for a in arguments if isinstance(a, Tensor)), name
     values = [c_long(a) if isinstance(a, int) else c_void_p(0 if a is None else a.data_ptr()) for a in arguments]
     if getattr(native.load(library, openmp=True), name)(*values, c_long(torch.get_num_threads())):
         raise MemoryError(name)
@@ -93,11 +126,6 @@ def following(first: Tensor, T: int) -> Tensor:
     return all_of
 
 
-def _product(gradients: Tensor, before: Tensor) -> Tensor:
-    """The gradient of W from those of W h: the sum over time and batch of their outer products."""
-    return gradients.flatten(0, 1).t() @ before.flatten(0, 1)
-
-
 def taken(ctx: Any) -> None:
     """Notes that what the forward pass saved is now overwritten: a graph can be gone through once.
 
@@ -108,68 +136,107 @@ def taken(ctx: Any) -> None:
     ctx.taken = True
 
 
-class _LSTM(torch.autograd.Function):
-    """From U x + b, which is overwritten, to all h and the last c."""
+def _sum_rows(rows: Tensor, ids: Tensor, count: int) -> Tensor:
+    """The sum of the rows `[T, B, W]` of each of `count` characters, `[count, W]`."""
+    sums = rows.new_zeros(count, rows.shape[-1])
+    call("sum_rows", ids.numel(), rows.shape[-1], ids, rows, sums)
+    return sums
+
+
+def _gates(x: Tensor, ids: Tensor | None) -> Tensor:
+    """Where the gates of all places go: over x, or with ids beside it."""
+    return x if ids is None else x.new_empty(*ids.shape, x.shape[-1])
+
+
+def _gradients(dgates: Tensor, ctx: Any) -> tuple[Tensor, None, Tensor]:
+    """Those of x, ids and b."""
+    dx = dgates if ctx.ids is None else _sum_rows(dgates, ctx.ids, ctx.characters)
+    return dx, None, dx.flatten(0, -2).sum(0)
+
+
+class _Project(torch.autograd.Function):
+    """x `[..., K]` and U `[M, K]` to U x `[..., M]`."""
 
     @staticmethod
-    def forward(ctx: Any, gates: Tensor, W: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
-        T, B, H = len(gates), len(h), h.shape[1]
-        hs, cs = following(h, T), following(c, T)
-        call("lstm_forward", T, B, H, gates, W.contiguous(), hs, cs)
+    def forward(ctx: Any, x: Tensor, U: Tensor) -> Tensor:
+        x, U = x.contiguous(), U.contiguous()
+        ctx.save_for_backward(x, U)
+        return product(x.flatten(0, -2), U).view(*x.shape[:-1], len(U))
+
+    @staticmethod
+    def backward(ctx: Any, *given: Tensor) -> tuple[Tensor, Tensor]:
+        (x, U), dy = ctx.saved_tensors, given[0].contiguous().flatten(0, -2)
+        return input_gradient(dy, U).view_as(x), weight_gradient(dy, x.flatten(0, -2))
+
+
+class _LSTM(torch.autograd.Function):
+    """To all h and the last c."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, ids: Tensor | None, b: Tensor, W: Tensor, h: Tensor, c: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        gates = _gates(x, ids)
+        hs, cs = following(h, len(gates)), following(c, len(gates))
+        call("lstm_forward", len(gates), *h.shape, x, ids, b.contiguous(), W.contiguous(), gates, hs, cs)
         ctx.save_for_backward(gates, W, hs, cs)
+        ctx.ids, ctx.characters = ids, len(x)
         return hs[1:], cs[-1]
 
     @staticmethod
-    def backward(ctx: Any, *given: Tensor) -> tuple[Tensor, ...]:
+    def backward(ctx: Any, *given: Tensor) -> tuple[Tensor | None, ...]:
         gates, W, hs, cs = ctx.saved_tensors
         dy, dc = given[0].contiguous(), given[1].clone(memory_format=torch.contiguous_format)
-        (T, B, H), dh = dy.shape, torch.zeros_like(dc)
+        dh = torch.zeros_like(dc)
         taken(ctx)
-        call("lstm_backward", T, B, H, gates, W.contiguous(), cs, dy, dh, dc)
-        return gates, _product(gates, hs[:-1]), dh, dc
+        call("lstm_backward", *dy.shape, gates, W.contiguous(), cs, dy, dh, dc)
+        return *_gradients(gates, ctx), weight_gradient(gates.flatten(0, 1), hs[:-1].flatten(0, 1)), dh, dc
 
 
 class _GRU(torch.autograd.Function):
-    """From U x + b, which is overwritten, to all h."""
+    """To all h."""
 
     @staticmethod
-    def forward(ctx: Any, gates: Tensor, W: Tensor, c: Tensor, h: Tensor) -> Tensor:
-        T, B, H = len(gates), len(h), h.shape[1]
-        hs, inner = following(h, T), gates.new_empty(T, B, H)
-        call("gru_forward", T, B, H, gates, W.contiguous(), c.contiguous(), inner, hs)
+    def forward(ctx: Any, x: Tensor, ids: Tensor | None, b: Tensor, W: Tensor, c: Tensor, h: Tensor) -> Tensor:
+        gates = _gates(x, ids)
+        hs, inner = following(h, len(gates)), gates.new_empty(len(gates), *h.shape)
+        biases = b.contiguous(), W.contiguous(), c.contiguous()
+        call("gru_forward", len(gates), *h.shape, x, ids, *biases, gates, inner, hs)
         ctx.save_for_backward(gates, inner, W, hs)
+        ctx.ids, ctx.characters = ids, len(x)
         return hs[1:]
 
     @staticmethod
-    def backward(ctx: Any, *given: Tensor) -> tuple[Tensor, ...]:
+    def backward(ctx: Any, *given: Tensor) -> tuple[Tensor | None, ...]:
         gates, inner, W, hs = ctx.saved_tensors
-        dy = given[0].contiguous()
-        (T, B, H), dh = dy.shape, torch.zeros_like(hs[0])
+        dy, dh = given[0].contiguous(), torch.zeros_like(hs[0])
+        H = dy.shape[-1]
         taken(ctx)
-        call("gru_backward", T, B, H, gates, inner, W.contiguous(), hs, dy, dh)
-        dW = torch.cat([_product(gates[..., : 2 * H], hs[:-1]), _product(inner, hs[:-1])])
-        return gates, dW, inner.sum((0, 1)), dh
+        call("gru_backward", *dy.shape, gates, inner, W.contiguous(), hs, dy, dh)
+        before, dW = hs[:-1].flatten(0, 1), W.new_empty(W.shape)
+        weight_gradient(gates.flatten(0, 1), before, dW[: 2 * H])
+        weight_gradient(inner.flatten(0, 1), before, dW[2 * H :])
+        return *_gradients(gates, ctx), dW, inner.sum((0, 1)), dh
 
 
 class _RNN(torch.autograd.Function):
-    """From U x + b to all h."""
+    """To all h."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, W: Tensor, h: Tensor, relu: bool) -> Tensor:
-        T, B, H = x.shape
-        hs = following(h, T)
-        call("rnn_forward", T, B, H, x.contiguous(), W.contiguous(), hs, int(relu))
+    def forward(ctx: Any, x: Tensor, ids: Tensor | None, b: Tensor, W: Tensor, h: Tensor, relu: bool) -> Tensor:
+        hs = following(h, len(x if ids is None else ids))
+        call("rnn_forward", len(hs) - 1, *h.shape, x, ids, b.contiguous(), W.contiguous(), hs, int(relu))
         ctx.save_for_backward(W, hs)
-        ctx.relu = relu
+        ctx.ids, ctx.characters, ctx.relu = ids, len(x), relu
         return hs[1:]
 
     @staticmethod
     def backward(ctx: Any, *given: Tensor) -> tuple[Tensor | None, ...]:
         W, hs = ctx.saved_tensors
         dy = given[0].contiguous()
-        (T, B, H), dx, dh = dy.shape, torch.empty_like(dy), torch.zeros_like(hs[0])
-        call("rnn_backward", T, B, H, dx, W.contiguous(), hs, dy, dh, int(ctx.relu))
-        return dx, _product(dx, hs[:-1]), dh, None
+        dx, dh = torch.empty_like(dy), torch.zeros_like(hs[0])
+        call("rnn_backward", *dy.shape, dx, W.contiguous(), hs, dy, dh, int(ctx.relu))
+        return *_gradients(dx, ctx), weight_gradient(dx.flatten(0, 1), hs[:-1].flatten(0, 1)), dh, None
 
 
 class _LookUp(torch.autograd.Function):
@@ -178,12 +245,10 @@ class _LookUp(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, table: Tensor, ids: Tensor) -> Tensor:
         ctx.save_for_backward(ids.contiguous())
-        ctx.shape = table.shape
+        ctx.characters = len(table)
         return F.embedding(ids, table)
 
     @staticmethod
     def backward(ctx: Any, *given: Tensor) -> tuple[Tensor | None, ...]:
-        (ids,), rows = ctx.saved_tensors, given[0].contiguous()
-        dtable = rows.new_zeros(ctx.shape)
-        call("sum_rows", ids.numel(), ctx.shape[1], ids, rows, dtable)
-        return dtable, None
+        (ids,) = ctx.saved_tensors
+        return _sum_rows(given[0].contiguous(), ids, ctx.characters), None

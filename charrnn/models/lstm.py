@@ -47,12 +47,12 @@ class LSTMLayer(RecurrentLayer):
         return y, (h[0], c[0])
 
     def project(self, x: Tensor) -> Tensor | None:
-        """U x + b."""
-        return kernels.linear(x, self.U, self.b) if kernels.usable(x) else None
+        """U x."""
+        return kernels.project(x, self.U) if kernels.usable(x) else None
 
-    def recur(self, projected: Tensor, state: State) -> tuple[Tensor, State]:
+    def recur(self, projected: Tensor, state: State, ids: Tensor | None = None) -> tuple[Tensor, State]:
         """The rest of the equations for all t."""
-        y, c = kernels.lstm(projected, self.drop_weights(self.W), *state)
+        y, c = kernels.lstm(projected, ids, self.b, self.drop_weights(self.W), *state)
         return y, (y[-1], c)
 
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from charrnn.models import parallel
 from charrnn.models.base import RecurrentLayer, Stack, State
+from charrnn.models.kernels import look_up
 
 
 class MinGRULayer(RecurrentLayer):
@@ -46,15 +47,14 @@ class MinGRULayer(RecurrentLayer):
         states = scan(f, v, h)
         return self.out(states * F.silu(r)), (states[-1], x[-1])
 
-    def through(self, stack: Stack, x: Tensor, state: State) -> tuple[Tensor, State] | None:
+    def through(self, stack: Stack, x: Tensor, state: State, ids: Tensor | None = None) -> tuple[Tensor, State] | None:
         """All layers as one operation, where there is C for it."""
-        if not parallel.usable(x):
+        if not parallel.usable(x) or not all(isinstance(norm, (nn.RMSNorm, nn.Identity)) for norm in stack.norms):
             return None
+        x = x if ids is None else look_up(x, ids)
         layers = [layer for layer in stack.layers if isinstance(layer, MinGRULayer)]
         blocks = []
         for layer, norm, residual, dropout in zip(layers, stack.norms, stack.residual, stack.dropouts, strict=True):
-            if not isinstance(norm, (nn.RMSNorm, nn.Identity)):
-                return None
             output = x.new_empty(*x.shape[:2], layer.state_sizes[0])
             weights = (layer.W.weight, layer.W.bias, layer.out.weight, getattr(norm, "weight", None))
             blocks.append(parallel.Block(*weights, residual, dropout.mask(output)))

@@ -33,6 +33,11 @@ class WindowModel(LanguageModel):
         self.output = nn.Linear(config.hidden_size, vocab_size)
         nn.init.zeros_(self.output.bias)
 
+    @property
+    def alphabet_weights(self) -> list[Tensor]:
+        """Of the embedding and the output."""
+        return [self.embedding.weight, self.output.weight]
+
     def initial_state(self, batch: int) -> State:
         """A window of boundaries, ids `[batch, context - 1]`: the last symbol of every vocabulary."""
         shape = (batch, self.context - 1)

@@ -35,7 +35,7 @@ class Block(NamedTuple):
 
 def usable(x: Tensor) -> bool:
     """Whether a stack can be computed here."""
-    return kernels.usable(x, "parallel")
+    return kernels.usable(x, "parallel") and kernels.usable(x)
 
 
 def stack(x: Tensor, blocks: list[Block], state: State) -> tuple[Tensor, State]:
@@ -83,10 +83,10 @@ class _Stack(torch.autograd.Function):
             given = (x, y, mask, _step(mask), int(residual))
             x = x if y is None else x.new_empty(T, B, D)
             _call("pair_forward", real, T, B, D, widths[i], *given, x, scale, last, pairs, inverse)
-            products = torch.mm(pairs.flatten(0, 1), W.t())
+            products = kernels.product(pairs.flatten(0, 1), W)
             hs, u = kernels.following(before[2 * i], T), x.new_empty(T, B, H, dtype=real)
             _call("mix_forward", real, T, B, H, W.shape[0] // H, products, b, hs, u)
-            y, mask, residual = torch.mm(u.flatten(0, 1), out.t()), block.mask, block.residual
+            y, mask, residual = kernels.product(u.flatten(0, 1), out), block.mask, block.residual
             saved.append((x, W, b, out, scale, inverse, pairs, products, hs, u))
             after += [hs[-1], last]
         ctx.blocks, ctx.widths, ctx.saved, ctx.real = blocks, widths, saved, real
@@ -107,10 +107,10 @@ class _Stack(torch.autograd.Function):
             x, W, b, out, scale, inverse, pairs, products, hs, u = ctx.saved.pop()
             i, H, D = len(ctx.saved), out.shape[0], W.shape[1] // 2
             dh, dlast = (one.clone(memory_format=torch.contiguous_format) for one in dafter[2 * i : 2 * i + 2])
-            dout, du = torch.mm(dy.t(), u.flatten(0, 1)), torch.mm(dy, out)
+            dout, du = kernels.weight_gradient(dy, u.flatten(0, 1)), kernels.input_gradient(dy, out)
             db, dscale = hs.new_zeros(threads, len(W)), hs.new_zeros(threads, D)
             _call("mix_backward", real, T, B, H, len(W) // H, products, b, hs, du, dh, db)  # products: their gradients
-            dW, dpairs = torch.mm(products.t(), pairs.flatten(0, 1)), torch.mm(products, W)
+            dW, dpairs = kernels.weight_gradient(products, pairs.flatten(0, 1)), kernels.input_gradient(products, W)
             residual = ctx.blocks[i].residual
             dx = dx if residual else x.new_empty(T, B, D)
             mask, dy = (ctx.blocks[i - 1].mask, x.new_empty(T * B, D, dtype=real)) if i else (None, None)

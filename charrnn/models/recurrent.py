@@ -34,6 +34,11 @@ class RecurrentModel(LanguageModel):
             self.output.weight = self.embedding.weight
             nn.init.normal_(self.embedding.weight, std=config.embedding_size**-0.5)  # logits of unit variance at first
 
+    @property
+    def alphabet_weights(self) -> list[Tensor]:
+        """Of the embedding and the output; one where they are tied."""
+        return [self.embedding.weight, self.output.weight]
+
     def initial_state(self, batch: int) -> State:
         """Zeros: nothing has been read."""
         return self.trunk.initial_state(self.output.weight, batch)
@@ -43,7 +48,7 @@ class RecurrentModel(LanguageModel):
         if self.vocab_size > ids.numel() or self.trunk.drops_inputs:
             return self.trunk(self.embedding(ids), state)
         alphabet = torch.arange(self.vocab_size, device=ids.device)
-        return self.trunk(self.embedding(alphabet), state, ids)
+        return self.trunk(self.embedding(alphabet), state, ids.contiguous())
 
     def readout(self, features: Tensor) -> Tensor:
         """`[..., H]` to logits `[..., V]`."""
@@ -105,13 +110,11 @@ class Trunk(nn.Module):
         x = self.input_layers(self.input_dropout(x))
         stack = Stack(self.layers, list(self.norms)[:-1], self.residual, self.dropouts)
         if self.watch is None:
-            done = self.layers[0].through(stack, x if ids is None else look_up(x, ids), state)
+            done = self.layers[0].through(stack, x, state, ids)
             if done is not None:
                 return self._after(done[0]), done[1]
-        projected = None
-        if ids is not None:
-            projected = self.layers[0].project(self.norms[0](x))
-            projected = None if projected is None else look_up(projected, ids)
+        projected = None if ids is None else self.layers[0].project(self.norms[0](x))
+        if ids is not None and (projected is None or self.residual[0]):
             x = look_up(x, ids)
         rest: list[Tensor] = list(state)
         after: State = ()
@@ -120,7 +123,7 @@ class Trunk(nn.Module):
             if projected is None:
                 y, own = layer(norm(x), own)
             else:
-                y, own = layer.recur(projected, own)
+                y, own = layer.recur(projected, own, ids)
                 projected = None
             dropped = drop(y)
             if self.watch is not None and layer is self.layers[-1]:

@@ -1,83 +1,23 @@
-/* The recurrences of rnn, lstm and gru over a window, forward and backward, and the gradient of looking up characters.
+/* The recurrences of rnn, lstm and gru over a window, forward and backward, and what stands before them: products with
+   U, and the gradients of weights and of looking up characters.
 
-   What does not depend on the state before, U x + b, has been computed for all time steps at once. Here each thread
-   takes some rows of the batch through all of time: the product with W, a tile of a few rows and units at a time, and
-   while the tile is in the nearest cache its gates. No thread waits for another, and W stays in the cache.
+   What does not depend on the state before, U x, has been computed for all time steps at once. Here each thread takes
+   some rows of the batch through all of time: the product with W, a tile of a few rows and units at a time, and while
+   the tile is in the nearest cache its gates. No thread waits for another, and W stays in the cache.
 
-   T time steps, B rows, H units, a multiple of LANES. Matrices lie row by row; W is [gates * H, H].
+   T time steps, B rows, H units, a multiple of LANES. Matrices lie row by row; W is [gates * H, H], b [gates * H].
+   x is U x: a row of gates * H for each place [T, B]; with ids [T, B] one for each character instead.
    h and c are [T + 1, B, H], and begin with the state before the window. */
 
 #include <stdlib.h>
-#include <string.h>
-#include "vectors.h"
+#include "products.h"
 
-/* ---- the product of a few rows with a packed matrix ----------------------------------------------------------- */
-
-#define GROUP 4      /* vectors of a tile, where they are of one gate */
-#define MOST_ROWS 8
 typedef float Tile[MOST_ROWS * GROUP * LANES];
 
-/* W [K, H], for products of rows with W: tiles [K][vectors][LANES], each read from beginning to end. A tile has GROUP
-   neighbouring vectors of units; what is left of the units has tiles of one vector. */
-static void pack(float *to, const float *w, long K, long H, long threads) {
-#pragma omp parallel for num_threads((int)threads) schedule(static)
-    for (long first = 0; first < H; first += GROUP * LANES)
-        for (long u = first, wide; u < H && u < first + GROUP * LANES; u += wide) {
-            wide = u + GROUP * LANES <= H ? GROUP * LANES : LANES;
-            for (long k = 0; k < K; k++) memcpy(to + u * K + k * wide, w + k * H + u, sizeof(float) * wide);
-        }
+/* tile = rows of h, `stride` apart, times a packed tile of `wide` vectors; or that added to it. */
+INLINE void times(long rows, long wide, long K, const float *h, long stride, const float *packed, float *tile, int add) {
+    product(rows, wide, K, h, stride, 1, packed, wide * LANES, tile, wide * LANES, add);
 }
-
-/* W [gates * H, H], for products of rows with W transposed. With more than one gate, a tile has one vector of every gate
-   for the same units. */
-static void pack_transposed(float *to, const float *w, long H, long gates, long threads) {
-#pragma omp parallel for num_threads((int)threads) schedule(static)
-    for (long first = 0; first < H; first += GROUP * LANES)
-        for (long u = first, wide; u < H && u < first + GROUP * LANES; u += wide * LANES) {
-            wide = gates == 1 && u + GROUP * LANES <= H ? GROUP : 1;
-            for (long v = 0; v < gates * wide; v++)
-                for (long lane = 0; lane < LANES; lane++) {
-                    const float *row = w + (gates == 1 ? u + v * LANES + lane : v * H + u + lane) * H;
-                    float *column = to + u * gates * H + v * LANES + lane;
-                    for (long k = 0; k < H; k++) column[k * gates * wide * LANES] = row[k];
-                }
-        }
-}
-
-/* tile[r][v] = sum over k of a[r][k] b[k][v], or that added to it, in registers: R and V are constants here. */
-INLINE void tile_product(int R, int V, long K, const float *a, long stride, const float *b, float *tile, int add) {
-    vec sums[MOST_ROWS][GROUP];
-    UNROLL for (int r = 0; r < R; r++) UNROLL for (int v = 0; v < V; v++)
-        sums[r][v] = add ? load(tile + (r * V + v) * LANES) : splat(0);
-    for (long k = 0; k < K; k++, b += V * LANES) {
-        vec column[GROUP];
-        UNROLL for (int v = 0; v < V; v++) column[v] = load(b + v * LANES);
-        UNROLL for (int r = 0; r < R; r++) {
-            vec x = splat(a[r * stride + k]);
-            UNROLL for (int v = 0; v < V; v++) sums[r][v] += x * column[v];
-        }
-    }
-    UNROLL for (int r = 0; r < R; r++) UNROLL for (int v = 0; v < V; v++) store(tile + (r * V + v) * LANES, sums[r][v]);
-}
-
-/* Rows of A, `stride` apart, times the packed tile b of V vectors. */
-static void product(long rows, long V, long K, const float *a, long stride, const float *b, float *tile, int add) {
-#define CASE(r, v) case v * 16 + r: if (r * v <= ACCUMULATORS) tile_product(r, v, K, a, stride, b, tile, add); break;
-#define CASES(v) CASE(1, v) CASE(2, v) CASE(3, v) CASE(4, v) CASE(5, v) CASE(6, v) CASE(7, v) CASE(8, v)
-    switch (V * 16 + rows) { CASES(1) CASES(3) CASES(4) }
-}
-
-/* The rows [first, last) in parts of nearly the same size whose tiles of V vectors fit into the registers. */
-#define FOR_PARTS(row, rows, first, last, V) \
-    for (long most_ = ACCUMULATORS / (V) > MOST_ROWS ? MOST_ROWS : ACCUMULATORS / (V), \
-              parts_ = ((last) - (first) + most_ - 1) / most_, part_ = 0, row, rows; \
-         part_ < parts_ && (row = (first) + ((last) - (first)) * part_ / parts_, \
-                            rows = (first) + ((last) - (first)) * (part_ + 1) / parts_ - row, 1); \
-         part_++)
-
-/* All units, GROUP vectors at a time and what is left one by one; `u` is the first unit. */
-#define FOR_UNITS(u, wide, H) \
-    for (long u = 0, wide; u < (H) && (wide = u + GROUP * LANES <= (H) ? GROUP : 1); u += wide * LANES)
 
 /* The vectors of a tile of `wide` vectors of one gate: `at` counts its floats, r its rows, x its units. */
 #define FOR_VECTORS(at, r, x, rows, wide) \
@@ -89,26 +29,33 @@ static void add_tile(long rows, long wide, long H, const float *tile, float *dh)
     FOR_VECTORS(at, r, x, rows, wide) store(dh + r * H + x, load(dh + r * H + x) + load(tile + at));
 }
 
+/* What a place reads: its row of x, or that of its character. */
+INLINE const float *input(const float *x, const int64_t *ids, long place, long width) {
+    return x + (ids ? ids[place] : place) * width;
+}
+
 /* ---- lstm: gates i, f, g, o ------------------------------------------------------------------------------------ */
 
-/* gates [T, B, 4 H]: U x + b before, the gates after. w [4 H, H]. */
-int lstm_forward(long T, long B, long H, float *gates, const float *w, float *h, float *c, long threads) {
+/* gates [T, B, 4 H]: what they are after this; it may be x. */
+int lstm_forward(long T, long B, long H, const float *x, const int64_t *ids, const float *b, const float *w, float *gates,
+                 float *h, float *c, long threads) {
     float *packed = malloc(sizeof(float) * 4 * H * H);
     if (!packed) return 1;
-    pack_transposed(packed, w, H, 4, threads);
+    pack_transposed(packed, w, H, H, 4, threads);
     SHARE(B, threads)
         for (long t = 0; t < T; t++)
             for (long u = 0; u < H; u += LANES)
                 FOR_PARTS(row, rows, FIRST(B), LAST(B), 4) {
                     Tile tile;
-                    product(rows, 4, H, h + (t * B + row) * H, H, packed + u * 4 * H, tile, 0);
+                    times(rows, 4, H, h + (t * B + row) * H, H, packed + u * 4 * H, tile, 0);
                     for (long r = 0; r < rows; r++) {
-                        long before = (t * B + row + r) * H + u, now = before + B * H;
-                        float *own = gates + (t * B + row + r) * 4 * H + u, *sums = tile + r * 4 * LANES;
-                        vec i = sigmoid(load(own) + load(sums));
-                        vec f = sigmoid(load(own + H) + load(sums + LANES));
-                        vec g = hyperbolic(load(own + 2 * H) + load(sums + 2 * LANES));
-                        vec o = sigmoid(load(own + 3 * H) + load(sums + 3 * LANES));
+                        long place = t * B + row + r, before = place * H + u, now = before + B * H;
+                        const float *in = input(x, ids, place, 4 * H) + u, *sums = tile + r * 4 * LANES, *bias = b + u;
+                        float *own = gates + place * 4 * H + u;
+                        vec i = sigmoid(load(in) + load(bias) + load(sums));
+                        vec f = sigmoid(load(in + H) + load(bias + H) + load(sums + LANES));
+                        vec g = hyperbolic(load(in + 2 * H) + load(bias + 2 * H) + load(sums + 2 * LANES));
+                        vec o = sigmoid(load(in + 3 * H) + load(bias + 3 * H) + load(sums + 3 * LANES));
                         vec cell = f * load(c + before) + i * g;
                         store(own, i), store(own + H, f), store(own + 2 * H, g), store(own + 3 * H, o);
                         store(c + now, cell), store(h + now, o * hyperbolic(cell));
@@ -132,7 +79,7 @@ int lstm_backward(long T, long B, long H, float *gates, const float *w, const fl
                 FOR_PARTS(row, rows, FIRST(B), LAST(B), GROUP) {
                     Tile tile = {0};
                     if (t < T - 1)
-                        product(rows, wide, 4 * H, gates + ((t + 1) * B + row) * 4 * H, 4 * H, packed + u * 4 * H, tile, 0);
+                        times(rows, wide, 4 * H, gates + ((t + 1) * B + row) * 4 * H, 4 * H, packed + u * 4 * H, tile, 0);
                     if (t < 0) {
                         add_tile(rows, wide, H, tile, dh + row * H + u);
                         continue;
@@ -156,25 +103,26 @@ int lstm_backward(long T, long B, long H, float *gates, const float *w, const fl
 
 /* ---- gru: gates r, z, n ----------------------------------------------------------------------------------------- */
 
-/* gates [T, B, 3 H]: U x + b before, the gates after. inner [T, B, H]: W_n h + bias. w [3 H, H]. */
-int gru_forward(long T, long B, long H, float *gates, const float *w, const float *bias, float *inner, float *h,
-                long threads) {
+/* gates [T, B, 3 H]: what they are after this; it may be x. inner [T, B, H]: W_n h + c after this. */
+int gru_forward(long T, long B, long H, const float *x, const int64_t *ids, const float *b, const float *w,
+                const float *c, float *gates, float *inner, float *h, long threads) {
     float *packed = malloc(sizeof(float) * 3 * H * H);
     if (!packed) return 1;
-    pack_transposed(packed, w, H, 3, threads);
+    pack_transposed(packed, w, H, H, 3, threads);
     SHARE(B, threads)
         for (long t = 0; t < T; t++)
             for (long u = 0; u < H; u += LANES)
                 FOR_PARTS(row, rows, FIRST(B), LAST(B), 3) {
                     Tile tile;
-                    product(rows, 3, H, h + (t * B + row) * H, H, packed + u * 3 * H, tile, 0);
+                    times(rows, 3, H, h + (t * B + row) * H, H, packed + u * 3 * H, tile, 0);
                     for (long i = 0; i < rows; i++) {
-                        long before = (t * B + row + i) * H + u;
-                        float *own = gates + (t * B + row + i) * 3 * H + u, *sums = tile + i * 3 * LANES;
-                        vec r = sigmoid(load(own) + load(sums));
-                        vec z = sigmoid(load(own + H) + load(sums + LANES));
-                        vec within = load(sums + 2 * LANES) + load(bias + u);
-                        vec n = hyperbolic(load(own + 2 * H) + r * within);
+                        long place = t * B + row + i, before = place * H + u;
+                        const float *in = input(x, ids, place, 3 * H) + u, *sums = tile + i * 3 * LANES, *bias = b + u;
+                        float *own = gates + place * 3 * H + u;
+                        vec r = sigmoid(load(in) + load(bias) + load(sums));
+                        vec z = sigmoid(load(in + H) + load(bias + H) + load(sums + LANES));
+                        vec within = load(sums + 2 * LANES) + load(c + u);
+                        vec n = hyperbolic(load(in + 2 * H) + load(bias + 2 * H) + r * within);
                         store(own, r), store(own + H, z), store(own + 2 * H, n), store(inner + before, within);
                         store(h + before + B * H, n + z * (load(h + before) - n));
                     }
@@ -198,8 +146,8 @@ int gru_backward(long T, long B, long H, float *gates, float *inner, const float
                     if (t < T - 1) {
                         const float *w_n = packed + u * 3 * H + 2 * H * wide * LANES;
                         long after = (t + 1) * B + row;
-                        product(rows, wide, 2 * H, gates + after * 3 * H, 3 * H, packed + u * 3 * H, tile, 0);
-                        product(rows, wide, H, inner + after * H, H, w_n, tile, 1);
+                        times(rows, wide, 2 * H, gates + after * 3 * H, 3 * H, packed + u * 3 * H, tile, 0);
+                        times(rows, wide, H, inner + after * H, H, w_n, tile, 1);
                     }
                     if (t < 0) {
                         add_tile(rows, wide, H, tile, dh + row * H + u);
@@ -223,23 +171,23 @@ int gru_backward(long T, long B, long H, float *gates, float *inner, const float
 
 /* ---- rnn -------------------------------------------------------------------------------------------------------- */
 
-/* x [T, B, H]: U x + b. w [H, H]. */
-int rnn_forward(long T, long B, long H, const float *x, const float *w, float *h, long relu, long threads) {
+int rnn_forward(long T, long B, long H, const float *x, const int64_t *ids, const float *b, const float *w, float *h,
+                long relu, long threads) {
     float *packed = malloc(sizeof(float) * H * H);
     if (!packed) return 1;
-    pack_transposed(packed, w, H, 1, threads);
+    pack_transposed(packed, w, H, H, 1, threads);
     SHARE(B, threads)
         for (long t = 0; t < T; t++)
             FOR_UNITS(u, wide, H)
                 FOR_PARTS(row, rows, FIRST(B), LAST(B), GROUP) {
                     Tile tile;
-                    product(rows, wide, H, h + (t * B + row) * H, H, packed + u * H, tile, 0);
+                    times(rows, wide, H, h + (t * B + row) * H, H, packed + u * H, tile, 0);
                     FOR_VECTORS(at, r, i, rows, wide) {
-                        long before = (t * B + row + r) * H + u + i;
-                        vec a = load(tile + at) + load(x + before);
+                        long place = t * B + row + r;
+                        vec a = load(input(x, ids, place, H) + u + i) + load(b + u + i) + load(tile + at);
                         if (relu) a = choose(a <= splat(0), splat(0), a);
                         else a = hyperbolic(a);
-                        store(h + before + B * H, a);
+                        store(h + (place + B) * H + u + i, a);
                     }
                 }
     free(packed);
@@ -257,7 +205,7 @@ int rnn_backward(long T, long B, long H, float *dx, const float *w, const float 
             FOR_UNITS(u, wide, H)
                 FOR_PARTS(row, rows, FIRST(B), LAST(B), GROUP) {
                     Tile tile = {0};
-                    if (t < T - 1) product(rows, wide, H, dx + ((t + 1) * B + row) * H, H, packed + u * H, tile, 0);
+                    if (t < T - 1) times(rows, wide, H, dx + ((t + 1) * B + row) * H, H, packed + u * H, tile, 0);
                     if (t < 0) {
                         add_tile(rows, wide, H, tile, dh + row * H + u);
                         continue;
@@ -274,7 +222,35 @@ int rnn_backward(long T, long B, long H, float *dx, const float *w, const float 
     return 0;
 }
 
-/* ---- the alphabet ------------------------------------------------------------------------------------------------- */
+/* ---- what stands before ------------------------------------------------------------------------------------------ */
+
+/* y [N, M] = x w' with x [N, K] and w [M, K], or x w with w [K, M]. */
+int multiply(long N, long M, long K, const float *x, const float *w, long transposed, float *y, long threads) {
+    float *packed = malloc(sizeof(float) * M * K);
+    if (!packed) return 1;
+    if (transposed) pack_transposed(packed, w, M, K, 1, threads);
+    else pack(packed, w, K, M, threads);
+    SHARE(N, threads)
+        FOR_UNITS(u, wide, M)
+            FOR_PARTS(row, rows, FIRST(N), LAST(N), GROUP)
+                product(rows, wide, K, x + row * K, K, 1, packed + u * K, wide * LANES, y + row * M + u, M, 0);
+    free(packed);
+    return 0;
+}
+
+/* dw [M, K]: the sum over N of the outer products of rows of dy, M of `width` numbers each, and of x [N, K]. Some places
+   at a time, that stay in the cache while all of dw is gone through. */
+int sum_outer(long N, long M, long width, long K, const float *dy, const float *x, float *dw, long threads) {
+    enum { PLACES = 512 };
+    SHARE(M, threads)
+        for (long n = 0, places; n < N; n += places) {
+            places = N - n < PLACES ? N - n : PLACES;
+            FOR_UNITS(u, wide, K)
+                FOR_PARTS(row, rows, FIRST(M), LAST(M), GROUP)
+                    product(rows, wide, places, dy + n * width + row, 1, width, x + n * K + u, K, dw + row * K + u, K, n > 0);
+        }
+    return 0;
+}
 
 /* Adds each row of `rows` [N, W] to the row ids[n] of `to`. Each thread has some of the columns. */
 int sum_rows(long N, long W, const int64_t *ids, const float *rows, float *to, long threads) {

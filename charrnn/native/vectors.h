@@ -3,6 +3,9 @@
 #define VECTORS_H
 
 #include <stdint.h>
+#ifdef __AVX512F__
+#include <immintrin.h>
+#endif
 
 #ifdef __AVX512F__
 #define LANES 16
@@ -41,8 +44,18 @@ INLINE vec exponential(vec x) {
     return choose(x == x, (vec)((ivec)p + power), x);
 }
 
-INLINE vec sigmoid(vec x) { return 1.0f / (1.0f + exponential(-x)); }
-INLINE vec hyperbolic(vec x) { return 1.0f - 2.0f / (1.0f + exponential(x + x)); }
+/* 1 / x for 1 <= x < 1e38, where it is quicker by an approximation of 14 bits and a step of Newton's. */
+#ifdef __AVX512F__
+INLINE vec inverse(vec x) {
+    vec y = (vec)_mm512_rcp14_ps((__m512)x);
+    return y * (2.0f - x * y);
+}
+#else
+INLINE vec inverse(vec x) { return 1.0f / x; }
+#endif
+
+INLINE vec sigmoid(vec x) { return inverse(1.0f + exponential(-x)); }
+INLINE vec hyperbolic(vec x) { return 1.0f - 2.0f * inverse(1.0f + exponential(x + x)); }
 
 /* bfloat16: the upper half of a float, rounded to nearest, ties to even. */
 typedef uint16_t bfloat;
@@ -51,7 +64,7 @@ typedef uint32_t uvec __attribute__((vector_size(4 * LANES), aligned(4), may_ali
 
 INLINE vec load_bfloat(const bfloat *p) { return (vec)(__builtin_convertvector(*(const bvec *)p, uvec) << 16); }
 #if defined(__AVX512BF16__) && LANES == 16
-#include <immintrin.h> /* one instruction for what follows; numbers below 1e-38 become 0 */
+/* One instruction for what follows; numbers below 1e-38 become 0. */
 INLINE void store_bfloat(bfloat *p, vec x) { *(bvec *)p = (bvec)_mm512_cvtneps_pbh((__m512)x); }
 #else
 INLINE void store_bfloat(bfloat *p, vec x) {

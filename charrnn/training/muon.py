@@ -25,7 +25,8 @@ class Hidden(NamedTuple):
 
 
 def hidden_matrices(model: LanguageModel) -> list[Hidden]:
-    """The matrices that Muon is for: of which no side is the alphabet, whose rows are each about a character."""
+    """The matrices that Muon is for: all but the alphabet's, whose rows are each about a character."""
+    alphabet = set(model.alphabet_weights)
     units = {
         weight: layer.state_sizes[0]
         for layer in model.modules()
@@ -35,7 +36,7 @@ def hidden_matrices(model: LanguageModel) -> list[Hidden]:
     return [
         Hidden(weight, units.get(weight, len(weight)))
         for weight in model.parameters()
-        if weight.ndim == 2 and weight.requires_grad and model.vocab_size not in weight.shape
+        if weight.ndim == 2 and weight.requires_grad and weight not in alphabet
     ]
 
 

@@ -164,6 +164,17 @@ def test_gradients_agree_with_finite_differences(trained: ModelConfig) -> None:
             assert gradient[i].item() == pytest.approx((above - below) / (2 * epsilon), rel=1e-4, abs=1e-8), (name, i)
 
 
+@pytest.mark.parametrize("size", [7, VOCAB])
+def test_it_names_the_weights_of_the_alphabet(trained: ModelConfig, size: int) -> None:
+    """Those whose shape depends on it; also where it has as many characters as a layer has units."""
+    config = trained.model_copy(update={"hidden_size": size})
+    model, other = build_model(config, VOCAB, seed=0), build_model(config, VOCAB + 1, seed=0)
+    named = set(model.alphabet_weights)
+    for name, p in model.named_parameters():
+        if p.ndim == 2:
+            assert (p in named) == (p.shape != other.get_parameter(name).shape), name
+
+
 def test_weights_follow_from_the_seed_alone(trained: ModelConfig) -> None:
     torch.manual_seed(5)
     before = torch.get_rng_state()

@@ -21,7 +21,7 @@ from charrnn.models import build_model, kernels
 from charrnn.models.base import Dropout, RecurrentLayer
 from charrnn.models.gru import GRULayer
 from charrnn.models.lstm import LSTMLayer
-from charrnn.models.recurrent import Trunk
+from charrnn.models.recurrent import RecurrentModel, Trunk
 from charrnn.models.rnn import RNNLayer
 
 LAYERS: dict[str, Callable[[int, int], RecurrentLayer]] = {
@@ -202,6 +202,27 @@ def test_an_alphabet_looked_up_is_the_text_embedded(cell: str, norm: str) -> Non
     torch.testing.assert_close(looked_up, torch.cat(embedded), rtol=1e-4, atol=1e-5)
     for one, other in zip(state, others, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru", "mingru"])
+@pytest.mark.parametrize("size", [16, 21])
+def test_and_so_are_its_gradients(cell: str, size: int) -> None:
+    sizes = {"hidden_size": size, "embedding_size": size, "num_layers": 2}
+    model = build_model(ModelConfig.model_validate({"cell": cell, "residual": True, "norm": "rms", **sizes}), 7, seed=0)
+    assert isinstance(model, RecurrentModel)
+    ids = torch.randint(0, 7, (8, 3), generator=torch.Generator().manual_seed(0)).t().contiguous().t()
+    weights = torch.randn(8, 3, size, generator=torch.Generator().manual_seed(1))
+    found = []
+    for features, _ in (
+        model.features(ids, model.initial_state(3)),
+        model.trunk(model.embedding(ids), model.initial_state(3)),
+    ):
+        model.zero_grad()
+        torch.autograd.backward((features * weights).sum())
+        found.append({name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None})
+    assert len(found[0]) == len(list(model.parameters())) - 2  # the output's
+    for name, gradient in found[0].items():
+        torch.testing.assert_close(gradient, found[1][name], rtol=1e-4, atol=1e-4, msg=name)
 
 
 def test_without_a_compiler_everything_goes_on(tmp_path: Path) -> None:

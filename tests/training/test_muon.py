@@ -92,9 +92,11 @@ def test_each_gate_is_a_matrix_of_its_own(cell: str, gates: int, exact: None) ->
             assert torch.allclose(then - now, expected, atol=1e-4)
 
 
-def test_what_touches_the_alphabet_is_left_to_adam() -> None:
+@pytest.mark.parametrize("size", [12, V])
+def test_what_touches_the_alphabet_is_left_to_adam(size: int) -> None:
     for cell in ("lstm", "mlp", "mingru"):
-        model = build_model(ModelConfig.model_validate({"cell": cell, "hidden_size": 12, "embedding_size": 6}), V, 0)
+        config = {"cell": cell, "hidden_size": size, "embedding_size": size}
+        model = build_model(ModelConfig.model_validate(config), V, 0)
         own = {id(matrix.weight) for matrix in hidden_matrices(model)}
         rest = {name for name, p in model.named_parameters() if p.ndim == 2 and id(p) not in own}
         assert rest == {"embedding.weight", "output.weight"}
