@@ -89,6 +89,7 @@ class Process:
             os.dup2(output, 1)
             os.dup2(output, 2)
             os.chdir(folder)
+            signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where a script began this behind it
             sys.argv = ["charrnn", *command]
             from charrnn import cli
 

@@ -45,7 +45,7 @@ def everything(module: nn.Module, inputs: Tensor, state: list[Tensor], seed: int
 
 
 def compare(module: nn.Module, inputs: Tensor, state: list[Tensor], seed: int, threads: int) -> None:
-    """Holds C and PyTorch equal."""
+    """Holds C equal to PyTorch in float64, nearly as far as PyTorch in float32 is."""
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(threads)
@@ -53,10 +53,15 @@ def compare(module: nn.Module, inputs: Tensor, state: list[Tensor], seed: int, t
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(kernels, "usable", lambda *_: False)
             theirs = everything(module, inputs, state, seed)
+            inputs, *state = (one.detach().double().requires_grad_() for one in (inputs, *state))
+            exact = everything(module.double(), inputs, state, seed)
     finally:
         torch.set_num_threads(before)
-    for one, other in zip(ours, theirs, strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4 * (1 + float(other.detach().abs().max())))
+    for one, other, true in zip(ours, theirs, exact, strict=True):
+        # Some functions magnify a rounding error, whoever makes it: a norm of what is nearly 0.
+        error = float((other - true).detach().abs().max())
+        allowed = 1e-4 * (1 + float(true.detach().abs().max())) + 10 * error
+        torch.testing.assert_close(one.double(), true, rtol=0, atol=allowed)
 
 
 @pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler here")
