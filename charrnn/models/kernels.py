@@ -1,4 +1,4 @@
-"""The recurrences of rnn, lstm and gru over a whole window in C, for float32 on the CPU.
+"""In C, for float32 on the CPU: the recurrences of rnn, lstm and gru over a whole window, and products of matrices.
 
 Each function gives what the equations in the layer's docstring give. `usable` says whether the C is to be had; where
 it is not (no compiler, CUDA, float64) the layers call PyTorch.
@@ -200,8 +200,8 @@ class _GRU(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, ids: Tensor | None, b: Tensor, W: Tensor, c: Tensor, h: Tensor) -> Tensor:
         gates = _gates(x, ids)
         hs, inner = following(h, len(gates)), gates.new_empty(len(gates), *h.shape)
-        biases = b.contiguous(), W.contiguous(), c.contiguous()
-        call("gru_forward", len(gates), *h.shape, x, ids, *biases, gates, inner, hs)
+        weights = b.contiguous(), W.contiguous(), c.contiguous()
+        call("gru_forward", len(gates), *h.shape, x, ids, *weights, gates, inner, hs)
         ctx.save_for_backward(gates, inner, W, hs)
         ctx.ids, ctx.characters = ids, len(x)
         return hs[1:]

@@ -238,16 +238,16 @@ int multiply(long N, long M, long K, const float *x, const float *w, long transp
     return 0;
 }
 
-/* dw [M, K]: the sum over N of the outer products of rows of dy, M of `width` numbers each, and of x [N, K]. Some places
-   at a time, that stay in the cache while all of dw is gone through. */
+/* dw [M, K]: the sum over N of the outer products of the first M numbers of a row of dy [N, width] and a row of x [N, K].
+   Some rows at a time, which stay in the cache while all of dw is gone through. */
 int sum_outer(long N, long M, long width, long K, const float *dy, const float *x, float *dw, long threads) {
-    enum { PLACES = 512 };
+    enum { AT_A_TIME = 512 };
     SHARE(M, threads)
-        for (long n = 0, places; n < N; n += places) {
-            places = N - n < PLACES ? N - n : PLACES;
+        for (long n = 0, some; n < N; n += some) {
+            some = N - n < AT_A_TIME ? N - n : AT_A_TIME;
             FOR_UNITS(u, wide, K)
                 FOR_PARTS(row, rows, FIRST(M), LAST(M), GROUP)
-                    product(rows, wide, places, dy + n * width + row, 1, width, x + n * K + u, K, dw + row * K + u, K, n > 0);
+                    product(rows, wide, some, dy + n * width + row, 1, width, x + n * K + u, K, dw + row * K + u, K, n > 0);
         }
     return 0;
 }
