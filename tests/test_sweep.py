@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import math
+import shutil
 from pathlib import Path
 
 import pytest
@@ -60,6 +62,11 @@ def test_a_sweep_goes_on_where_it_was(capsys: pytest.CaptureFixture[str]) -> Non
     assert load("out/b").checkpoints.facts("last")["step"] == 4
     rows = compare(again)
     assert [row.bits_per_char for row in rows] == sorted(row.bits_per_char for row in rows)
+    for row in rows:  # of all characters, whatever a training has looked at
+        assert (row.bits_per_char, row.estimated) == (load(row.run, "cpu").evaluate().bits_per_char, False)
+    shutil.rmtree("out/a/checkpoints")
+    (row,) = compare([load("out/a", "cpu")])
+    assert row.estimated and math.isfinite(row.bits_per_char)
 
 
 @pytest.mark.parametrize(

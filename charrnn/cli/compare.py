@@ -22,7 +22,10 @@ def compare(
     plot: Plot = None,
     as_json: Json = False,
 ) -> None:
-    """Set runs beside each other: a table, best first, and their learning curves."""
+    """Set runs beside each other: a table, best first, and their learning curves.
+
+    The best checkpoint of each is evaluated on the whole held-out part, as `charrnn eval` does.
+    """
     from charrnn.run import load
 
     _show([load(run, "cpu") for run in runs], plot, as_json)
@@ -56,13 +59,15 @@ def sweep(
 
 
 def _show(runs: list[Run], file: Path | None, as_json: bool) -> None:
+    from tqdm import tqdm
+
     from charrnn.evaluation.compare import as_dicts, plot
     from charrnn.evaluation.compare import compare as rows_of
     from charrnn.terminal import table
 
     if len({run.path.resolve() for run in runs}) < len(runs):
         raise CharrnnError("compare: a run was given twice")
-    rows = rows_of(runs)
+    rows = rows_of(tqdm(runs, desc="evaluate", unit="run", leave=False, delay=1, disable=None))
     if as_json:
         typer.echo(json.dumps(as_dicts(rows), ensure_ascii=False, indent=1))
     else:
@@ -72,7 +77,7 @@ def _show(runs: list[Run], file: Path | None, as_json: bool) -> None:
                 row.run,
                 row.architecture,
                 f"{row.parameters:,}",
-                f"{row.bits_per_char:.4f}" + ("*" if row.measure != "likelihood" else ""),
+                f"{row.bits_per_char:.4f}" + "~" * row.estimated + "*" * (row.measure != "likelihood"),
                 f"{row.minutes:.1f}",
                 f"{row.characters_seen:,}",
                 f"{row.characters_per_second:,.0f}",
@@ -82,6 +87,8 @@ def _show(runs: list[Run], file: Path | None, as_json: bool) -> None:
         typer.echo(table([head, *cells]))
         if any(row.measure != "likelihood" for row in rows):
             typer.echo("* pseudo-likelihood: a bidirectional model has seen what comes after; not to be compared")
+        if any(row.estimated for row in rows):
+            typer.echo("~ as its training estimated it: text or checkpoint are not at hand, see charrnn eval RUN")
     if file is not None:
-        plot(runs, file)
+        plot(runs, rows, file)
         typer.echo(f"the learning curves are in {file}", err=True)

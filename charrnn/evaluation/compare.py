@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,17 +20,20 @@ class Row:
     architecture: str
     parameters: int
     bits_per_char: float
-    """The best on the validation part; a bidirectional model's are of another kind."""
+    """Of the best checkpoint on the whole validation part; a bidirectional model's are of another kind."""
     measure: str
+    estimated: bool
+    """Whether that could not be measured, for want of the text, and the best that its training found stands here."""
     minutes: float
     characters_seen: int
     characters_per_second: float
 
 
-def compare(runs: Sequence[Run]) -> list[Row]:
+def compare(runs: Iterable[Run]) -> list[Row]:
     """A row for each run, best first, bidirectional ones after the others, because they see what comes after.
 
-    A run that was never evaluated is infinitely bad.
+    Each is evaluated anew: what trainings note is of as many characters as each had time for. A run without a
+    checkpoint is infinitely bad.
     """
     rows = [_row(run) for run in runs]
     return sorted(rows, key=lambda row: (row.measure != "likelihood", row.bits_per_char))
@@ -41,8 +44,9 @@ def as_dicts(rows: Sequence[Row]) -> list[dict[str, Any]]:
     return [asdict(row) | ({} if math.isfinite(row.bits_per_char) else {"bits_per_char": None}) for row in rows]
 
 
-def plot(runs: Sequence[Run], file: Path) -> None:
-    """Learning curves, bits per character on the validation part, against minutes and against characters seen.
+def plot(runs: Sequence[Run], rows: Sequence[Row], file: Path) -> None:
+    """Learning curves, bits per character on the validation part as trainings note it, against minutes and against
+    characters seen; in the order of `rows`.
 
     Raises CharrnnError where matplotlib is missing or the file cannot be written.
     """
@@ -57,7 +61,7 @@ def plot(runs: Sequence[Run], file: Path) -> None:
     figure, (by_time, by_characters) = plt.subplots(1, 2, figsize=(13, 5), sharey=True, layout="constrained")
     by_name = {str(run.path): run for run in runs}
     colours = plt.get_cmap("tab20" if len(runs) > 10 else "tab10")
-    for i, row in enumerate(compare(runs)):
+    for i, row in enumerate(rows):
         run = by_name[row.run]
         curve = [point for point in run.history() if "val_bits_per_char" in point]
         bits = [point["val_bits_per_char"] for point in curve]
@@ -83,16 +87,19 @@ def plot(runs: Sequence[Run], file: Path) -> None:
 
 def _row(run: Run) -> Row:
     history = run.history()
-    evaluations = [line for line in history if "val_loss" in line]
-    best = min((line["val_loss"] for line in evaluations), default=math.inf)
+    try:
+        bits, estimated = run.evaluate().bits_per_char, False
+    except CharrnnError:
+        bits, estimated = min((line.get("val_bits_per_char", math.inf) for line in history), default=math.inf), True
     last = max(history, key=lambda line: line["step"], default={"minutes": 0.0, "epochs": 0.0})
     seen = round(last["epochs"] * run.facts["characters"]["train"])
     return Row(
         run=str(run.path),
         architecture=run.config.model.describe(),
         parameters=run.facts["parameters"],
-        bits_per_char=best / math.log(2),
+        bits_per_char=bits,
         measure="pseudo-likelihood" if run.config.model.bidirectional else "likelihood",
+        estimated=estimated,
         minutes=last["minutes"],
         characters_seen=seen,
         characters_per_second=seen / max(last["minutes"] * 60, 1e-9),

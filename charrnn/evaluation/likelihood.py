@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
@@ -123,12 +124,19 @@ def stream_count(characters: int, stream: int | None = None) -> int:
     return max(1, min(MAX_STREAMS, characters // (stream or STREAM)))
 
 
-def first_characters(part: Part, limit: int) -> Part:
-    """The beginning of a part: about `limit` characters, whole documents, at least one."""
+def some_characters(part: Part, limit: int, stream: int | None = None) -> Part:
+    """About `limit` characters of a part, from places evenly spread: as many as `likelihood` reads streams of `stream`.
+
+    A text is not everywhere as hard: its beginning alone would say something else than the whole. Documents, which
+    were shuffled, are taken whole from the first on, at least one.
+    """
     if part.characters <= limit:
         return part
     if part.documents is None:
-        return Part(part.ids[:limit])
+        streams = stream_count(limit, stream)
+        length = limit // streams
+        starts = np.linspace(0, len(part.ids) - length, streams, dtype=np.int64)
+        return Part(np.concatenate([part.ids[start : start + length] for start in starts]))
     lengths = (part.documents[:, 1] - part.documents[:, 0]).cumsum()
     return Part(part.ids, part.documents[: max(1, int((lengths <= limit).sum()))])
 

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from charrnn.config import TrainingConfig
-from charrnn.evaluation.likelihood import first_characters, likelihood, to_device
+from charrnn.evaluation.likelihood import likelihood, some_characters, to_device
 from charrnn.memory import keep_freed
 from charrnn.models import LanguageModel, set_dropout_generator
 from charrnn.text.batches import Batch, Batches, Position
@@ -212,7 +212,7 @@ class Trainer:
         # A part that is read quickly is read as more and shorter streams, whose beginnings raise the loss by a little.
         stream = 1_000 if limit == "auto" else None
         limit = self.evaluated if limit == "auto" else limit
-        part = self.validation if limit == "all" else first_characters(self.validation, limit)
+        part = self.validation if limit == "all" else some_characters(self.validation, limit, stream)
         if self.workers.rank == 0:
             nats = likelihood(self.model, part, self.boundary, self.device, stream=stream).nats_per_char
         nats = self.workers.number_from_first(nats)

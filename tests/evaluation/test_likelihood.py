@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from charrnn.config import ModelConfig
 from charrnn.evaluation import likelihood as module
-from charrnn.evaluation.likelihood import Likelihood, first_characters, likelihood
+from charrnn.evaluation.likelihood import Likelihood, likelihood, some_characters, stream_count
 from charrnn.models import LanguageModel, build_model
 from charrnn.text.dataset import Part
 
@@ -72,12 +72,28 @@ def test_evaluation_leaves_the_model_as_it_was() -> None:
     assert all(torch.equal(a, b) for a, b in zip(before, m.parameters(), strict=True))
 
 
-def test_first_characters_keeps_documents_whole() -> None:
+def test_some_characters_keep_documents_whole() -> None:
     part = Part(np.arange(30), np.array([[0, 10], [10, 20], [20, 30]]))
-    assert first_characters(part, 30) is part
-    assert first_characters(part, 25).characters == 20
-    assert first_characters(part, 1).characters == 10
-    assert first_characters(Part(np.arange(30)), 7).characters == 7
+    assert some_characters(part, 30) is part
+    assert some_characters(part, 25).characters == 20
+    assert some_characters(part, 1).characters == 10
+    assert some_characters(Part(np.arange(30)), 7).characters == 7
+
+
+@given(length=st.integers(1, 500), limit=st.integers(1, 500), stream=st.integers(1, 100))
+def test_some_characters_of_a_text_are_from_all_of_it(length: int, limit: int, stream: int) -> None:
+    found = some_characters(Part(np.arange(length)), limit, stream)
+    if limit >= length:
+        assert found.characters == length
+        return
+    streams = stream_count(limit, stream)
+    assert stream_count(found.characters, stream) == streams  # so each is one piece of the text
+    assert limit - streams < found.characters <= limit
+    pieces = found.ids.reshape(streams, -1)
+    assert (np.diff(pieces, axis=1) == 1).all()
+    if streams > 1:
+        gaps = np.diff(pieces[:, 0])
+        assert (pieces[0, 0], pieces[-1, -1]) == (0, length - 1) and gaps.max() - gaps.min() <= 1
 
 
 @settings(max_examples=25, deadline=None)
