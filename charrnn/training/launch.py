@@ -100,7 +100,7 @@ def _verdict(workers: Sequence[subprocess.Popen[bytes]], folder: Path) -> int:
     for rank, worker in enumerate(workers):
         if worker.returncode < 0:
             say(f"charrnn: worker {rank} (process {worker.pid}) was ended by {signal.Signals(-worker.returncode).name}")
-        elif worker.returncode and rank and first in (0, 1):  # otherwise worker 0 has said it
+        if worker.returncode and rank and (worker.returncode < 0 or first in (0, 1)):  # otherwise worker 0 has said it
             for line in (folder / f"{rank}").read_text(encoding="utf-8", errors="replace").splitlines():
                 say(f"worker {rank}: {line}")
     return next((code if code > 0 else 1 for code in (worker.returncode for worker in workers) if code), 0)
