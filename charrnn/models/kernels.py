@@ -37,32 +37,37 @@ def project(x: Tensor, U: Tensor) -> Tensor:
 
 
 def product(x: Tensor, W: Tensor) -> Tensor:
-    """x `[N, K]` and W `[M, K]` to W x `[N, M]`. M and K are multiples of LANES in float32; bfloat16 is PyTorch's."""
+    """x `[..., K]` and W `[M, K]` to W x `[..., M]`.
+
+    In float32 M and K are multiples of LANES; the products of bfloat16 are PyTorch's.
+    """
+    shape = *x.shape[:-1], len(W)
     if x.dtype != torch.float32:
-        return torch.mm(x, W.t())
-    y = x.new_empty(len(x), len(W))
-    call("multiply", len(x), *W.shape, x, W, 1, y)
+        return torch.mm(x.flatten(0, -2), W.t()).view(shape)
+    y = x.new_empty(shape)
+    call("multiply", x.shape[:-1].numel(), *W.shape, x, W, 1, y)
     return y
 
 
 def input_gradient(dy: Tensor, W: Tensor) -> Tensor:
-    """The gradient of x `[N, K]` from dy `[N, M]`, that of W x."""
+    """The gradient of x `[..., K]` from dy `[..., M]`, that of W x."""
+    shape = *dy.shape[:-1], W.shape[1]
     if dy.dtype != torch.float32:
-        return torch.mm(dy, W)
-    dx = dy.new_empty(len(dy), W.shape[1])
-    call("multiply", len(dy), W.shape[1], len(W), dy, W, 0, dx)
+        return torch.mm(dy.flatten(0, -2), W).view(shape)
+    dx = dy.new_empty(shape)
+    call("multiply", dy.shape[:-1].numel(), W.shape[1], len(W), dy, W, 0, dx)
     return dx
 
 
 def weight_gradient(dy: Tensor, x: Tensor, dW: Tensor | None = None) -> Tensor:
-    """The gradient of W `[M, K]` from dy `[N, M]`, that of W x: the sum of the outer products of their rows.
+    """The gradient of W `[M, K]` from dy `[..., M]`, that of W x, and x `[..., K]`: the sum of their outer products.
 
     Where dW is given it becomes that, of as many numbers of dy as it has rows.
     """
     if dy.dtype != torch.float32:
-        return torch.mm(dy.t(), x)
-    dW = dy.new_empty(dy.shape[1], x.shape[1]) if dW is None else dW
-    call("sum_outer", len(x), len(dW), dy.shape[1], x.shape[1], dy, x, dW)
+        return torch.mm(dy.flatten(0, -2).t(), x.flatten(0, -2))
+    dW = dy.new_empty(dy.shape[-1], x.shape[-1]) if dW is None else dW
+    call("sum_outer", x.shape[:-1].numel(), len(dW), dy.shape[-1], x.shape[-1], dy, x, dW)
     return dW
 
 
@@ -161,12 +166,12 @@ class _Project(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, U: Tensor) -> Tensor:
         x, U = x.contiguous(), U.contiguous()
         ctx.save_for_backward(x, U)
-        return product(x.flatten(0, -2), U).view(*x.shape[:-1], len(U))
+        return product(x, U)
 
     @staticmethod
     def backward(ctx: Any, *given: Tensor) -> tuple[Tensor, Tensor]:
-        (x, U), dy = ctx.saved_tensors, given[0].contiguous().flatten(0, -2)
-        return input_gradient(dy, U).view_as(x), weight_gradient(dy, x.flatten(0, -2))
+        (x, U), dy = ctx.saved_tensors, given[0].contiguous()
+        return input_gradient(dy, U), weight_gradient(dy, x)
 
 
 class _LSTM(torch.autograd.Function):
@@ -190,7 +195,7 @@ class _LSTM(torch.autograd.Function):
         dh = torch.zeros_like(dc)
         taken(ctx)
         call("lstm_backward", *dy.shape, gates, W.contiguous(), cs, dy, dh, dc)
-        return *_gradients(gates, ctx), weight_gradient(gates.flatten(0, 1), hs[:-1].flatten(0, 1)), dh, dc
+        return *_gradients(gates, ctx), weight_gradient(gates, hs[:-1]), dh, dc
 
 
 class _GRU(torch.autograd.Function):
@@ -213,9 +218,9 @@ class _GRU(torch.autograd.Function):
         H = dy.shape[-1]
         taken(ctx)
         call("gru_backward", *dy.shape, gates, inner, W.contiguous(), hs, dy, dh)
-        before, dW = hs[:-1].flatten(0, 1), W.new_empty(W.shape)
-        weight_gradient(gates.flatten(0, 1), before, dW[: 2 * H])
-        weight_gradient(inner.flatten(0, 1), before, dW[2 * H :])
+        dW = W.new_empty(W.shape)
+        weight_gradient(gates, hs[:-1], dW[: 2 * H])
+        weight_gradient(inner, hs[:-1], dW[2 * H :])
         return *_gradients(gates, ctx), dW, inner.sum((0, 1)), dh
 
 
@@ -236,7 +241,7 @@ class _RNN(torch.autograd.Function):
         dy = given[0].contiguous()
         dx, dh = torch.empty_like(dy), torch.zeros_like(hs[0])
         call("rnn_backward", *dy.shape, dx, W.contiguous(), hs, dy, dh, int(ctx.relu))
-        return *_gradients(dx, ctx), weight_gradient(dx.flatten(0, 1), hs[:-1].flatten(0, 1)), dh, None
+        return *_gradients(dx, ctx), weight_gradient(dx, hs[:-1]), dh, None
 
 
 class _LookUp(torch.autograd.Function):

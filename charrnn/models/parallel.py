@@ -83,15 +83,15 @@ class _Stack(torch.autograd.Function):
             given = (x, y, mask, _step(mask), int(residual))
             x = x if y is None else x.new_empty(T, B, D)
             _call("pair_forward", real, T, B, D, widths[i], *given, x, scale, last, pairs, inverse)
-            products = kernels.product(pairs.flatten(0, 1), W)
+            products = kernels.product(pairs, W)
             hs, u = kernels.following(before[2 * i], T), x.new_empty(T, B, H, dtype=real)
             _call("mix_forward", real, T, B, H, W.shape[0] // H, products, b, hs, u)
-            y, mask, residual = kernels.product(u.flatten(0, 1), out), block.mask, block.residual
+            y, mask, residual = kernels.product(u, out), block.mask, block.residual
             saved.append((x, W, b, out, scale, inverse, pairs, products, hs, u))
             after += [hs[-1], last]
         ctx.blocks, ctx.widths, ctx.saved, ctx.real = blocks, widths, saved, real
         assert y is not None  # there is at least one block
-        y = y.view(T, B, -1).float() if mask is None else y.view(T, B, -1) * mask
+        y = y.float() if mask is None else y * mask
         return x + y if residual else y, *after
 
     @staticmethod
@@ -100,20 +100,20 @@ class _Stack(torch.autograd.Function):
         threads, real, T, B = torch.get_num_threads(), ctx.real, *given[0].shape[:2]
         dx, dafter = given[0].clone(memory_format=torch.contiguous_format), given[1:]
         mask = ctx.blocks[-1].mask
-        dy = (dx if mask is None else dx * mask).to(real).flatten(0, 1)
+        dy = (dx if mask is None else dx * mask).to(real)
         dweights: list[Tensor | None] = []
         dbefore: list[Tensor] = []
         while ctx.saved:
             x, W, b, out, scale, inverse, pairs, products, hs, u = ctx.saved.pop()
             i, H, D = len(ctx.saved), out.shape[0], W.shape[1] // 2
             dh, dlast = (one.clone(memory_format=torch.contiguous_format) for one in dafter[2 * i : 2 * i + 2])
-            dout, du = kernels.weight_gradient(dy, u.flatten(0, 1)), kernels.input_gradient(dy, out)
+            dout, du = kernels.weight_gradient(dy, u), kernels.input_gradient(dy, out)
             db, dscale = hs.new_zeros(threads, len(W)), hs.new_zeros(threads, D)
             _call("mix_backward", real, T, B, H, len(W) // H, products, b, hs, du, dh, db)  # products: their gradients
-            dW, dpairs = kernels.weight_gradient(products, pairs.flatten(0, 1)), kernels.input_gradient(products, W)
+            dW, dpairs = kernels.weight_gradient(products, pairs), kernels.input_gradient(products, W)
             residual = ctx.blocks[i].residual
             dx = dx if residual else x.new_empty(T, B, D)
-            mask, dy = (ctx.blocks[i - 1].mask, x.new_empty(T * B, D, dtype=real)) if i else (None, None)
+            mask, dy = (ctx.blocks[i - 1].mask, x.new_empty(T, B, D, dtype=real)) if i else (None, None)
             into = (dx, int(residual), dlast, dscale, mask, _step(mask), dy)
             _call("pair_backward", real, T, B, D, ctx.widths[i], x, scale, inverse, dpairs, *into)
             dweights = [dW.float(), db.sum(0), dout.float(), None if scale is None else dscale.sum(0), *dweights]
