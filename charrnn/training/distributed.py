@@ -174,6 +174,10 @@ def joined(device: torch.device) -> Iterator[Workers]:
         return
     if not dist.is_available():
         raise CharrnnError("several workers: this PyTorch was built without torch.distributed; train with one")
+    # Imported later, as PyTorch does by itself, its functions' defaults would hold the group for ever; a thread of the
+    # group that then drops a tensor while the interpreter ends would abort the process.
+    import torch.distributed.nn  # noqa: F401
+
     rank, local_rank = int(os.environ["RANK"]), int(os.environ.get("LOCAL_RANK", os.environ["RANK"]))
     place = f"file://{os.environ[RENDEZVOUS]}" if RENDEZVOUS in os.environ else "env://"
     if RENDEZVOUS in os.environ:

@@ -94,6 +94,38 @@ def test_workers_make_the_training_of_one_and_it_goes_on_with_any_number_of_them
         assert torch.allclose(a, b, atol=1e-3)
 
 
+THREADS_AFTER_TRAINING = """
+import sys
+from pathlib import Path
+from charrnn.training import session
+
+session.train("run.yaml", out="run", device="cpu", quiet=True)
+print(*(file.read_text().strip() for file in Path("/proc/self/task").glob("*/comm")))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="finds threads in /proc")
+def test_no_thread_of_the_group_outlives_it() -> None:
+    """One that did could release a tensor while the interpreter ends, and so abort a finished training."""
+    arguments("stream", "run", steps=2)
+    shared = os.environ | {"OMP_NUM_THREADS": "1", "WORLD_SIZE": "2", "CHARRNN_RENDEZVOUS": str(Path("met").absolute())}
+    workers = [
+        subprocess.Popen(
+            [sys.executable, "-c", THREADS_AFTER_TRAINING],
+            env=shared | {"RANK": str(rank)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(2)
+    ]
+    for worker in workers:
+        assert worker.stdout is not None
+        threads = worker.stdout.read()
+        assert worker.wait(timeout=120) == 0
+        assert "python" in threads and "gloo" not in threads
+
+
 def descendants(process: subprocess.Popen[str]) -> list[int]:
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
     return [int(child) for child in children.split()]
