@@ -295,3 +295,13 @@ def _show(value: Any) -> str:
     except ValueError:  # an integer of more than 4300 digits
         return "so large a number"
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def absolute(config: Config) -> Config:
+    """The config with its corpus files named so that the run can be used from any folder."""
+    path = config.corpus.path
+    if path is None:
+        return config
+    entries: Sequence[str] = [path] if isinstance(path, str) else path
+    corpus = config.corpus.model_copy(update={"path": [str(Path(entry).expanduser().absolute()) for entry in entries]})
+    return config.model_copy(update={"corpus": corpus})

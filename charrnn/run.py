@@ -12,9 +12,7 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import uuid
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -27,6 +25,7 @@ from charrnn.config import Config, CorpusConfig
 from charrnn.device import find_device, is_cpu
 from charrnn.errors import CharrnnError
 from charrnn.files import read_json
+from charrnn.folder import is_run
 from charrnn.generation.fast import stepper as fast_stepper
 from charrnn.generation.filters import Filters
 from charrnn.generation.sampler import Sample, Sampler
@@ -34,7 +33,6 @@ from charrnn.loading import dump, parse_config, read_config
 from charrnn.text.reader import Progress, find_files, normalizer, read_corpus
 from charrnn.text.vocab import Vocabulary
 from charrnn.training.checkpoint import Checkpoints, Which, replace_text, write_json
-from charrnn.training.lock import holder_of
 
 if TYPE_CHECKING:  # imported where they are needed: writing on a CPU goes without PyTorch, and begins at once
     import torch
@@ -348,65 +346,3 @@ def _measured(line: bytes) -> dict[str, float] | None:
 def load(path: str | Path, device: str = "auto") -> Run:
     """Opens the folder of a run, to sample from and to evaluate. Raises CharrnnError where it is none."""
     return Run.open(path, device)
-
-
-def is_run(path: Path) -> bool:
-    """Whether a folder holds a run."""
-    try:
-        return (path / "run.json").is_file()
-    except OSError:  # a name too long, a folder that may not be entered
-        return False
-
-
-def new_folder(out: str | Path | None, name: str, overwrite: bool) -> Path:
-    """The folder for a new run: `out`, which must not hold anything, or the first free of runs/NAME, runs/NAME-2, ...
-
-    With `overwrite` a run that lies in `out` is removed; anything else is never touched.
-    Raises CharrnnError where `out` is taken.
-    """
-    try:
-        if out is None:
-            for i in range(1, 10_000):
-                path = Path("runs") / (name if i == 1 else f"{name}-{i}")
-                path.parent.mkdir(exist_ok=True)
-                try:
-                    path.mkdir()
-                    return path
-                except FileExistsError:
-                    continue
-            raise CharrnnError(f"runs/{name}-9999 exists; give --out DIR")
-        path = Path(out)
-        if is_run(path):
-            if not overwrite:
-                raise CharrnnError(
-                    f"{path}: already holds a run; go on with it (--resume {path}), or replace it (--overwrite)"
-                )
-            if (holder := holder_of(path)) is not None:
-                raise CharrnnError(f"{path}: process {holder} is training in it; stop it first")
-            shutil.rmtree(path)
-        elif _begun(path):
-            shutil.rmtree(path)
-        elif path.exists() and (not path.is_dir() or any(path.iterdir())):
-            raise CharrnnError(f"{path}: exists and is not a run; give --out another folder")
-        path.mkdir(parents=True, exist_ok=True)
-        return path
-    except OSError as error:
-        raise CharrnnError(f"{error.filename or out}: the run's folder cannot be made: {error.strerror}") from None
-
-
-def _begun(path: Path) -> bool:
-    """Whether a folder holds nothing but what a training leaves that was killed before its run was whole."""
-    if not path.is_dir() or holder_of(path) is not None:
-        return False
-    names = {"lock" if file.name.startswith(".lock-") else file.name for file in path.iterdir()}
-    return "lock" in names and names <= {"lock", "config.yaml", "vocab.json", ".run.json.tmp"}
-
-
-def absolute(config: Config) -> Config:
-    """The config with its corpus files named so that the run can be used from any folder."""
-    path = config.corpus.path
-    if path is None:
-        return config
-    entries: Sequence[str] = [path] if isinstance(path, str) else path
-    corpus = config.corpus.model_copy(update={"path": [str(Path(entry).expanduser().absolute()) for entry in entries]})
-    return config.model_copy(update={"corpus": corpus})

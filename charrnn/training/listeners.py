@@ -15,10 +15,11 @@ from tqdm import tqdm
 
 from charrnn.errors import CharrnnError
 from charrnn.files import read_json
+from charrnn.folder import is_run
 from charrnn.generation.filters import Filters
 from charrnn.generation.sampler import Sampler
 from charrnn.generation.torch_stepper import TorchStepper
-from charrnn.run import Run, is_run
+from charrnn.run import Run
 from charrnn.terminal import printable, say
 from charrnn.training.checkpoint import copied, replace_text, sync
 from charrnn.training.counting import Counter

@@ -13,9 +13,10 @@ from tqdm import tqdm
 from charrnn.config import Config
 from charrnn.device import find_device
 from charrnn.errors import CharrnnError
-from charrnn.loading import find_config, load_config, parse_config
+from charrnn.folder import new_folder
+from charrnn.loading import absolute, find_config, load_config, parse_config
 from charrnn.models import NGramModel, build_model
-from charrnn.run import Run, absolute, new_folder
+from charrnn.run import Run
 from charrnn.terminal import advance, say
 from charrnn.text.batches import training_batches
 from charrnn.text.corpora import resolve
