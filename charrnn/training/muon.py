@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import NamedTuple
 
 import torch
@@ -23,9 +24,15 @@ class Hidden(NamedTuple):
     height: int
     """Rows of each of the matrices that lie in it one below the other: those of a layer's gates."""
 
+    def shape(self) -> tuple[int, int]:
+        """Of each of them."""
+        return self.height, self.weight.shape[1]
+
 
 def hidden_matrices(model: LanguageModel) -> list[Hidden]:
-    """The matrices that Muon is for: all but the alphabet's, whose rows are each about a character."""
+    """The matrices that Muon is for, those of a shape beside each other: all but the alphabet's, whose rows are each
+    about a character.
+    """
     alphabet = set(model.alphabet_weights)
     units = {
         weight: layer.state_sizes[0]
@@ -33,11 +40,12 @@ def hidden_matrices(model: LanguageModel) -> list[Hidden]:
         if isinstance(layer, RecurrentLayer)
         for weight in layer.parameters()
     }
-    return [
+    matrices = [
         Hidden(weight, units.get(weight, len(weight)))
         for weight in model.parameters()
         if weight.ndim == 2 and weight.requires_grad and weight not in alphabet
     ]
+    return sorted(matrices, key=Hidden.shape)
 
 
 def orthogonal(matrices: Tensor) -> Tensor:
@@ -67,13 +75,14 @@ class Muon(torch.optim.Optimizer):
                \mathrm{orthogonal}(\mu M_t + (1 - \mu) G_t)
 
     The factor makes a step as long as Adam's is on average, so that both go with one learning rate (arXiv:2502.16982).
-    The matrices lie in one long vector; those of the same shape are computed together, and each gate is one of its own.
+    The matrices lie in one long vector, sorted by shape; those of a shape are computed together, each gate on its own.
     What this gives for a single matrix is what `torch.optim.Muon` does.
     """
 
     def __init__(self, flat: nn.Parameter, matrices: list[Hidden], rate: float, decay: float) -> None:
         super().__init__([flat], {"lr": rate, "weight_decay": decay})
-        self._shapes = [(matrix.weight.numel(), matrix.height, matrix.weight.shape[1]) for matrix in matrices]
+        alike = [(shape, list(own)) for shape, own in groupby(matrices, Hidden.shape)]
+        self._shapes = [(sum(matrix.weight.numel() for matrix in own), *shape) for shape, own in alike]
         self.found_inf = torch.zeros((), device=flat.device)
         """As for PyTorch's fused Adam: where it is 1, a step does nothing."""
 
@@ -85,18 +94,13 @@ class Muon(torch.optim.Optimizer):
         state = self.state[flat]
         if "momentum" not in state:
             state["momentum"] = torch.zeros_like(flat)
-        memory = state["momentum"]
         applied = 1 - self.found_inf
         gradient = torch.where(applied > 0, flat.grad, 0)
-        memory.lerp_(gradient, (1 - MOMENTUM) * applied)
-        update = gradient.lerp(memory, MOMENTUM)
-        alike: dict[tuple[int, int], list[Tensor]] = {}
-        places = torch.split(update, [size for size, *_ in self._shapes])
-        for place, (_, rows, columns) in zip(places, self._shapes, strict=True):
-            alike.setdefault((rows, columns), []).append(place.view(-1, rows, columns))
-        for shape, own in alike.items():
-            steps = orthogonal(torch.cat(own)) * (0.2 * max(shape) ** 0.5)
-            for part, step in zip(own, torch.split(steps, [len(part) for part in own]), strict=True):
-                part.copy_(step)
+        memory = state["momentum"].lerp_(gradient, (1 - MOMENTUM) * applied)
+        update = gradient.lerp_(memory, MOMENTUM)
         flat.mul_(1 - group["lr"] * group["weight_decay"] * applied)
-        flat.sub_(update * (group["lr"] * applied))
+        sizes = [size for size, *_ in self._shapes]
+        parts = zip(torch.split(flat, sizes), torch.split(update, sizes), self._shapes, strict=True)
+        for weights, part, (_, *shape) in parts:
+            step = orthogonal(part.view(-1, *shape))
+            weights.view_as(step).sub_(step.mul_(0.2 * max(shape) ** 0.5 * group["lr"] * applied))
