@@ -31,7 +31,7 @@ ROWS = [
     "shakespeare-60s",
     LSTM + " training.minutes=0.93",
     GRU + " training.minutes=0.93",
-    "shakespeare-fast training.minutes=1.43 training.optimizer=adamw model.dropout=0.0 training.forget=0.05",
+    "shakespeare-fast training.minutes=1.43 training.optimizer=adamw training.learning_rate=5e-3 model.dropout=0.0",
     "shakespeare-fast",
     "shakespeare-600s",
     LSTM + LONG,
