@@ -247,7 +247,7 @@ class TrainingConfig(Section):
     """How often the validation loss is measured and a checkpoint written if it is the best so far."""
     evaluate_characters: Annotated[int, Field(ge=1)] | Literal["auto", "all"] = "auto"
     """Validation characters each time, at most, from places evenly spread. `auto`: a 60th of those learnt from until
-    the first evaluation, which takes some 1 % of the time, and at least 5,000."""
+    the first evaluation, which takes some 1 % of the time, and at least 5,000; all for an n-gram."""
     checkpoint_every: Every = "10%"
     """How often a checkpoint is written to resume from."""
     keep: Annotated[int, Field(ge=1, le=1000)] = 2

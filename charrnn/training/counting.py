@@ -39,7 +39,7 @@ class Counter:
         return Progress(self.step, self.seconds / 60, float(self.step), float(self.step))
 
     def events(self) -> Iterator[Event]:
-        """Counts the whole text and evaluates on the whole validation part. Raises CharrnnError for an empty one."""
+        """Counts the whole text and evaluates on `validation`. Raises CharrnnError for an empty one."""
         started = time.perf_counter()
         with tqdm(total=self.model.order, desc="count", unit="order", leave=False, delay=1, disable=None) as bar:
             self.model.fit(self.train, lambda count: advance(bar, count))

@@ -13,6 +13,7 @@ from tqdm import tqdm
 from charrnn.config import Config
 from charrnn.device import find_device
 from charrnn.errors import CharrnnError
+from charrnn.evaluation.likelihood import some_characters
 from charrnn.folder import new_folder
 from charrnn.loading import absolute, find_config, load_config, parse_config
 from charrnn.models import NGramModel, build_model
@@ -169,10 +170,11 @@ def _trainer(config: Config, dataset: Dataset, device: torch.device, workers: Wo
             f"training.batch_size: {training.batch_size}: a multiple of the {workers.count} workers was expected, "
             f"since each takes as many texts; try {-(-training.batch_size // workers.count) * workers.count}"
         )
-    part = dataset.part("train", config.corpus.split)
+    part, validation = (dataset.part(name, config.corpus.split) for name in ("train", "val"))
     if config.model.cell == "ngram":
-        counted = NGramModel(len(vocabulary), config.model.order)
-        return Counter(counted, part, dataset.part("val", config.corpus.split), vocabulary.boundary, device)
+        counted, limit = NGramModel(len(vocabulary), config.model.order), training.evaluate_characters
+        held_out = some_characters(validation, limit) if isinstance(limit, int) else validation
+        return Counter(counted, part, held_out, vocabulary.boundary, device)
     for key in ("forget", "window_deviation"):
         if part.documents is not None and getattr(training, key):
             raise CharrnnError(
@@ -184,7 +186,6 @@ def _trainer(config: Config, dataset: Dataset, device: torch.device, workers: Wo
         part, training.batch_size, training.window, vocabulary.boundary, training.seed, deviation, share
     )
     model = build_model(config.model, len(vocabulary), training.seed)
-    validation = dataset.part("val", config.corpus.split)
     return Trainer(model, batches, validation, vocabulary.boundary, training, device, workers=workers)
 
 
