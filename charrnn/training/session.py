@@ -171,10 +171,11 @@ def _trainer(config: Config, dataset: Dataset, device: torch.device, workers: Wo
             f"since each takes as many texts; try {-(-training.batch_size // workers.count) * workers.count}"
         )
     part, validation = (dataset.part(name, config.corpus.split) for name in ("train", "val"))
+    if isinstance(training.evaluate_characters, int):
+        validation = some_characters(validation, training.evaluate_characters)
     if config.model.cell == "ngram":
-        counted, limit = NGramModel(len(vocabulary), config.model.order), training.evaluate_characters
-        held_out = some_characters(validation, limit) if isinstance(limit, int) else validation
-        return Counter(counted, part, held_out, vocabulary.boundary, device)
+        counted = NGramModel(len(vocabulary), config.model.order)
+        return Counter(counted, part, validation, vocabulary.boundary, device)
     for key in ("forget", "window_deviation"):
         if part.documents is not None and getattr(training, key):
             raise CharrnnError(

@@ -44,6 +44,8 @@ class Trainer:
 
     Of several workers each has a trainer. All make the same steps and the same events; worker 0's has listeners, and
     what only one can decide (the time, signals, the validation loss) is its word.
+
+    An evaluation reads all of `validation`, or as much of it as there is time for where the config leaves that open.
     """
 
     def __init__(
@@ -208,11 +210,11 @@ class Trainer:
     def _evaluate(self) -> Event:
         """The validation loss, and whether it is the best so far."""
         self.evaluated = self.evaluated or max(5_000, self.learnt // 60)
-        limit, nats = self.config.evaluate_characters, 0.0
-        # A part that is read quickly is read as more and shorter streams, whose beginnings raise the loss by a little.
-        stream = 1_000 if limit == "auto" else None
-        limit = self.evaluated if limit == "auto" else limit
-        part = self.validation if limit == "all" else some_characters(self.validation, limit, stream)
+        part, stream, nats = self.validation, None, 0.0
+        if self.config.evaluate_characters == "auto":
+            # What is read quickly is read as more and shorter streams, whose beginnings raise the loss by a little.
+            stream = 1_000
+            part = some_characters(part, self.evaluated, stream)
         if self.workers.rank == 0:
             nats = likelihood(self.model, part, self.boundary, self.device, stream=stream).nats_per_char
         nats = self.workers.number_from_first(nats)

@@ -95,7 +95,6 @@ def test_workers_make_the_training_of_one_and_it_goes_on_with_any_number_of_them
 
 
 THREADS_AFTER_TRAINING = """
-import sys
 from pathlib import Path
 from charrnn.training import session
 
