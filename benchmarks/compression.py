@@ -18,7 +18,6 @@ from importlib import import_module
 from machine import describe
 
 import charrnn
-from charrnn.evaluation.compression import compress, decompress
 
 
 def main() -> None:
@@ -49,9 +48,9 @@ def main() -> None:
         print(f"| {name} | {len(packed):,} | {8 * len(packed) / len(text):.3f} | | {seconds:.2f} |")
     for run in runs:
         started = time.perf_counter()
-        packed = compress(run, data)
+        packed = run.compress(data)
         seconds = time.perf_counter() - started
-        if decompress(run, packed) != data:
+        if run.decompress(packed) != data:
             raise SystemExit(f"{run.path}: the text did not come back")
         bits = run.evaluate().bits_per_char
         print(

@@ -62,7 +62,7 @@ def main() -> None:
             blocks, carried = run.evaluate(block=256), run.evaluate()
             passes = run.history()[-1].get("epochs", float("nan"))
             print(
-                f"| {row} | {run.config.model.describe()} | {run.facts['parameters']:,} | {seconds:.0f} | {passes:.1f} "
+                f"| {row} | {run.config.model.describe()} | {run.facts.parameters:,} | {seconds:.0f} | {passes:.1f} "
                 f"| **{blocks.nats_per_char:.4f}** | {carried.nats_per_char:.4f} | {carried.bits_per_char:.4f} |",
                 flush=True,
             )

@@ -13,7 +13,7 @@ import torch
 from machine import describe
 from torch import Tensor
 
-from charrnn.models.base import Dropout
+from charrnn.models.layers import Dropout
 
 P, TIMES = 0.3, 25
 

@@ -22,7 +22,7 @@ from machine import describe
 
 from charrnn.config import Config
 from charrnn.text.batches import StreamBatches
-from charrnn.training import listeners, session, trainer
+from charrnn.training import listeners, saver, session, step, trainer
 from charrnn.training.optimizer import FlatWeights
 
 SPENT: defaultdict[str, float] = defaultdict(float)
@@ -48,16 +48,16 @@ def main() -> None:
     own = parser.parse_args()
     torch.set_num_threads(1)
     watched: list[tuple[str, Any, str]] = [
-        ("forward and backward", trainer, "backward"),
-        ("clipping", trainer, "clip"),
-        ("optimizer", trainer, "apply_step"),
+        ("forward and backward", step, "backward"),
+        ("clipping", step, "clip"),
+        ("optimizer", step, "apply_step"),
         ("gradients to 0", FlatWeights, "clear"),
         ("data", StreamBatches, "next"),
         ("evaluation", trainer.Trainer, "_evaluate"),
         ("log", listeners.Log, "hear"),
         ("bar", listeners.Bar, "hear"),
-        ("samples", listeners.Writer, "hear"),
-        ("checkpoints", listeners.Saver, "hear"),
+        ("samples", listeners.Samples, "hear"),
+        ("checkpoints", saver.CheckpointSaver, "hear"),
     ]
     for name, where, function in watched:
         setattr(where, function, clocked(name, getattr(where, function)))

@@ -16,7 +16,7 @@ from collections.abc import Callable
 import torch
 from machine import describe
 
-from charrnn.models import kernels
+from charrnn.models.fast import kernels
 
 Side = Callable[[], object]
 

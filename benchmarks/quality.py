@@ -33,7 +33,7 @@ def main() -> None:
             seconds = time.perf_counter() - started
             result = run.evaluate()
             print(
-                f"\n{name}: {run.config.model.describe()}, {run.facts['parameters']:,} parameters\n"
+                f"\n{name}: {run.config.model.describe()}, {run.facts.parameters:,} parameters\n"
                 f"  {seconds:.0f} s from reading the text to the last checkpoint; validation: "
                 f"{result.nats_per_char:.4f} nats = {result.bits_per_char:.4f} bits per character "
                 f"over {result.characters:,} characters\n"

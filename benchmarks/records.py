@@ -92,7 +92,7 @@ def train_charrnn(config: Config, part: Part, boundary: int, steps: int) -> tupl
     deviation = training.window_deviation
     batches = training_batches(part, training.batch_size, training.window, boundary, training.seed, deviation)
     model = build_model(config.model, boundary + 1, training.seed)
-    trainer = Trainer(model, batches, Part(part.ids[:0]), boundary, training, DEVICE)
+    trainer = Trainer(model, batches, Part(part.ids[:0]), training, DEVICE)
     seconds, losses = [], []
     for event in trainer.events():
         if event.kind == "step" and event.metrics:  # windows differ in length: a step is one of the mean length

@@ -16,9 +16,9 @@ from pathlib import Path
 
 from machine import describe
 
+from charrnn.experiments.sweep import sweep
 from charrnn.loading import find_config
 from charrnn.run import Run
-from charrnn.sweep import sweep
 
 
 def main() -> None:

@@ -54,7 +54,7 @@ from charrnn.generation.sampler import Sampler
 from charrnn.generation.torch_stepper import TorchStepper
 from charrnn.run import load
 run = load(sys.argv[1], "cpu")
-sampler = Sampler(TorchStepper(run.model, run.device), run.vocabulary, Filters.of(run.config.sampling), False)
+sampler = Sampler(TorchStepper(run.model), run.vocabulary, Filters.of(run.config.sampling), False)
 print(sampler.sample([], 500, [0])[0].text)
 """
 

@@ -20,12 +20,12 @@ from machine import describe
 import charrnn
 from charrnn.training import session
 from charrnn.training.events import Event
-from charrnn.training.listeners import Saver
+from charrnn.training.saver import CheckpointSaver
 
 MODELS = {"LSTM 1 × 256 (the default)": {}, "LSTM 2 × 512": {"num_layers": 2, "hidden_size": 512}}
 
 
-class Watched(Saver):
+class Watched(CheckpointSaver):
     """A saver with a stop-watch."""
 
     held: list[float]
@@ -51,7 +51,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=1.0, help="of each training")
     parser.add_argument("--text", type=Path, help="instead of tiny-shakespeare")
     arguments = parser.parse_args()
-    setattr(session, "Saver", Watched)  # noqa: B010 (it is not exported)
+    setattr(session, "CheckpointSaver", Watched)  # noqa: B010 (it is not exported)
     corpus = {"path": str(arguments.text)} if arguments.text else {"name": "tiny-shakespeare"}
     print(describe())
     for name, model in MODELS.items():
@@ -60,7 +60,7 @@ def main() -> None:
         config = charrnn.Config.model_validate({"corpus": corpus, "model": model, "training": training})
         with tempfile.TemporaryDirectory() as folder:
             run = charrnn.train(config, out=Path(folder) / "run", quiet=True)
-            seconds = run.checkpoints.facts("last")["seconds"]
+            seconds = run.checkpoints.summary("last").seconds
             megabytes = sum(file.stat().st_size for file in max(run.path.glob("checkpoints/step-*")).iterdir()) / 1e6
         held, written = Watched.held, Watched.written
         print(

@@ -94,13 +94,13 @@ def train(file: Path, began: float) -> None:
     from charrnn.training.trainer import Trainer
 
     ends: list[float] = []
-    learn: Any = Trainer._learn
+    learn: Any = Trainer.learn
 
     def timed(*arguments: Any) -> None:
         learn(*arguments)
         ends.append(time.time())
 
-    Trainer._learn = timed  # type: ignore[assignment, method-assign]
+    Trainer.learn = timed  # type: ignore[assignment, method-assign]
     config = file.with_suffix(".yaml")
     training = {"steps": STEPS, "evaluate_every": "1000 steps", "checkpoint_every": "1000 steps"}
     split = {"split": [1.0, 0.0, 0.0]}

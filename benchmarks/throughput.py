@@ -111,7 +111,7 @@ def trainer(model: LanguageModel, ids: np.ndarray[tuple[int], np.dtype[np.int64]
     """Training steps of charrnn, with all that the trainer does between them."""
     config = TrainingConfig(steps=10**9, batch_size=B, window=T, evaluate_every="100%", checkpoint_every="100%")
     batches = training_batches(Part(ids), B, T, V, 0)
-    events = Trainer(model, batches, Part(ids[:0]), V, config, torch.device("cpu")).events()
+    events = Trainer(model, batches, Part(ids[:0]), config, torch.device("cpu")).events()
     return (event for event in events if event.kind == "step")
 
 

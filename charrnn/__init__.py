@@ -11,22 +11,39 @@ does not wait for PyTorch.
 
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
-__all__ = ["CharrnnError", "Config", "Run", "load", "load_config", "train"]
+from charrnn.version import __version__
+
+__all__ = [
+    "CharrnnError",
+    "Config",
+    "RecurrentLayer",
+    "Run",
+    "__version__",
+    "load",
+    "load_config",
+    "register_cell",
+    "resume",
+    "train",
+]
 
 if TYPE_CHECKING:
     from charrnn.config import Config
     from charrnn.errors import CharrnnError
     from charrnn.loading import load_config
+    from charrnn.models.base import RecurrentLayer
+    from charrnn.models.register import register_cell
     from charrnn.run import Run, load
-    from charrnn.training.session import train
+    from charrnn.training.session import resume, train
 
 _HOME = {
     "CharrnnError": "charrnn.errors",
     "Config": "charrnn.config",
+    "RecurrentLayer": "charrnn.models.base",
     "Run": "charrnn.run",
     "load": "charrnn.run",
     "load_config": "charrnn.loading",
+    "register_cell": "charrnn.models.register",
+    "resume": "charrnn.training.session",
     "train": "charrnn.training.session",
 }
 

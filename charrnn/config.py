@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-UNITS = ("steps", "minutes", "epochs", "%")
-"""What an interval can be counted in; `%` is of the whole training."""
+from charrnn.cells import CELLS, cells_with, recurrent_cells
 
 
 class Interval(NamedTuple):
@@ -37,6 +36,20 @@ def _check_interval(text: str) -> str:
     return text
 
 
+def _known_cell(name: str) -> str:
+    if name not in CELLS:
+        *others, last = map(repr, CELLS)
+        raise ValueError(
+            f"{', '.join(others)} or {last}, not {name[:60]!r}; a cell of your own comes by ‹plugin=FILE.py›"
+        )
+    return name
+
+
+def _list_cells(schema: dict[str, Any]) -> None:
+    schema["enum"] = list(CELLS)
+
+
+Cell = Annotated[str, AfterValidator(_known_cell), Field(json_schema_extra=_list_cells)]
 Every = Annotated[str, AfterValidator(_check_interval)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Probability = Annotated[float, Field(ge=0, lt=1)]
@@ -96,8 +109,8 @@ class VocabConfig(Section):
 class ModelConfig(Section):
     """The network."""
 
-    cell: Literal["ngram", "mlp", "rnn", "lstm", "gru", "mingru", "minlstm"] = "lstm"
-    """The architecture (see charrnn/models/)."""
+    cell: Cell = "lstm"
+    """The architecture (see charrnn/cells.py and charrnn/models/)."""
     num_layers: Annotated[int, Field(ge=1, le=64)] = 1
     """Recurrent layers, stacked; of `cell: mlp`, fully connected ones."""
     hidden_size: Annotated[int, Field(ge=1, le=65536)] = 256
@@ -107,9 +120,9 @@ class ModelConfig(Section):
     dropout: Probability = 0.0
     """Probability with which a unit is dropped: of the embedding and of what each layer gives."""
     input_dropout: Probability | None = None
-    """In the place of `dropout` for the embedding; null for the same."""
+    """Dropout of the embedding; null uses `dropout`."""
     output_dropout: Probability | None = None
-    """In the place of `dropout` for what the last layer gives; null for the same."""
+    """Dropout of what the last layer gives; null uses `dropout`."""
     embedding_dropout: Probability = 0.0
     """Probability with which a character of the alphabet is dropped, wherever it stands in a window."""
     weight_dropout: Probability = 0.0
@@ -137,6 +150,8 @@ class ModelConfig(Section):
     tie_embedding: bool = False
     """The output layer uses the embedding's weights (arXiv:1608.05859); the last recurrent layer is then
     `embedding_size` wide."""
+    options: dict[str, bool | int | float | str] = {}
+    """Keyword arguments for the layer of a cell of your own (docs/adding-a-cell.md)."""
 
     @model_validator(mode="after")
     def _consistent(self) -> ModelConfig:
@@ -145,40 +160,30 @@ class ModelConfig(Section):
                 f"model.embedding_size equal to model.hidden_size ({self.hidden_size}), because model.tie_embedding is "
                 f"on and model.output_layers is not 0; embedding_size is {self.embedding_size}"
             )
-        for key, cells in CELLS_OF.items():
-            if self.cell not in cells and getattr(self, key) != type(self).model_fields[key].default:
+        for key, field in type(self).model_fields.items():
+            cells = cells_with(key)
+            if cells and self.cell not in cells and getattr(self, key) != field.default:
                 raise ValueError(f"no model.{key}, which belongs to {', '.join(cells)}; model.cell is {self.cell}")
+        if self.options and not CELLS[self.cell].plugin:
+            raise ValueError(f"no model.options, which belongs to cells of your own; model.cell is {self.cell}")
         if self.tie_embedding and self.bidirectional:
             raise ValueError("no model.tie_embedding, because model.bidirectional is on and has two output layers")
         return self
 
     def describe(self) -> str:
         """The model in a line: cell, depth and width, and all that differs from the defaults."""
-        named = {"cell", "num_layers", "hidden_size", "embedding_size", "bidirectional"}
-        others = [
-            key if value is True else f"{key} {value}"
-            for key, value in self.model_dump(exclude=named).items()
-            if value != type(self).model_fields[key].default
-        ]
         if self.cell == "ngram":
             return f"ngram of order {self.order}"
+        named = {"cell", "num_layers", "hidden_size", "embedding_size", "bidirectional", "options"}
+        others = [
+            key if value is True else f"{key} {value}"
+            for key, value in (self.model_dump(exclude=named) | self.options).items()
+            if key in self.options or value != type(self).model_fields[key].default
+        ]
         cell = f"bidirectional {self.cell}" if self.bidirectional else self.cell
         return ", ".join(
             [f"{cell} {self.num_layers} × {self.hidden_size}", f"embedding {self.embedding_size}", *others]
         )
-
-
-RECURRENT = ("rnn", "lstm", "gru", "mingru", "minlstm")
-CELLS_OF: dict[str, tuple[str, ...]] = {
-    "order": ("ngram",),
-    "activation": ("rnn", "mlp"),
-    "context": ("mlp",),
-    "forget_bias": ("lstm",),
-    **dict.fromkeys(("bidirectional", "weight_dropout"), ("rnn", "lstm", "gru")),
-    **dict.fromkeys(("input_dropout", "output_dropout", "embedding_dropout"), ("mlp", *RECURRENT)),
-    **dict.fromkeys(("input_layers", "output_layers", "residual", "norm", "tie_embedding"), RECURRENT),
-}
-"""Keys of `model` that only some cells have."""
 
 
 class TrainingConfig(Section):
@@ -263,6 +268,9 @@ class TrainingConfig(Section):
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Of matrix products in training: `auto` is bfloat16 on CUDA and float32 on the CPU. `bfloat16` on a CPU that has
     no instructions for it is float32. Evaluation is always float32."""
+    kernels: Literal["auto", "plain"] = "auto"
+    """How recurrences are computed: `auto` by the fastest way there is, in C or by PyTorch's kernels. `plain` by the
+    equations as models/ has them, one time step after the other: slow, and to be stepped through."""
     tensorboard: bool = False
     """Writes TensorBoard files into the run (extra `charrnn[tensorboard]`)."""
 
@@ -305,9 +313,10 @@ class Config(Section):
     @model_validator(mode="after")
     def _penalties_of_recurrences(self) -> Config:
         for key in ("activation_penalty", "slowness_penalty"):
-            if getattr(self.training, key) and self.model.cell not in RECURRENT:
+            cell = self.model.cell
+            if getattr(self.training, key) and not CELLS[cell].is_recurrent:
                 raise ValueError(
-                    f"no training.{key}, which belongs to {', '.join(RECURRENT)}; model.cell is {self.model.cell}"
+                    f"no training.{key}, which belongs to {', '.join(recurrent_cells())}; model.cell is {cell}"
                 )
         return self
 

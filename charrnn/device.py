@@ -1,15 +1,17 @@
-"""Where tensors live."""
+"""Where tensors live, and how they get there."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from charrnn.errors import CharrnnError
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # PyTorch is imported where it is needed: writing on a CPU goes without it
+    import numpy.typing as npt
     import torch
+    from torch import Tensor
 
 DRIVERS = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/dxg", "/dev/kfd", "C:/Windows/System32/nvcuda.dll")
 """What lies on a machine whose GPU PyTorch could use: NVIDIA's driver, that of WSL, AMD's, NVIDIA's on Windows."""
@@ -49,10 +51,30 @@ def find_device(name: str = "auto") -> torch.device:
     except RuntimeError:
         device = torch.device("meta")
     if device.type not in ("cpu", "cuda"):
-        raise CharrnnError(f"--device {name}: auto, cpu, cuda or cuda:n was expected")
+        raise CharrnnError(f"‹device={name}›: auto, cpu, cuda or cuda:n was expected")
     if device.type == "cuda":
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0
         if (device.index or 0) >= count:
             has = f"{count} CUDA device{'s' * (count != 1)}" if count else "no CUDA device that PyTorch can use"
-            raise CharrnnError(f"--device {name}: this machine has {has}; use --device cpu")
+            raise CharrnnError(f"‹device={name}›: this machine has {has}; use ‹device=cpu›")
     return device
+
+
+def cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def to_device(array: npt.NDArray[Any], device: torch.device) -> Tensor:
+    """An array as a tensor; to CUDA it goes from pinned memory, so that nobody waits for the copy."""
+    import torch
+
+    tensor = torch.from_numpy(array)
+    if device.type == "cuda":
+        tensor = tensor.pin_memory()
+    return tensor.to(device, non_blocking=True)
+
+
+def copied(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Contiguous copies on the CPU, each with memory of its own, as safetensors wants them."""
+    return {key: value.detach().to("cpu", copy=True).contiguous() for key, value in tensors.items()}

@@ -24,7 +24,7 @@ MAX_MISTAKES = 20
 
 KeyPath = tuple[str, ...]
 Marks = dict[KeyPath, str]
-"""Where each key was given: "line 3", or "--set"."""
+"""Where each key was given: "line 3", or "‹overrides=model.cell=gru›"."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -199,17 +199,19 @@ def apply_override(data: dict[str, Any], marks: Marks, override: str) -> None:
     key, equals, value = override.partition("=")
     path = tuple(part.strip() for part in key.split("."))
     if not equals or not all(path):
-        raise CharrnnError(f"--set {override}: key.path=value was expected, such as training.minutes=3")
+        raise CharrnnError(f"‹overrides={override}›: key.path=value was expected, such as training.minutes=3")
     if len(path) != 2:
         raise CharrnnError(
-            f"--set {override}: a section and a key were expected, such as training.minutes=3{_nearest_path(key)}"
+            f"‹overrides={override}›: a section and a key were expected, such as training.minutes=3{_nearest_path(key)}"
         )
     try:
         parsed = yaml.load(value, _Loader)
     except _NO_YAML as error:
-        raise CharrnnError(f"--set {override}: the value is not valid YAML: {str(error).splitlines()[0]}") from None
+        raise CharrnnError(
+            f"‹overrides={override}›: the value is not valid YAML: {str(error).splitlines()[0]}"
+        ) from None
     set_key(data, path, parsed)
-    marks[path] = f"--set {override}"
+    marks[path] = f"‹overrides={override}›"
 
 
 def set_key(data: dict[str, Any], path: KeyPath, value: Any) -> None:
@@ -233,7 +235,7 @@ def _explain(item: dict[str, Any], data: Any, source: str, marks: Marks) -> str:
     if kind in ("extra_forbidden", "missing"):
         path = tuple(str(part) for part in item["loc"])
     place = next((marks[path[:n]] for n in range(len(path), -1, -1) if path[:n] in marks), "")
-    where = place if place.startswith("--set") else f"{source}, {place}" if place else source
+    where = place if place.startswith("‹overrides=") else f"{source}, {place}" if place else source
     key = ".".join(path)
     if kind == "extra_forbidden":
         valid = _keys(path[:-1])

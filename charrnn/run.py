@@ -10,61 +10,47 @@ checkpoints/    weights and optimizer state
 
 from __future__ import annotations
 
-import json
 import os
 import uuid
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
-
-from charrnn import __version__
+from charrnn.cache import cache_folder
+from charrnn.cells import CELLS
 from charrnn.config import Config, CorpusConfig
 from charrnn.device import find_device, is_cpu
 from charrnn.errors import CharrnnError
-from charrnn.files import read_json
-from charrnn.folder import is_run
+from charrnn.files import read_json, read_record, replace_text, write_json
 from charrnn.generation.fast import stepper as fast_stepper
 from charrnn.generation.filters import Filters
-from charrnn.generation.sampler import Sample, Sampler
+from charrnn.generation.sampler import Sample, Sampler, check_samples
 from charrnn.loading import dump, parse_config, read_config
-from charrnn.text.reader import Progress, find_files, normalizer, read_corpus
+from charrnn.store.checkpoint import WEIGHTS, Checkpoints
+from charrnn.store.facts import FORMAT, Facts
+from charrnn.store.folder import is_run
+from charrnn.store.history import read_history
+from charrnn.store.weights import Misfit, fill, load_arrays
+from charrnn.terminal import say
+from charrnn.text.reader import find_files, normalizer, read_corpus
 from charrnn.text.vocab import Vocabulary
-from charrnn.training.checkpoint import Checkpoints, Which, replace_text, write_json
+from charrnn.version import __version__
 
 if TYPE_CHECKING:  # imported where they are needed: writing on a CPU goes without PyTorch, and begins at once
     import torch
 
     from charrnn.evaluation.likelihood import Likelihood
+    from charrnn.evaluation.surprise import By, Scored
     from charrnn.generation.stepper import Stepper
     from charrnn.models import LanguageModel
     from charrnn.text.dataset import Dataset, Part, SplitName
 
-MAX_SAMPLES = 10_000
-"""Texts that are written side by side."""
-MAX_LINE = 10_000
-"""Bytes of a line of metrics.jsonl."""
-FORMAT = 1
-"""Of the folder. A run of a newer format is refused; older ones will go on being read."""
-
-
-Count = Annotated[int, Field(ge=0, lt=2**63)]
-
-
-class Facts(BaseModel):
-    """`run.json`; other keys may stand beside these."""
-
-    model_config = ConfigDict(strict=True, extra="allow")
-
-    id: str
-    parameters: Count
-    fingerprint: str
-    mode: Literal["stream", "documents"]
-    characters: dict[Literal["train", "val", "test"], Count] = Field(min_length=3)
-    documents: Count | None
-    vocabulary: Count
+Report = Callable[[int], None]
+"""Is told how many characters have been read since the last call."""
+Unknown = Literal["error", "replace"]
+"""What becomes of characters that the model does not know: a mistake, or <unk>."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +60,7 @@ class Run:
     path: Path
     config: Config
     vocabulary: Vocabulary
-    facts: dict[str, Any]
+    facts: Facts
     where: str
     """The device's name, which may be `auto`."""
 
@@ -83,20 +69,22 @@ class Run:
         """Writes all of a new run but its checkpoints, into a folder that is empty or not there yet."""
         import torch
 
-        facts = {
-            "format": FORMAT,
-            "charrnn": __version__,
-            "torch": torch.__version__,
-            "id": uuid.uuid4().hex,
-            "parameters": parameters,
-            "fingerprint": dataset.fingerprint,
-            "mode": "stream" if dataset.starts is None else "documents",
-            "characters": {
-                name: dataset.part(name, config.corpus.split).characters for name in ("train", "val", "test")
-            },
-            "documents": None if dataset.starts is None else len(dataset.starts) - 1,
-            "vocabulary": len(dataset.vocabulary.characters),
-        }
+        split = config.corpus.split
+        plugin = CELLS[config.model.cell].plugin
+        facts = Facts(
+            format=FORMAT,
+            charrnn=__version__,
+            torch=str(torch.__version__),
+            id=uuid.uuid4().hex,
+            parameters=parameters,
+            fingerprint=dataset.fingerprint,
+            mode="stream" if dataset.starts is None else "documents",
+            characters={name: dataset.part(name, split).characters for name in ("train", "val", "test")},
+            documents=None if dataset.starts is None else len(dataset.starts) - 1,
+            vocabulary=len(dataset.vocabulary.characters),
+            plugin=plugin,
+            cell=config.model.cell if plugin else "",
+        )
         run = cls(path, config, dataset.vocabulary, facts, str(device))
         try:
             path.mkdir(parents=True, exist_ok=True)
@@ -109,7 +97,7 @@ class Run:
         """Writes all that does not change in training, `run.json` last: with it the folder is a run."""
         (self.path / "config.yaml").write_text(dump(self.config), encoding="utf-8")
         self.vocabulary.save(self.path / "vocab.json")
-        write_json(self.path / "run.json", self.facts)
+        write_json(self.path / "run.json", self.facts.model_dump())
 
     @classmethod
     def open(cls, path: str | Path, device: str = "auto") -> Run:
@@ -130,7 +118,12 @@ class Run:
             raise CharrnnError(
                 f"{path}: a run of format {shown}, and this charrnn ({__version__}) knows {FORMAT}: upgrade charrnn"
             )
-        facts = read_json(path / "run.json", Facts)
+        facts = read_record(path / "run.json", Facts)
+        if facts.plugin and facts.cell not in CELLS:
+            raise CharrnnError(
+                f"{path}: its cell {facts.cell} is not charrnn's own; give the file that defines it: "
+                f"‹plugin={facts.plugin}›"
+            )
         file = path / "config.yaml"
         config = parse_config(read_config(file), str(file))
         if not is_cpu(device):
@@ -139,11 +132,11 @@ class Run:
 
     def with_size(self, parameters: int) -> Run:
         """The run with its size noted, which of an n-gram is known only when it has counted."""
-        if parameters == self.facts["parameters"]:
+        if parameters == self.facts.parameters:
             return self
-        facts = self.facts | {"parameters": parameters}
+        facts = self.facts.model_copy(update={"parameters": parameters})
         try:
-            write_json(self.path / "run.json", facts)
+            write_json(self.path / "run.json", facts.model_dump())
         except OSError as error:
             raise CharrnnError(f"{self.path}/run.json: cannot be written: {error.strerror}") from None
         return replace(self, facts=facts)
@@ -159,55 +152,60 @@ class Run:
     @property
     def checkpoints(self) -> Checkpoints:
         """The run's checkpoints."""
-        return Checkpoints(self.path, str(self.facts.get("id")))
+        return Checkpoints(self.path, self.facts.id)
 
     @cached_property
     def device(self) -> torch.device:
         """Where the model lives."""
         return find_device(self.where)
 
+    @property
+    def is_documents(self) -> bool:
+        """Whether its corpus is many short texts, each read from a fresh state, and not one long one."""
+        return self.facts.mode == "documents"
+
+    @property
+    def separator(self) -> str | None:
+        """What stands between the documents of its corpus; None where that is one long text."""
+        if not self.is_documents:
+            return None
+        return {"blank-line": "\n\n", "line": "\n", "file": ""}[self.config.corpus.separator]
+
     @cached_property
     def model(self) -> LanguageModel:
-        """The model with its best weights, ready to predict."""
-        return self.load_model("best")
-
-    def load_model(self, which: Which) -> LanguageModel:
-        """The model with the weights of the best or the last checkpoint. Raises CharrnnError where there are none."""
+        """The model with its best weights, ready to predict. Raises CharrnnError where there are none."""
         import torch
 
         from charrnn.models import build_model
 
         with torch.device("meta"):  # a stranger's config may ask for any size: the memory comes with the weights
             model = build_model(self.config.model, len(self.vocabulary))
-        self.checkpoints.load_weights(model, which)
+        fill(model, self.checkpoints.find("best") / WEIGHTS)
         return model.to(self.device).eval().requires_grad_(False)
 
-    def sampler(self, filters: Filters, which: Which = "best") -> Sampler:
+    def sampler(self, filters: Filters) -> Sampler:
         """A sampler that writes with this run's model: on the CPU without PyTorch, where the model can."""
         if self.config.model.bidirectional:
             raise CharrnnError(
                 f"{self.path}: a bidirectional model cannot write from left to right: it needs what comes after; "
                 f'fill blanks with it: charrnn fill {self.path} "a text with a blank ＿"'
             )
-        stepper = self._best_stepper if which == "best" else self._stepper(which)
-        return Sampler(stepper, self.vocabulary, filters, documents=self.facts["mode"] == "documents")
+        return Sampler(self._stepper, self.vocabulary, filters, documents=self.is_documents)
 
     @cached_property
-    def _best_stepper(self) -> Stepper:
-        return self._stepper("best")
-
-    def _stepper(self, which: Which) -> Stepper:
+    def _stepper(self) -> Stepper:
         if is_cpu(self.where):
-            file, weights = self.checkpoints.arrays(which)
+            file = self.checkpoints.find("best") / WEIGHTS
             try:
-                fast = fast_stepper(self.config.model, len(self.vocabulary), weights)
-            except CharrnnError as error:
-                raise CharrnnError(f"{file}: {error}") from None
+                fast = fast_stepper(self.config.model, len(self.vocabulary), load_arrays(file))
+            except Misfit as error:
+                raise CharrnnError(f"{file}: {error.message}") from None
             if fast is not None:
                 return fast
+            say(f"charrnn: {self.config.model.cell} has no way to write without PyTorch, whose start takes seconds")
         from charrnn.generation.torch_stepper import TorchStepper
 
-        return TorchStepper(self.model if which == "best" else self.load_model(which), self.device)
+        return TorchStepper(self.model)
 
     def sample(
         self,
@@ -221,7 +219,7 @@ class Run:
         seed: int = 0,
         samples: int = 1,
         stop: str | None = None,
-        unknown: Literal["error", "replace"] = "error",
+        unknown: Unknown = "error",
     ) -> list[Sample]:
         """Texts that go on from `prompt`; what is None is as the run's config has it under `sampling`.
 
@@ -229,14 +227,37 @@ class Run:
         impossible values.
         """
         filters = Filters.of(self.config.sampling, temperature, top_k, top_p, repetition_penalty)
-        text = self.config.sampling.prompt if prompt is None else prompt
-        ids = self.encode_prompt(text, unknown)
-        if not 1 <= samples <= MAX_SAMPLES:
-            raise CharrnnError(f"--samples {samples}: expected 1 to {MAX_SAMPLES:,}")
-        length = self.config.sampling.length if length is None else length
+        ids, length = self._beginning(prompt, length, unknown)
+        check_samples(samples)
         return self.sampler(filters).sample(ids, length, [seed + i for i in range(samples)], stop)
 
-    def encode_prompt(self, text: str, unknown: Literal["error", "replace"] = "error") -> list[int]:
+    def stream(
+        self,
+        prompt: str | None = None,
+        *,
+        length: int | None = None,
+        temperature: float | None = None,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        repetition_penalty: float | None = None,
+        seed: int = 0,
+        stop: str | None = None,
+        unknown: Unknown = "error",
+    ) -> Iterator[str]:
+        """The text of `sample`, in pieces as they come: first the prompt, then character by character."""
+        filters = Filters.of(self.config.sampling, temperature, top_k, top_p, repetition_penalty)
+        ids, length = self._beginning(prompt, length, unknown)
+        yield self.vocabulary.decode(ids)
+        for pieces in self.sampler(filters).write(ids, length, [seed], stop, block=1):
+            yield pieces[0][0]
+
+    def _beginning(self, prompt: str | None, length: int | None, unknown: Unknown) -> tuple[list[int], int]:
+        """The prompt's ids and the length, those of the config where they are None."""
+        sampling = self.config.sampling
+        ids = self.encode_prompt(sampling.prompt if prompt is None else prompt, unknown)
+        return ids, sampling.length if length is None else length
+
+    def encode_prompt(self, text: str, unknown: Unknown = "error") -> list[int]:
         """The ids of a prompt, brought to the same form as the corpus. Raises CharrnnError for unknown characters."""
         return self.vocabulary.encode(normalizer(self.config.corpus)(text), unknown)
 
@@ -246,7 +267,7 @@ class Run:
         split: SplitName = "val",
         block: int | None = None,
         dynamic: float | None = None,
-        progress: Progress = lambda _: None,
+        progress: Report = lambda _: None,
     ) -> Likelihood:
         """The likelihood of a part of the run's corpus, or of a text file that the model may never have seen.
 
@@ -255,38 +276,56 @@ class Run:
         have been read. Characters outside the vocabulary count as <unk>. Raises CharrnnError where there is nothing
         to evaluate, and for a combination that has no meaning.
         """
-        from charrnn.evaluation.likelihood import MAX_LOGITS
+        from charrnn.evaluation.dynamic import dynamic_likelihood
+        from charrnn.evaluation.likelihood import largest_block, likelihood
 
-        largest = MAX_LOGITS // len(self.vocabulary)
-        if block is not None and (not 1 <= block <= largest or self.facts["mode"] != "stream" or dynamic is not None):
+        largest = largest_block(len(self.vocabulary))
+        if block is not None and (not 1 <= block <= largest or self.is_documents or dynamic is not None):
             raise CharrnnError(
-                f"--block {block}: 1 to {largest:,} characters were expected, and a model of streams, not dynamic"
+                f"‹block={block}›: 1 to {largest:,} characters were expected, and a model of streams, not dynamic"
             )
         if dynamic is not None and not 0 < dynamic < 1:
-            raise CharrnnError(f"--dynamic-rate {dynamic:g}: expected above 0, below 1")
+            raise CharrnnError(f"‹dynamic={dynamic:g}›: expected above 0, below 1")
         if text is not None:
             part, what = self.read_part(text), str(text)
         else:
             part, what = self.dataset().part(split, self.config.corpus.split), f"the {split} part of the corpus"
         if not part.characters:
             raise CharrnnError(
-                f"{what} is empty (corpus.split is {self.config.corpus.split}); give --text FILE or another --split"
+                f"{what} is empty (corpus.split is {self.config.corpus.split}); give ‹text=FILE› or another ‹split›"
             )
-        from charrnn.evaluation.dynamic import dynamic_likelihood
-        from charrnn.evaluation.likelihood import likelihood
-
-        boundary = self.vocabulary.boundary
         if dynamic is not None:
-            return dynamic_likelihood(self.model, part, boundary, self.device, dynamic, progress=progress)
-        return likelihood(self.model, part, boundary, self.device, block)
+            return dynamic_likelihood(self.model, part, dynamic, progress=progress)
+        return likelihood(self.model, part, block=block)
+
+    def score(self, text: str | Path, by: By = "line", progress: Report = lambda _: None) -> list[Scored]:
+        """The surprise of each line, document or character of a text file. Raises CharrnnError for an empty one."""
+        from charrnn.evaluation.surprise import score
+
+        part = self.read_part(text)
+        if not part.characters:
+            raise CharrnnError(f"{text}: the text is empty")
+        return score(self.model, self.vocabulary, part, by, progress)
+
+    def compress(self, data: bytes, progress: Report = lambda _: None) -> bytes:
+        """`data` in as few bytes as the model allows (see `evaluation.compression`). Raises CharrnnError."""
+        from charrnn.evaluation.compression import compress
+
+        return compress(self.model, self.vocabulary, self.separator, data, progress)
+
+    def decompress(self, packed: bytes, progress: Report = lambda _: None) -> bytes:
+        """What `compress` was given. Raises CharrnnError for another model's file and for a damaged one."""
+        from charrnn.evaluation.compression import decompress
+
+        return decompress(self.model, self.vocabulary, self.separator, packed, progress)
 
     def read_part(self, text: str | Path) -> Part:
         """A text file in this run's alphabet, read as its corpus was."""
         from charrnn.text.dataset import encode_text
 
-        corpus = self.config.corpus.model_copy(update={"mode": self.facts["mode"]})
+        corpus = self.config.corpus.model_copy(update={"mode": self.facts.mode})
         raw = self.vocabulary.kind == "byte"
-        return encode_text(read_corpus(find_files(str(text), "--text"), corpus, raw), self.vocabulary)
+        return encode_text(read_corpus(find_files(str(text), "‹text›"), corpus, raw), self.vocabulary)
 
     def dataset(self, corpus: CorpusConfig | None = None) -> Dataset:
         """The corpus that the run was trained on, from the user's cache, or made again where it has a name.
@@ -295,15 +334,15 @@ class Run:
         the user says the text is. Raises CharrnnError where it is not at hand, or is another text.
         """
         from charrnn.text.corpora import resolve
-        from charrnn.text.dataset import cache_folder, cached_dataset, load_dataset
+        from charrnn.text.dataset import cached_dataset, load_dataset
 
-        fingerprint = str(self.facts.get("fingerprint"))
+        fingerprint = self.facts.fingerprint
         if corpus is None and (cached := cached_dataset(fingerprint)) is not None:
             return cached
         if corpus is None and self.config.corpus.name is None:
             raise CharrnnError(
                 f"{self.path}: its text is not in the cache ({cache_folder()}), and a run may not say which files are "
-                "read; name the file yourself: --set corpus.path=FILE with --resume, --text FILE otherwise"
+                "read; name the file yourself: ‹overrides=corpus.path=FILE› with ‹resume›, ‹text=FILE› otherwise"
             )
         files, resolved = resolve(corpus or self.config.corpus)
         dataset = load_dataset(files, resolved, self.config.vocab)
@@ -316,31 +355,7 @@ class Run:
 
     def history(self) -> list[dict[str, Any]]:
         """The lines of metrics.jsonl; one that was cut short when the training was killed is left out."""
-        file = self.path / "metrics.jsonl"
-        history = []
-        try:
-            if file.is_file():
-                with file.open("rb") as stream:
-                    while line := stream.readline(MAX_LINE):
-                        if (document := _measured(line)) is not None:
-                            history.append(document)
-        except OSError as error:
-            raise CharrnnError(f"{file}: cannot be read: {error.strerror}") from None
-        return history
-
-
-def _measured(line: bytes) -> dict[str, float] | None:
-    """What a line of metrics.jsonl says, if it is whole."""
-    try:
-        document = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(document, dict) or not {"step", "minutes", "epochs"} <= document.keys():
-        return None
-    if not all(type(value) in (int, float) and abs(value) < 1e15 for value in document.values()):
-        return None  # NaN among them
-    whole = isinstance(document["step"], int) and ("val_loss" in document) == ("val_bits_per_char" in document)
-    return document if whole else None
+        return read_history(self.path / "metrics.jsonl")
 
 
 def load(path: str | Path, device: str = "auto") -> Run:

@@ -1,4 +1,4 @@
-"""Bad input of every kind gets a right answer or one clear message (`python tests/fuzz.py` tries thousands)."""
+"""Bad input of every kind gets a right answer or one clear message (`python tests/tools/fuzz.py` tries thousands)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-TOOL = Path(__file__).with_name("fuzz.py")
+TOOL = Path(__file__).parent / "tools" / "fuzz.py"
 
 
 @pytest.mark.parametrize("examples", [12, pytest.param(2000, marks=pytest.mark.slow)])

@@ -11,10 +11,10 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from charrnn import sweep
 from charrnn.cli.configs import schema
 from charrnn.config import EXCLUSIVE, Config, parse_interval
 from charrnn.errors import CharrnnError
+from charrnn.experiments import sweep
 from charrnn.loading import _Loader, configs_folder, dump, find_config, load_config, parse_config, ready_made
 
 CORPUS = "corpus: {name: tang}\n"
@@ -24,7 +24,7 @@ def message(text: str, overrides: tuple[str, ...] = ()) -> str:
     """What a user is told of this config."""
     with pytest.raises(CharrnnError) as raised:
         parse_config(text, "my.yaml", overrides)
-    return str(raised.value)
+    return raised.value.for_command
 
 
 def keys_of(section: str) -> list[str]:

@@ -7,12 +7,13 @@ import sys
 import pytest
 
 from charrnn import memory
+from charrnn.cells import CELLS
 from charrnn.config import ModelConfig
 from charrnn.errors import CharrnnError
 from charrnn.models import build_model
 
 
-@pytest.mark.parametrize("cell", ["mlp", "rnn", "lstm", "gru", "mingru", "minlstm"])
+@pytest.mark.parametrize("cell", [cell for cell in CELLS if cell != "ngram"])
 def test_a_model_larger_than_the_memory_is_refused_before_it_is_made(
     cell: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from charrnn import __version__
 from charrnn.cli import compare, compress, configs, corpus, eval, fill, info, sample, score, train
 from charrnn.errors import CharrnnError
+from charrnn.version import __version__
 
 app = typer.Typer(
     name="charrnn",
@@ -60,7 +60,7 @@ def main() -> None:
         from charrnn.terminal import printable
 
         # What was given stands in the message, and must not command the terminal.
-        for line in str(error).splitlines():
+        for line in error.for_command.splitlines():
             typer.echo(f"charrnn: {printable(line)}", err=True)
         sys.exit(2)
     except KeyboardInterrupt:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from charrnn.cli.options import Device, Json, complete_config
+from charrnn.cli.options import Device, Json, Plugin, complete_config
 from charrnn.errors import CharrnnError
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ Plot = Annotated[Path | None, typer.Option(help="Draw the learning curves into t
 def compare(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of runs.", show_default=False)],
     plot: Plot = None,
+    plugin: Plugin = None,
     as_json: Json = False,
 ) -> None:
     """Set runs beside each other: a table, best first, and their learning curves.
@@ -39,6 +40,7 @@ def sweep(
     out: Annotated[Path | None, typer.Option(help="The folder of the runs. Default: runs/CONFIG.")] = None,
     minutes: Annotated[float | None, typer.Option(help="Train each variant for this many minutes.")] = None,
     plot: Plot = None,
+    plugin: Plugin = None,
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
@@ -46,7 +48,7 @@ def sweep(
 
     Started again it goes on where it was: what has finished is left as it is.
     """
-    from charrnn.sweep import sweep as run_sweep
+    from charrnn.experiments.sweep import sweep as run_sweep
     from charrnn.training.session import Interrupted
 
     extra = [f"training.minutes={minutes}"] if minutes is not None else []
@@ -61,8 +63,8 @@ def sweep(
 def _show(runs: list[Run], file: Path | None, as_json: bool) -> None:
     from tqdm import tqdm
 
-    from charrnn.evaluation.compare import as_dicts, plot
-    from charrnn.evaluation.compare import compare as rows_of
+    from charrnn.experiments.compare import as_dicts, plot
+    from charrnn.experiments.compare import compare as rows_of
     from charrnn.terminal import table
 
     if len({run.path.resolve() for run in runs}) < len(runs):

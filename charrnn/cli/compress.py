@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from charrnn.cli.options import Device, RunFolder
+from charrnn.cli.options import Device, Plugin, RunFolder
 from charrnn.errors import CharrnnError
 
 SUFFIX = ".crnn"
@@ -18,6 +18,7 @@ def compress(
     run: RunFolder,
     file: Annotated[Path, typer.Argument(help="The text (UTF-8; any file for a model of bytes).", show_default=False)],
     out: Out = None,
+    plugin: Plugin = None,
     device: Device = "cpu",
 ) -> None:
     """Compress a text with a model's probabilities, without loss, and print the new file's path (FILE.crnn)."""
@@ -26,13 +27,12 @@ def compress(
 
     from tqdm import tqdm
 
-    from charrnn.evaluation.compression import compress as pack
     from charrnn.run import load
     from charrnn.terminal import advance
 
     opened = load(run, device)
     with tqdm(desc="compress", unit="char", unit_scale=True, leave=False, delay=1, disable=None) as bar:
-        packed = pack(opened, data, lambda count: advance(bar, count))
+        packed = opened.compress(data, lambda count: advance(bar, count))
     _write(target, packed)
     bits = 8 * len(packed) / max(1, len(data))
     typer.echo(f"{len(data):,} bytes to {len(packed):,}: {bits:.3f} bits per byte", err=True)
@@ -43,6 +43,7 @@ def decompress(
     run: RunFolder,
     file: Annotated[Path, typer.Argument(help="What `charrnn compress` wrote with this run.", show_default=False)],
     out: Out = None,
+    plugin: Plugin = None,
     device: Device = "cpu",
 ) -> None:
     """Give back a compressed text exactly, and print the new file's path (FILE without .crnn).
@@ -56,16 +57,15 @@ def decompress(
 
     from tqdm import tqdm
 
-    from charrnn.evaluation.compression import decompress as unpack
     from charrnn.run import load
     from charrnn.terminal import advance
 
     opened = load(run, device)
     with tqdm(desc="decompress", unit="char", unit_scale=True, leave=False, delay=1, disable=None) as bar:
         try:
-            data = unpack(opened, packed, lambda count: advance(bar, count))
+            data = opened.decompress(packed, lambda count: advance(bar, count))
         except CharrnnError as error:
-            raise CharrnnError(f"{file}: {error}") from None
+            raise CharrnnError(f"{file}: {error.message}") from None
     _write(target, data)
     typer.echo(target)
 

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, cast
 
 import typer
 
-from charrnn.cli.options import Device, Json, RunFolder
+from charrnn.cli.options import Device, Json, Plugin, RunFolder
 from charrnn.errors import CharrnnError
 
 
@@ -25,6 +25,7 @@ def evaluate(
         bool, typer.Option("--dynamic", help="Go on learning from the text, each character after it was scored.")
     ] = False,
     dynamic_rate: Annotated[float, typer.Option(help="Learning rate of --dynamic.")] = 1e-4,
+    plugin: Plugin = None,
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:

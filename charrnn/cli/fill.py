@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from charrnn.cli.options import Device, Json, RunFolder
+from charrnn.cli.options import Device, Json, Plugin, RunFolder
 from charrnn.errors import CharrnnError
 
 
@@ -18,6 +18,7 @@ def fill(
     samples: Annotated[int, typer.Option(help="How many different fillings to list, at most.")] = 1,
     best: Annotated[bool, typer.Option("--best", help="The likeliest, not drawn (bidirectional models).")] = False,
     seed: Annotated[int, typer.Option(help="Of the drawing.")] = 0,
+    plugin: Plugin = None,
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
@@ -27,10 +28,6 @@ def fill(
     """
     if blank is not None and len(blank) != 1:
         raise CharrnnError(f"--blank {blank!r}: a single character was expected")
-    if not 1 <= samples <= 10_000:
-        raise CharrnnError(f"--samples {samples}: expected 1 to 10,000")
-    if not 0 <= seed < 2**63:
-        raise CharrnnError(f"--seed {seed}: expected 0 to 2^63 - 1")
     marks = {"＿", "_"} if blank is None else {blank}
 
     from charrnn.generation.fill import Filler
@@ -39,8 +36,7 @@ def fill(
 
     opened = load(run, device)
     ids = [None if character in marks else opened.encode_prompt(character)[0] for character in text]
-    documents = opened.facts["mode"] == "documents"
-    found = Filler(opened.model, opened.vocabulary, documents, opened.device).fill(ids, samples, best, seed)
+    found = Filler(opened.model, opened.vocabulary, opened.is_documents).fill(ids, samples, best, seed)
     if as_json:
         rows = [{"text": one.text, "log_prob": one.log_prob} for one in found]
         typer.echo(json.dumps(rows, ensure_ascii=False, indent=1))

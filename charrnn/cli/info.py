@@ -8,10 +8,10 @@ from typing import Any
 
 import typer
 
-from charrnn.cli.options import Json, RunFolder
+from charrnn.cli.options import Json, Plugin, RunFolder
 
 
-def info(run: RunFolder, as_json: Json = False) -> None:
+def info(run: RunFolder, plugin: Plugin = None, as_json: Json = False) -> None:
     """Say what a run is: architecture, parameters, corpus, vocabulary, best loss and its history."""
     from charrnn.run import load
     from charrnn.terminal import printable, table
@@ -19,38 +19,38 @@ def info(run: RunFolder, as_json: Json = False) -> None:
     opened = load(run, "cpu")
     facts, config = opened.facts, opened.config
     evaluations = [line for line in opened.history() if "val_loss" in line]
-    last = opened.checkpoints.facts("last")
+    last = opened.checkpoints.summary("last")
     if as_json:
         document: dict[str, Any] = {
             "run": str(opened.path),
-            **facts,
+            **facts.model_dump(exclude={"plugin", "cell"}),
             "model": config.model.model_dump(),
             "corpus": config.corpus.model_dump(),
             "training": config.training.model_dump(),
             "vocabulary_size": len(opened.vocabulary),
-            "steps": last.get("step", 0),
-            "minutes": last.get("seconds", 0) / 60,
-            "best_loss": last.get("best"),
+            "steps": last.step,
+            "minutes": last.seconds / 60,
+            "best_loss": last.best,
             "history": evaluations,
         }
         typer.echo(json.dumps(document, ensure_ascii=False, indent=1))
         return
-    model, sizes = config.model, facts["characters"]
-    best = last.get("best")
+    model, sizes = config.model, facts.characters
+    best = last.best
     rows = [
         ["run", str(opened.path)],
         ["model", model.describe()],
-        ["parameters", f"{facts['parameters']:,}"],
-        ["corpus", printable(str(config.corpus.name or config.corpus.path)) + f" ({facts['mode']})"],
+        ["parameters", f"{facts.parameters:,}"],
+        ["corpus", printable(str(config.corpus.name or config.corpus.path)) + f" ({facts.mode})"],
         [
             "characters",
             f"{sizes['train']:,} to train, {sizes['val']:,} to validate, {sizes['test']:,} to test",
         ],
         [
             "vocabulary",
-            f"{facts['vocabulary']:,} {opened.vocabulary.kind}s: {_glimpse(opened.vocabulary.characters)}",
+            f"{facts.vocabulary:,} {opened.vocabulary.kind}s: {_glimpse(opened.vocabulary.characters)}",
         ],
-        ["trained", f"{last.get('step', 0):,} steps in {last.get('seconds', 0) / 60:.1f} minutes"],
+        ["trained", f"{last.step:,} steps in {last.seconds / 60:.1f} minutes"],
         [
             "best",
             f"{best:.4f} nats = {best / math.log(2):.4f} bits per character"

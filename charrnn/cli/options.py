@@ -7,10 +7,30 @@ from typing import Annotated
 
 import typer
 
+from charrnn.plugins import load_plugin
+
 Device = Annotated[str, typer.Option(help="auto (CUDA where there is one), cpu, cuda or cuda:N.", metavar="DEVICE")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text for people.")]
 RunFolder = Annotated[
     Path, typer.Argument(metavar="RUN", help="The folder that `charrnn train` printed.", show_default=False)
+]
+
+
+def _load_plugins(context: typer.Context, files: list[Path] | None) -> list[Path] | None:
+    if not context.resilient_parsing:  # completion runs nothing
+        for file in files or []:
+            load_plugin(file)
+    return files
+
+
+Plugin = Annotated[
+    list[Path] | None,
+    typer.Option(
+        metavar="FILE.py",
+        callback=_load_plugins,
+        is_eager=True,
+        help="A Python file of yours that registers cells; it is run. May be repeated.",
+    ),
 ]
 
 

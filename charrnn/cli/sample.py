@@ -5,16 +5,12 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Any
 
 import typer
 
-from charrnn.cli.options import Device, Json, RunFolder
+from charrnn.cli.options import Device, Json, Plugin, RunFolder
 from charrnn.errors import CharrnnError
-
-if TYPE_CHECKING:
-    from charrnn.generation.filters import Filters
-    from charrnn.run import Run
 
 
 def sample(
@@ -54,64 +50,47 @@ def sample(
         bool | None,
         typer.Option("--stream/--no-stream", help="Show characters as they come. Default: on a terminal."),
     ] = None,
+    plugin: Plugin = None,
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
     """Write with a trained model. The text goes to standard output and nothing else does."""
     if unknown not in ("error", "replace"):
         raise CharrnnError(f"--unknown {unknown}: error or replace was expected")
-    how: Literal["error", "replace"] = "replace" if unknown == "replace" else "error"
     text = _prompt(prompt, prompt_file)
     if stop == "":
         raise CharrnnError('--stop "": a text of one character or more was expected')
     stop = stop.replace(r"\n", "\n") if stop else None
 
-    from charrnn.generation.filters import Filters
     from charrnn.run import load
 
     opened = load(run, device)
-    filters = Filters.of(opened.config.sampling, temperature, top_k, top_p, repetition_penalty)
+    how: dict[str, Any] = {
+        "length": length,
+        "temperature": temperature,
+        "top_k": top_k,
+        "top_p": top_p,
+        "repetition_penalty": repetition_penalty,
+        "seed": seed,
+        "stop": stop,
+        "unknown": unknown,
+    }
     if stream is None:
         stream = sys.stdout.isatty() and samples == 1 and not as_json
     if stream:
         if samples != 1 or as_json:
             raise CharrnnError("--stream shows one text as it comes, without --samples and --json")
-        text = opened.config.sampling.prompt if text is None else text
-        _stream(
-            opened,
-            opened.encode_prompt(text, how),
-            opened.config.sampling.length if length is None else length,
-            seed,
-            filters,
-            stop,
-        )
+        for piece in opened.stream(text, **how):
+            sys.stdout.write(_safe(piece))
+            sys.stdout.flush()
+        sys.stdout.write("\n")
         return
-    written = opened.sample(
-        text,
-        length=length,
-        temperature=temperature,
-        top_k=top_k,
-        top_p=top_p,
-        repetition_penalty=repetition_penalty,
-        seed=seed,
-        samples=samples,
-        stop=stop,
-        unknown=how,
-    )
+    written = opened.sample(text, samples=samples, **how)
     if as_json:
         rows = [{"text": one.text, "log_prob": one.log_prob, "seed": one.seed} for one in written]
         typer.echo(json.dumps(rows, ensure_ascii=False, indent=1))
     else:
         typer.echo("\n\n".join(_safe(one.text) for one in written))
-
-
-def _stream(opened: Run, ids: list[int], length: int, seed: int, filters: Filters, stop: str | None) -> None:
-    out = sys.stdout
-    out.write(_safe(opened.vocabulary.decode(ids)))
-    for pieces in opened.sampler(filters).write(ids, length, [seed], stop, block=1):
-        out.write(_safe(pieces[0][0]))
-        out.flush()
-    out.write("\n")
 
 
 def _safe(text: str) -> str:

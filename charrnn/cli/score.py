@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
-from charrnn.cli.options import Device, RunFolder
+from charrnn.cli.options import Device, Plugin, RunFolder
 from charrnn.errors import CharrnnError
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ def score(
     color: Annotated[
         bool, typer.Option("--color", help="Print the text, each character coloured by its surprise.")
     ] = False,
+    plugin: Plugin = None,
     device: Device = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines instead of a table.")] = False,
 ) -> None:
@@ -36,15 +37,10 @@ def score(
     if by not in ("line", "document", "character"):
         raise CharrnnError(f"--by {by}: line, document or character was expected")
 
-    from charrnn.evaluation.surprise import score as score_text
     from charrnn.run import load
     from charrnn.terminal import printable, table
 
-    opened = load(run, device)
-    part = opened.read_part(file)
-    if not part.characters:
-        raise CharrnnError(f"{file}: the text is empty")
-    rows = score_text(opened, part, cast(Literal["line", "document", "character"], by))
+    rows = load(run, device).score(file, cast(Literal["line", "document", "character"], by))
     if sort:
         rows.sort(key=lambda row: -row.bits_per_char)
     if as_json:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from charrnn.cli.options import Device, complete_config
+from charrnn.cli.options import Device, Plugin, complete_config
 from charrnn.errors import CharrnnError
 
 
@@ -38,6 +39,7 @@ def train(
         Path | None, typer.Option(metavar="RUN", help="Go on with this run instead of beginning one.")
     ] = None,
     overwrite: Annotated[bool, typer.Option(help="Replace a run that lies in --out.")] = False,
+    plugin: Plugin = None,
     device: Device = "auto",
     workers: Annotated[
         str,
@@ -61,16 +63,10 @@ def train(
 
     from charrnn.training import launch
 
-    if workers != "1" and (count := launch.count_workers(workers)) > 1:
+    if workers != "1" and not launch.is_worker() and (count := launch.count_workers(workers)) > 1:
         if "WORLD_SIZE" in os.environ:
             raise CharrnnError("--workers: torchrun has started the workers already (WORLD_SIZE is set)")
-        given = [] if config is None else [config]
-        given += [] if resume is None else ["--resume", str(resume)]
-        given += [part for override in overrides or [] for part in ("--set", override)]
-        given += [] if out is None else ["--out", str(out)]
-        given += [] if minutes is None else ["--minutes", str(minutes)]
-        given += ["--overwrite"] * overwrite + ["--quiet"] * quiet + ["--device", device]
-        raise typer.Exit(launch.launch(["train", *given], count))
+        raise typer.Exit(launch.launch(sys.argv[1:], count))
 
     from charrnn.training import distributed, session
 

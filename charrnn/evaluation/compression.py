@@ -18,7 +18,7 @@ import torch
 
 from charrnn.errors import CharrnnError
 from charrnn.evaluation.likelihood import MAX_STREAMS, stream_count
-from charrnn.run import Run
+from charrnn.models import LanguageModel
 from charrnn.text.vocab import CODE_POINTS, Vocabulary
 
 MAGIC = b"charrnn\x01"
@@ -30,29 +30,36 @@ Code = Callable[[int, list[int], Probabilities], list[int]]
 """Given the time, the lanes that go on and their distributions `[A, V]`: codes and returns their symbols."""
 
 
-def compress(run: Run, data: bytes, progress: Callable[[int], None] = lambda _: None) -> bytes:
-    """`data` in as few bytes as the run's model allows. Characters outside the vocabulary escape, at 21 bits each.
+def compress(
+    model: LanguageModel,
+    vocabulary: Vocabulary,
+    separator: str | None,
+    data: bytes,
+    progress: Callable[[int], None] = lambda _: None,
+) -> bytes:
+    """`data` in as few bytes as the model allows. Characters outside the vocabulary escape, at 21 bits each.
 
-    Raises CharrnnError for data that is no UTF-8 where the model is one of characters, and for bidirectional models.
+    `separator` is what stands between documents; None for a model of one long text. Raises CharrnnError for data that
+    is no UTF-8 where the model is one of characters, and for bidirectional models.
     """
     constriction = _constriction()
-    _causal(run)
-    whole = _decode(run.vocabulary, data)
-    texts = _texts(run, whole)
-    raw = run.vocabulary.kind == "byte"
-    symbols = [list(map(ord, text)) if raw else run.vocabulary.encode(text, "replace") for text in texts]
+    _causal(model)
+    whole = _decode(vocabulary, data)
+    texts = _texts(separator, whole)
+    raw = vocabulary.kind == "byte"
+    symbols = [list(map(ord, text)) if raw else vocabulary.encode(text, "replace") for text in texts]
     models = constriction.stream.model
     escape, family = models.Uniform(CODE_POINTS), models.Categorical(perfect=False)
     encoder = constriction.stream.queue.RangeEncoder()
-    ends = _documents(run)
+    ends = separator is not None
 
     def lanes(first: int) -> Code:
         def code(time: int, active: list[int], probabilities: Probabilities) -> list[int]:
             own = [symbols[first + lane] for lane in active]
-            chosen = [text[time] if time < len(text) else run.vocabulary.boundary for text in own]
+            chosen = [text[time] if time < len(text) else vocabulary.boundary for text in own]
             encoder.encode(np.array(chosen, np.int32), family, probabilities)
             for lane, symbol in zip(active, chosen, strict=True):
-                if symbol == run.vocabulary.unknown:
+                if symbol == vocabulary.unknown:
                     encoder.encode(ord(texts[first + lane][time]), escape)
             progress(len(active))
             return chosen
@@ -60,25 +67,31 @@ def compress(run: Run, data: bytes, progress: Callable[[int], None] = lambda _: 
         return code
 
     for first, lengths in _groups([len(text) for text in texts], ends):
-        _walk(run, lanes(first), len(lengths), None if ends else [*lengths])
-    header = HEADER.pack(MAGIC, fingerprint(run), _checksum(data), len(texts), len(whole))
+        _walk(model, lanes(first), len(lengths), None if ends else [*lengths])
+    header = HEADER.pack(MAGIC, fingerprint(model, vocabulary, separator), _checksum(data), len(texts), len(whole))
     return header + encoder.get_compressed().astype("<u4").tobytes()
 
 
-def decompress(run: Run, packed: bytes, progress: Callable[[int], None] = lambda _: None) -> bytes:
+def decompress(
+    model: LanguageModel,
+    vocabulary: Vocabulary,
+    separator: str | None,
+    packed: bytes,
+    progress: Callable[[int], None] = lambda _: None,
+) -> bytes:
     """What `compress` was given. Raises CharrnnError for another model's file and for a damaged one."""
     constriction = _constriction()
-    _causal(run)
+    _causal(model)
     if len(packed) < HEADER.size or not packed.startswith(MAGIC) or (len(packed) - HEADER.size) % 4:
         raise CharrnnError("not a file that `charrnn compress` wrote, or cut short")
-    _, model, checksum, count, characters = HEADER.unpack_from(packed)
-    if model != fingerprint(run):
-        raise CharrnnError(f"compressed with another model than {run.path}; decompress it with the same run")
+    _, own, checksum, count, characters = HEADER.unpack_from(packed)
+    if own != fingerprint(model, vocabulary, separator):
+        raise CharrnnError("compressed with another model; decompress it with the run that compressed it")
     payload = np.frombuffer(packed, "<u4", offset=HEADER.size).astype(np.uint32)
     models = constriction.stream.model
     escape, family = models.Uniform(CODE_POINTS), models.Categorical(perfect=False)
     decoder = constriction.stream.queue.RangeDecoder(payload)
-    vocabulary, ends = run.vocabulary, _documents(run)
+    ends = separator is not None
     texts: list[str] = []
     bits = 32.0 * len(payload) + 64
 
@@ -111,9 +124,9 @@ def decompress(run: Run, packed: bytes, progress: Callable[[int], None] = lambda
             raise ValueError("another number of streams than the header says")
         for _, group in _groups(lengths, ends):
             out: list[list[str]] = [[] for _ in group]
-            _walk(run, lanes(out), len(group), None if ends else [*group])
+            _walk(model, lanes(out), len(group), None if ends else [*group])
             texts.extend("".join(piece) for piece in out)
-        text = _separator(run).join(texts)
+        text = (separator or "").join(texts)
         if len(text) != characters:
             raise ValueError("another number of characters than the header says")
         data = _encode(vocabulary, text)
@@ -124,23 +137,23 @@ def decompress(run: Run, packed: bytes, progress: Callable[[int], None] = lambda
     return data
 
 
-def fingerprint(run: Run) -> bytes:
+def fingerprint(model: LanguageModel, vocabulary: Vocabulary, separator: str | None) -> bytes:
     """16 bytes of the SHA-256 of a model's weights, vocabulary and way of reading."""
-    digest = hashlib.sha256(json.dumps([run.vocabulary.kind, run.vocabulary.characters, _separator(run)]).encode())
-    for name, tensor in sorted(run.model.state_dict().items()):
+    digest = hashlib.sha256(json.dumps([vocabulary.kind, vocabulary.characters, separator or ""]).encode())
+    for name, tensor in sorted(model.state_dict().items()):
         digest.update(name.encode())
         digest.update(tensor.cpu().contiguous().numpy().tobytes())
     return digest.digest()[:16]
 
 
 @torch.no_grad()
-def _walk(run: Run, code: Code, lanes: int, lengths: list[int] | None) -> None:
+def _walk(model: LanguageModel, code: Code, lanes: int, lengths: list[int] | None) -> None:
     """Steps the model through some texts side by side, and has each next symbol coded.
 
     Texts end at `lengths`, or without them at the boundary. Both directions make exactly the same calls, so that
     both see exactly the same probabilities.
     """
-    model, boundary, device = run.model, run.vocabulary.boundary, run.device
+    boundary, device = model.boundary, model.device
     state = model.initial_state(lanes)
     last = torch.full((lanes,), boundary, device=device)
     active = [lane for lane in range(lanes) if lengths is None or lengths[lane] > 0]
@@ -157,33 +170,19 @@ def _walk(run: Run, code: Code, lanes: int, lengths: list[int] | None) -> None:
             active = [lane for lane in active if lengths[lane] > time]
 
 
-def _causal(run: Run) -> None:
-    if not run.model.causal:
+def _causal(model: LanguageModel) -> None:
+    if not model.causal:
         raise CharrnnError(
-            f"{run.path}: a bidirectional model needs what comes after a character, which a decoder does not have yet; "
-            "compress with a model that reads from left to right"
+            "a bidirectional model needs what comes after a character, which a decoder does not have yet; compress "
+            "with a model that reads from left to right"
         )
 
 
-def _documents(run: Run) -> bool:
-    return bool(run.facts["mode"] == "documents")
-
-
-def _separator(run: Run) -> str:
-    """What joins the texts again: joining undoes splitting whatever the text is."""
-    if not _documents(run):
-        return ""
-    return {"blank-line": "\n\n", "line": "\n", "file": ""}[run.config.corpus.separator]
-
-
-def _texts(run: Run, text: str) -> list[str]:
-    separator = _separator(run)
-    if separator:
-        return text.split(separator)
-    if _documents(run):
-        return [text]
-    lengths = _stream_lengths(len(text))
-    return [text[a:b] for a, b in itertools.pairwise(itertools.accumulate(lengths, initial=0))]
+def _texts(separator: str | None, text: str) -> list[str]:
+    """The texts that are coded side by side: joining them with the separator gives the text again."""
+    if separator is not None:
+        return text.split(separator) if separator else [text]
+    return [text[a:b] for a, b in itertools.pairwise(itertools.accumulate(_stream_lengths(len(text)), initial=0))]
 
 
 def _stream_lengths(characters: int) -> list[int]:

@@ -10,7 +10,7 @@ import torch
 from charrnn.errors import CharrnnError
 from charrnn.evaluation.likelihood import Likelihood, surprisal
 from charrnn.models import LanguageModel, State
-from charrnn.text.batches import Batch, Batches, DocumentBatches, StreamBatches
+from charrnn.text.batches import Batch, DocumentBatches, StreamBatches, once
 from charrnn.text.dataset import Part
 
 WINDOW = 32
@@ -22,8 +22,6 @@ DOCUMENTS = 8
 def dynamic_likelihood(
     model: LanguageModel,
     part: Part,
-    boundary: int,
-    device: torch.device,
     rate: float = 1e-4,
     decay: float = 1e-3,
     progress: Callable[[int], None] = lambda _: None,
@@ -39,15 +37,15 @@ def dynamic_likelihood(
     adapting = copy.deepcopy(model).requires_grad_(True).eval()
     weights = list(adapting.parameters())
     if not weights:
-        raise CharrnnError("--dynamic: an n-gram has no weights that could go on learning")
+        raise CharrnnError(f"‹dynamic={rate:g}›: an n-gram has no weights that could go on learning")
     trained = [weight.detach().clone() for weight in weights]
     optimizer = torch.optim.RMSprop(weights, lr=rate, alpha=0.999)
     nats, characters = 0.0, 0
     state: State = ()
-    for batch in _windows(part, boundary):
+    for batch in _windows(part, adapting.boundary):
         if batch.fresh:
             state = adapting.initial_state(batch.inputs.shape[1])
-        own, state = surprisal(adapting, batch, state, device)
+        own, state = surprisal(adapting, batch, state)
         state = tuple(tensor.detach() for tensor in state)
         nats += own.detach().double().sum().item()
         characters += batch.characters
@@ -63,14 +61,9 @@ def dynamic_likelihood(
 
 
 def _windows(part: Part, boundary: int) -> Iterator[Batch]:
-    parts = [part]
-    if part.documents is not None:
-        parts = [Part(part.ids, part.documents[i : i + DOCUMENTS]) for i in range(0, len(part.documents), DOCUMENTS)]
-    for own in parts:
-        batches: Batches
-        if own.documents is None:
-            batches = StreamBatches(own, 1, WINDOW, boundary)
-        else:
-            batches = DocumentBatches(own, DOCUMENTS, 256, boundary, seed=None)
-        while batches.position.epoch == 0:
-            yield batches.next()
+    if part.documents is None:
+        yield from once(StreamBatches(part, 1, WINDOW, boundary))
+        return
+    for first in range(0, len(part.documents), DOCUMENTS):
+        own = Part(part.ids, part.documents[first : first + DOCUMENTS])
+        yield from once(DocumentBatches(own, DOCUMENTS, 256, boundary, seed=None))

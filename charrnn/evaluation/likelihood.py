@@ -5,15 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from charrnn.models import BidirectionalModel, LanguageModel, State
-from charrnn.text.batches import IGNORE, Batch, Batches, DocumentBatches, StreamBatches, blocks
+from charrnn.device import to_device
+from charrnn.models import LanguageModel, State
+from charrnn.text.batches import Batch, DocumentBatches, StreamBatches, blocks, once
 from charrnn.text.dataset import Part
 
 STREAM = 10_000
@@ -48,28 +47,15 @@ class Likelihood:
         return math.exp(min(self.nats_per_char, 700))
 
 
-def to_device(array: npt.NDArray[Any], device: torch.device) -> Tensor:
-    """An array as a tensor; to CUDA it goes from pinned memory, so that nobody waits for the copy."""
-    tensor = torch.from_numpy(array)
-    if device.type == "cuda":
-        tensor = tensor.pin_memory()
-    return tensor.to(device, non_blocking=True)
-
-
-def surprisal(model: LanguageModel, batch: Batch, state: State, device: torch.device) -> tuple[Tensor, State]:
+def surprisal(model: LanguageModel, batch: Batch, state: State) -> tuple[Tensor, State]:
     """-ln p of each character of a batch, `[T, B]`, 0 where there is none to predict, and the state after it."""
-    inputs, targets = to_device(batch.inputs, device), to_device(batch.targets, device)
-    there = targets != IGNORE
-    text = targets.clamp(min=0)
-    if isinstance(model, BidirectionalModel):
-        log_probs, state = model.cloze_log_prob(text, inputs[0], there.sum(0), state)
-    else:
-        log_probs, state = model.log_prob(inputs, text, state)
-    return -log_probs * there, state
+    inputs, targets = to_device(batch.inputs, model.device), to_device(batch.targets, model.device)
+    log_probs, state = model.log_prob(inputs, targets, state)
+    return -log_probs, state
 
 
 @torch.no_grad()
-def surprisals(model: LanguageModel, batches: Iterable[Batch], device: torch.device) -> Iterator[tuple[Batch, Tensor]]:
+def surprisals(model: LanguageModel, batches: Iterable[Batch]) -> Iterator[tuple[Batch, Tensor]]:
     """Each batch with its `surprisal`, the state carried from one to the next where the texts go on."""
     training = model.training
     model.eval()
@@ -77,46 +63,40 @@ def surprisals(model: LanguageModel, batches: Iterable[Batch], device: torch.dev
     for batch in batches:
         if batch.fresh:
             state = model.initial_state(batch.inputs.shape[1])
-        nats, state = surprisal(model, batch, state, device)
+        nats, state = surprisal(model, batch, state)
         yield batch, nats
     model.train(training)
 
 
-def likelihood(
-    model: LanguageModel,
-    part: Part,
-    boundary: int,
-    device: torch.device,
-    block: int | None = None,
-    stream: int | None = None,
-) -> Likelihood:
+def likelihood(model: LanguageModel, part: Part, *, block: int | None = None, stream: int | None = None) -> Likelihood:
     """The likelihood of every character of `part`: streams with the state carried, documents each from a fresh one.
 
     A long text is read as up to 64 streams side by side, of `stream` characters or more (10,000). With `block` the
     state is fresh every so many characters, the one before the block given: what nanoGPT reports for its window.
     """
-    nats, characters = torch.zeros((), dtype=torch.float64, device=device), 0
-    for batch, own in surprisals(model, evaluation_batches(model, part, boundary, block, stream), device):
+    nats, characters = torch.zeros((), dtype=torch.float64, device=model.device), 0
+    for batch, own in surprisals(model, evaluation_batches(model, part, block=block, stream=stream)):
         nats += own.sum(dtype=torch.float64)
         characters += batch.characters
     return Likelihood(nats.item(), characters)
 
 
 def evaluation_batches(
-    model: LanguageModel, part: Part, boundary: int, block: int | None = None, stream: int | None = None
+    model: LanguageModel, part: Part, *, block: int | None = None, stream: int | None = None
 ) -> Iterator[Batch]:
     """Batches that hold every character of a part once."""
     if block is not None:
-        yield from blocks(part, block, max(1, MAX_LOGITS // (block * model.vocab_size)), boundary)
-        return
-    batches: Batches
-    if part.documents is None:
-        streams = stream_count(len(part.ids), stream)
-        batches = StreamBatches(part, streams, _window(model, streams), boundary)
-    else:
-        batches = DocumentBatches(part, MAX_STREAMS, _window(model, MAX_STREAMS), boundary, seed=None)
-    while batches.position.epoch == 0:
-        yield batches.next()
+        return blocks(part, block, max(1, largest_block(model.vocab_size) // block), model.boundary)
+    if part.documents is not None:
+        window = _window(model, MAX_STREAMS)
+        return once(DocumentBatches(part, MAX_STREAMS, window, model.boundary, seed=None))
+    streams = stream_count(len(part.ids), stream)
+    return once(StreamBatches(part, streams, _window(model, streams), model.boundary))
+
+
+def largest_block(vocab_size: int) -> int:
+    """Characters of which the logits are held at once, at most."""
+    return MAX_LOGITS // vocab_size
 
 
 def stream_count(characters: int, stream: int | None = None) -> int:
@@ -142,4 +122,4 @@ def some_characters(part: Part, limit: int, stream: int | None = None) -> Part:
 
 
 def _window(model: LanguageModel, batch: int) -> int:
-    return max(1, min(256, MAX_LOGITS // (batch * model.vocab_size)))
+    return max(1, min(256, largest_block(model.vocab_size) // batch))

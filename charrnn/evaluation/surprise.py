@@ -11,9 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from charrnn.evaluation.likelihood import MAX_STREAMS, evaluation_batches, surprisals
-from charrnn.run import Run
+from charrnn.models import LanguageModel
 from charrnn.text.batches import IGNORE
 from charrnn.text.dataset import Part
+from charrnn.text.vocab import Vocabulary
 
 By = Literal["line", "document", "character"]
 
@@ -34,20 +35,26 @@ class Scored:
         return float(self.bits.mean())
 
 
-def score(run: Run, part: Part, by: By = "line", progress: Callable[[int], None] = lambda _: None) -> list[Scored]:
+def score(
+    model: LanguageModel,
+    vocabulary: Vocabulary,
+    part: Part,
+    by: By = "line",
+    progress: Callable[[int], None] = lambda _: None,
+) -> list[Scored]:
     """The surprise of each line (with its line end), document or character of a text, in its order."""
-    decode = run.vocabulary.decode
+    decode = vocabulary.decode
     if part.documents is None:
-        whole = _stream(run, part, progress)
+        whole = _stream(model, part, progress)
         pieces = [(part.ids, whole)]
     else:
-        documents = _documents(run, part, progress)
+        documents = _documents(model, part, progress)
         pieces = [(part.ids[a:b], bits) for (a, b), bits in zip(part.documents.tolist(), documents, strict=True)]
     if by == "document":
         return [Scored(i, decode(ids.tolist()), bits) for i, (ids, bits) in enumerate(pieces, 1)]
     scored: list[Scored] = []
     for ids, bits in pieces:
-        texts = [decode([i]) for i in ids.tolist()] if run.vocabulary.kind == "char" else [chr(i) for i in ids.tolist()]
+        texts = [decode([i]) for i in ids.tolist()] if vocabulary.kind == "char" else [chr(i) for i in ids.tolist()]
         start = 0
         for i, character in enumerate(texts):
             if by == "character" or character == "\n" or i + 1 == len(texts):
@@ -59,22 +66,22 @@ def score(run: Run, part: Part, by: By = "line", progress: Callable[[int], None]
     return scored
 
 
-def _stream(run: Run, part: Part, progress: Callable[[int], None]) -> npt.NDArray[np.float64]:
+def _stream(model: LanguageModel, part: Part, progress: Callable[[int], None]) -> npt.NDArray[np.float64]:
     rows = []
-    for batch, nats in surprisals(run.model, evaluation_batches(run.model, part, run.vocabulary.boundary), run.device):
+    for batch, nats in surprisals(model, evaluation_batches(model, part)):
         rows.append(nats.double().cpu().numpy() / math.log(2))
         progress(batch.characters)
     return np.concatenate(rows).T.reshape(-1)[: len(part.ids)]
 
 
-def _documents(run: Run, part: Part, progress: Callable[[int], None]) -> list[npt.NDArray[np.float64]]:
+def _documents(model: LanguageModel, part: Part, progress: Callable[[int], None]) -> list[npt.NDArray[np.float64]]:
     assert part.documents is not None
     scored: list[npt.NDArray[np.float64]] = []
     for first in range(0, len(part.documents), MAX_STREAMS):
         own = part.documents[first : first + MAX_STREAMS]
         order = np.argsort(own[:, 1] - own[:, 0], kind="stable")  # as the evaluation reads them
-        batches = list(evaluation_batches(run.model, Part(part.ids, own), run.vocabulary.boundary))
-        nats = [values.double().cpu().numpy() for _, values in surprisals(run.model, batches, run.device)]
+        batches = list(evaluation_batches(model, Part(part.ids, own)))
+        nats = [values.double().cpu().numpy() for _, values in surprisals(model, batches)]
         counted = np.concatenate([batch.targets for batch in batches]) != IGNORE
         columns = np.concatenate(nats) / math.log(2)
         progress(int(counted.sum()))

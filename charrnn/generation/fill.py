@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from charrnn.errors import CharrnnError
-from charrnn.models import BidirectionalModel, LanguageModel
+from charrnn.generation.sampler import check_samples, check_seed
+from charrnn.models import LanguageModel
 from charrnn.text.vocab import Vocabulary
 
 MAX_LENGTH = 20_000
@@ -32,8 +33,8 @@ class Filled:
 class Filler:
     """Fills blanks with a model; `documents`: the text is one whole document, whose end counts too."""
 
-    def __init__(self, model: LanguageModel, vocabulary: Vocabulary, documents: bool, device: torch.device) -> None:
-        self.model, self.vocabulary, self.documents, self.device = model, vocabulary, documents, device
+    def __init__(self, model: LanguageModel, vocabulary: Vocabulary, documents: bool) -> None:
+        self.model, self.vocabulary, self.documents = model, vocabulary, documents
 
     @torch.no_grad()
     def fill(self, ids: Sequence[int | None], samples: int = 1, best: bool = False, seed: int = 0) -> list[Filled]:
@@ -45,15 +46,15 @@ class Filler:
         """
         blanks = [t for t, i in enumerate(ids) if i is None]
         if not blanks:
-            raise CharrnnError("no blank in the text; mark what is missing with ＿ or _, or name the mark with --blank")
+            raise CharrnnError("no blank in the text; mark what is missing with ＿ or _, or name the mark with ‹blank›")
         if len(ids) > MAX_LENGTH:
             raise CharrnnError(f"{len(ids):,} characters; a text with blanks has at most {MAX_LENGTH:,}")
-        if samples < 1:
-            raise CharrnnError(f"--samples {samples}: expected 1 or more")
-        if isinstance(self.model, BidirectionalModel):
-            found = self._gibbs(self.model, ids, blanks, samples, best, seed)
-        else:
+        check_samples(samples)
+        check_seed(seed)
+        if self.model.causal:
             found = self._beam(ids, max(BEAM, samples))
+        else:
+            found = self._gibbs(ids, blanks, samples, best, seed)
         texts: dict[str, float] = {}
         for row, log_prob in found:
             texts.setdefault(self.vocabulary.decode(row), log_prob)
@@ -63,14 +64,14 @@ class Filler:
     def _beam(self, ids: Sequence[int | None], width: int) -> list[tuple[list[int], float]]:
         """The likeliest whole texts among those whose every beginning was among the likeliest `width`."""
         rows: list[list[int]] = [[]]
-        totals = torch.zeros(1, dtype=torch.float64, device=self.device)
+        totals = torch.zeros(1, dtype=torch.float64, device=self.model.device)
         state = self.model.initial_state(1)
-        last = torch.tensor([self.vocabulary.boundary], device=self.device)
+        last = torch.tensor([self.vocabulary.boundary], device=self.model.device)
         for wanted in [*ids, self.vocabulary.boundary] if self.documents else ids:
             logits, state = self.model.step(last, state)
             log_probs = logits.double().log_softmax(1)
             if wanted is not None:
-                last = torch.full((len(rows),), wanted, device=self.device)
+                last = torch.full((len(rows),), wanted, device=self.model.device)
                 totals = totals + log_probs[:, wanted]
                 rows = [[*row, wanted] for row in rows]
                 continue
@@ -84,41 +85,36 @@ class Filler:
         return list(zip(ended, totals.tolist(), strict=True))
 
     def _gibbs(
-        self,
-        model: BidirectionalModel,
-        ids: Sequence[int | None],
-        blanks: list[int],
-        samples: int,
-        best: bool,
-        seed: int,
+        self, ids: Sequence[int | None], blanks: list[int], samples: int, best: bool, seed: int
     ) -> list[tuple[list[int], float]]:
         """Several texts at once: each blank in turn is drawn from P(character | all others), or maximal."""
         count = max(16, 4 * samples)
         generator = torch.Generator().manual_seed(seed)
         end = [self.vocabulary.boundary] if self.documents else []
         start = [0 if i is None else i for i in ids] + end
-        text = torch.tensor(start, device=self.device)[:, None].repeat(1, count)
+        text = torch.tensor(start, device=self.model.device)[:, None].repeat(1, count)
         size = len(self.vocabulary.characters)
-        text[blanks] = torch.randint(size, (len(blanks), count), generator=generator).to(self.device)
+        text[blanks] = torch.randint(size, (len(blanks), count), generator=generator).to(self.model.device)
         for sweep in range(SWEEPS):
             # The last sweeps of `best` climb; the first ones draw, so that the climbs begin at different places.
             climb = best and sweep >= SWEEPS // 2
             for t in (blanks[i] for i in torch.randperm(len(blanks), generator=generator).tolist()):
-                p = self._conditional(model, text, t).exp()
+                p = self._conditional(text, t).exp()
                 text[t] = (
-                    p.argmax(1) if climb else torch.multinomial(p.cpu(), 1, generator=generator)[:, 0].to(self.device)
+                    p.argmax(1)
+                    if climb
+                    else torch.multinomial(p.cpu(), 1, generator=generator)[:, 0].to(self.model.device)
                 )
-        totals = torch.zeros(count, dtype=torch.float64, device=self.device)
+        totals = torch.zeros(count, dtype=torch.float64, device=self.model.device)
         for t in blanks:
-            totals += self._conditional(model, text, t).gather(1, text[t][:, None])[:, 0]
+            totals += self._conditional(text, t).gather(1, text[t][:, None])[:, 0]
         return list(zip(text[: len(ids)].t().tolist(), totals.tolist(), strict=True))
 
-    def _conditional(self, model: BidirectionalModel, text: Tensor, t: int) -> Tensor:
+    def _conditional(self, text: Tensor, t: int) -> Tensor:
         """ln P(character | all others) at time t, `[count, V]`, of characters that can be written."""
-        count = text.shape[1]
-        before = torch.full((count,), self.vocabulary.boundary, device=self.device)
-        lengths = torch.full((count,), len(text), device=self.device)
-        logits, _ = model.cloze(text, before, lengths, model.initial_state(count))
-        own = logits[t].double()
+        model = self.model
+        before = torch.full_like(text[:1], self.vocabulary.boundary)
+        features, _ = model.read(torch.cat([before, text[:-1]]), text, model.initial_state(text.shape[1]))
+        own = model.readout(features)[t].double()
         own[:, self.vocabulary.unknown :] = -torch.inf
         return own.log_softmax(1)

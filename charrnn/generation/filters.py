@@ -37,24 +37,14 @@ class Filters:
         return self.top_k is None and self.top_p == 1 and self.repetition_penalty == 1
 
     def __post_init__(self) -> None:
-        for name, value, good, bounds in (
-            (
-                "temperature",
-                self.temperature,
-                0 <= self.temperature <= 100,
-                "0 (always the most likely) to 100",
-            ),
-            ("top-k", self.top_k, self.top_k is None or self.top_k >= 1, "1 or more"),
-            ("top-p", self.top_p, 0 < self.top_p <= 1, "above 0, at most 1 (all characters)"),
-            (
-                "repetition-penalty",
-                self.repetition_penalty,
-                1 <= self.repetition_penalty <= 100,
-                "1 (none) to 100",
-            ),
+        for name, good, bounds in (
+            ("temperature", 0 <= self.temperature <= 100, "0 (always the most likely) to 100"),
+            ("top_k", self.top_k is None or self.top_k >= 1, "1 or more"),
+            ("top_p", 0 < self.top_p <= 1, "above 0, at most 1 (all characters)"),
+            ("repetition_penalty", 1 <= self.repetition_penalty <= 100, "1 (none) to 100"),
         ):
             if not good:
-                raise CharrnnError(f"--{name} {value:g}: expected {bounds}")
+                raise CharrnnError(f"‹{name}={getattr(self, name):g}›: expected {bounds}")
 
     @classmethod
     def of(

@@ -21,6 +21,22 @@ NUMBERS = 2**20
 """Random numbers held at once, at most, unless one character of each text needs more."""
 
 
+MAX_SAMPLES = 10_000
+"""Texts that are written side by side."""
+
+
+def check_samples(samples: int) -> None:
+    """Raises CharrnnError for a number of texts that cannot be written side by side."""
+    if not 1 <= samples <= MAX_SAMPLES:
+        raise CharrnnError(f"‹samples={samples}›: expected 1 to {MAX_SAMPLES:,}")
+
+
+def check_seed(seed: int) -> None:
+    """Raises CharrnnError for what is no seed."""
+    if not 0 <= seed < 2**63:
+        raise CharrnnError(f"‹seed={seed}›: expected 0 to 2^63 - 1")
+
+
 @dataclass(frozen=True)
 class Sample:
     """A text that a model wrote."""
@@ -67,11 +83,10 @@ class Sampler:
         A text that has ended gains nothing more.
         """
         if length < 1:
-            raise CharrnnError(f"--length {length}: expected 1 or more characters")
-        if not seeds:
-            raise CharrnnError("--samples 0: expected 1 or more")
-        if any(not 0 <= seed < 2**63 for seed in seeds):
-            raise CharrnnError(f"--seed {seeds[0]}: expected 0 to 2^63 - 1")
+            raise CharrnnError(f"‹length={length}›: expected 1 or more characters")
+        check_samples(len(seeds))
+        for seed in seeds:
+            check_seed(seed)
         vocabulary = self.vocabulary
         never = [vocabulary.unknown] if self.documents else [vocabulary.unknown, vocabulary.boundary]
         generators = [np.random.default_rng(seed) for seed in seeds]

@@ -15,7 +15,10 @@ class Stepper:
     """A model that has read some texts, one a row, and says what comes next. N rows, V the vocabulary."""
 
     def begin(self, ids: Sequence[int], count: int) -> None:
-        """Reads a text from a fresh state, once, for `count` rows; what it read before is forgotten, not changed."""
+        """Reads a text, which begins with the boundary, from a fresh state, once, for `count` rows.
+
+        What it read before is forgotten, not changed.
+        """
         raise NotImplementedError
 
     def logits(self) -> Floats:

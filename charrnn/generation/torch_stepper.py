@@ -18,15 +18,15 @@ WINDOW = 256
 class TorchStepper(Stepper):
     """`model.step` behind arrays."""
 
-    def __init__(self, model: LanguageModel, device: torch.device) -> None:
-        self._model, self._device = model, device
+    def __init__(self, model: LanguageModel) -> None:
+        self._model = model
         self._logits: torch.Tensor
         self._state: State
 
     @torch.no_grad()
     def begin(self, ids: Sequence[int], count: int) -> None:
         """Reads a text in windows."""
-        text = torch.tensor(ids, device=self._device)[:, None]
+        text = torch.tensor(ids, device=self._model.device)[:, None]
         features, state = text, self._model.initial_state(1)
         for i in range(0, len(ids), WINDOW):
             features, state = self._model.features(text[i : i + WINDOW], state)
@@ -40,4 +40,4 @@ class TorchStepper(Stepper):
     @torch.no_grad()
     def step(self, ids: Ints) -> None:
         """One step of the model."""
-        self._logits, self._state = self._model.step(torch.from_numpy(ids).to(self._device), self._state)
+        self._logits, self._state = self._model.step(torch.from_numpy(ids).to(self._model.device), self._state)

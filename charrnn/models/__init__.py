@@ -2,54 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
+from typing import Literal
 
 import torch
 
 from charrnn.config import ModelConfig
 from charrnn.memory import require
-from charrnn.models.base import Dropout, LanguageModel, State
-from charrnn.models.bidirectional import BidirectionalModel
-from charrnn.models.gru import GRULayer
-from charrnn.models.lstm import LSTMLayer
-from charrnn.models.minimal import MinGRULayer, MinLSTMLayer
-from charrnn.models.mlp import WindowModel
+from charrnn.models.base import LanguageModel, State
+from charrnn.models.layers import Dropout
 from charrnn.models.ngram import NGramModel
-from charrnn.models.recurrent import MakeLayer, RecurrentModel
-from charrnn.models.rnn import RNNLayer
+from charrnn.models.recurrent import Trunk
+from charrnn.models.register import model_of, register_cell
 
 __all__ = [
-    "REGISTER",
-    "BidirectionalModel",
     "LanguageModel",
     "NGramModel",
     "State",
     "build_model",
+    "register_cell",
     "set_dropout_generator",
+    "set_kernels",
 ]
-
-
-def _recurrent(layer: Callable[[ModelConfig], MakeLayer]) -> Callable[[int, ModelConfig], LanguageModel]:
-    """The model around a recurrence, in one direction or both."""
-
-    def build(vocab_size: int, config: ModelConfig) -> LanguageModel:
-        model = BidirectionalModel if config.bidirectional else RecurrentModel
-        return model(vocab_size, config, layer(config))
-
-    return build
-
-
-REGISTER: dict[str, Callable[[int, ModelConfig], LanguageModel]] = {
-    "ngram": lambda vocab_size, config: NGramModel(vocab_size, config.order),
-    "mlp": WindowModel,
-    "rnn": _recurrent(lambda config: partial(RNNLayer, activation=config.activation)),
-    "lstm": _recurrent(lambda config: partial(LSTMLayer, forget_bias=config.forget_bias)),
-    "gru": _recurrent(lambda config: GRULayer),
-    "mingru": _recurrent(lambda config: MinGRULayer),
-    "minlstm": _recurrent(lambda config: MinLSTMLayer),
-}
-"""`model.cell` to the model that it names. A new cell is one file and one line here."""
 
 
 def build_model(config: ModelConfig, vocab_size: int, seed: int = 0) -> LanguageModel:
@@ -60,7 +33,7 @@ def build_model(config: ModelConfig, vocab_size: int, seed: int = 0) -> Language
     """
     if torch.get_default_device().type != "meta":
         with torch.device("meta"):  # the shapes alone
-            model = REGISTER[config.cell](vocab_size, config)
+            model = model_of(config, vocab_size)
         require(
             sum(tensor.nbytes for tensor in (*model.parameters(), *model.buffers())),
             f"a model of {model.size:,} parameters",
@@ -68,7 +41,7 @@ def build_model(config: ModelConfig, vocab_size: int, seed: int = 0) -> Language
         )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return REGISTER[config.cell](vocab_size, config)
+        return model_of(config, vocab_size)
 
 
 def set_dropout_generator(model: LanguageModel, generator: torch.Generator) -> None:
@@ -76,3 +49,10 @@ def set_dropout_generator(model: LanguageModel, generator: torch.Generator) -> N
     for module in model.modules():
         if isinstance(module, Dropout):
             module.generator = generator
+
+
+def set_kernels(model: LanguageModel, kernels: Literal["auto", "plain"]) -> None:
+    """Has recurrences go through windows as `training.kernels` says."""
+    for module in model.modules():
+        if isinstance(module, Trunk):
+            module.kernels = kernels

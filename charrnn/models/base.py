@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 from torch.nn import functional as F
+
+from charrnn.config import ModelConfig
+from charrnn.models.layers import Dropout
+from charrnn.text.batches import IGNORE
 
 State = tuple[Tensor, ...]
 """All that a model remembers of what it has read: a flat tuple of tensors whose first dimension is the batch, so that
@@ -17,8 +23,11 @@ every caller can detach, index, move and save it without knowing the cell."""
 class LanguageModel(nn.Module):
     """Gives for each character a distribution over the next one, from all characters before it.
 
-    T is time, B the batch, V the vocabulary, D the width of `features`. Three ways to call it agree with each other:
+    T is time, B the batch, V the vocabulary, D the width of the features. Three ways to call it agree with each other:
     the whole text at once, in windows with the state carried, and character by character with `step`.
+
+    A model writes `initial_state`, `features` and `readout`. One that is not `causal` has no `features` and no `step`:
+    it writes `read`.
     """
 
     causal = True
@@ -27,6 +36,11 @@ class LanguageModel(nn.Module):
     def __init__(self, vocab_size: int) -> None:
         super().__init__()
         self.vocab_size = vocab_size
+
+    @classmethod
+    def of(cls, vocab_size: int, config: ModelConfig) -> LanguageModel:
+        """The model of a config, with fresh weights."""
+        return cls(vocab_size, config)  # type: ignore[call-arg]
 
     def initial_state(self, batch: int) -> State:
         """The state before anything is read; each tensor `[batch, ...]`."""
@@ -45,10 +59,24 @@ class LanguageModel(nn.Module):
         features, state = self.features(ids, state)
         return self.readout(features), state
 
+    def step(self, ids: Tensor, state: State) -> tuple[Tensor, State]:
+        """One character: ids `[B]` and a state to logits `[B, V]` and the new state."""
+        logits, state = self(ids[None], state)
+        return logits[0], state
+
+    def read(self, ids: Tensor, targets: Tensor, state: State) -> tuple[Tensor, State]:
+        """What the targets `[T, B]` that follow ids `[T, B]` are predicted from, `[T, B, D]`, and the new state.
+
+        A target is IGNORE where there is nothing to predict. A model that reads from left to right does not look at
+        the targets.
+        """
+        return self.features(ids, state)
+
     def log_prob(self, ids: Tensor, targets: Tensor, state: State) -> tuple[Tensor, State]:
-        """ln p `[T, B]` of the targets `[T, B]` that follow ids `[T, B]`, and the new state."""
-        logits, state = self(ids, state)
-        nats = F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten(), reduction="none")
+        """ln p `[T, B]` of the targets `[T, B]` that follow ids `[T, B]`, 0 where a target is IGNORE; the new state."""
+        features, state = self.read(ids, targets, state)
+        logits = self.readout(features).flatten(0, 1).float()
+        nats = F.cross_entropy(logits, targets.flatten(), ignore_index=IGNORE, reduction="none")
         return -nats.view_as(targets), state
 
     @property
@@ -57,55 +85,62 @@ class LanguageModel(nn.Module):
         return []
 
     @property
+    def boundary(self) -> int:
+        """The id that stands before and after a text: the last one of every vocabulary."""
+        return self.vocab_size - 1
+
+    @property
+    def device(self) -> torch.device:
+        """Where its weights live."""
+        return next((tensor.device for tensor in chain(self.parameters(), self.buffers())), torch.device("cpu"))
+
+    @property
     def size(self) -> int:
         """How many numbers were learnt."""
         return sum(p.numel() for p in self.parameters())
 
-    def step(self, ids: Tensor, state: State) -> tuple[Tensor, State]:
-        """One character: ids `[B]` and a state to logits `[B, V]` and the new state."""
-        logits, state = self(ids[None], state)
-        return logits[0], state
-
 
 class RecurrentLayer(nn.Module):
-    """One recurrence over a sequence of vectors, the part that a new cell defines.
+    """One recurrence over a sequence of vectors: the part that a new cell defines.
 
-    `forward` is the fast way over a whole window; `step` is the equation as it is printed. A contract test holds the
-    two equal.
+    A cell writes `__init__` and `step`, the equation as it is printed. `forward` carries `step` through time; a cell
+    whose gates do not look at its state writes one of its own. docs/adding-a-cell.md has all that is expected.
     """
 
-    state_sizes: tuple[int, ...]
-    """Width of each tensor of this layer's state."""
+    recurrent_weights: tuple[str, ...] = ()
+    """Names of the weights from the last state to the next: those that `model.weight_dropout` drops, for a whole
+    window (DropConnect as in AWD-LSTM, arXiv:1708.02182). `step` uses them as they are."""
 
-    def __init__(self) -> None:
+    def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__()
+        self.input_size, self.hidden_size = input_size, hidden_size
+        """Width of its inputs and of its outputs. In a matrix of several gates each has `hidden_size` rows."""
+        self.state_sizes: tuple[int, ...] = (hidden_size,)
+        """Width of each tensor of its state."""
         self.drop_weights = Dropout(0.0)
-        """For the recurrent weights W, once a window (DropConnect as in AWD-LSTM, arXiv:1708.02182)."""
 
-    def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        """x `[T, B, D]` and a state of `[B, H]` each to outputs `[T, B, H]` and the new state."""
-        raise NotImplementedError
-
-    def project(self, x: Tensor) -> Tensor | None:
-        """What a time step computes from its x alone, x `[..., D]`, for `recur`; None where it is not to be divided."""
-        return None
-
-    def recur(self, projected: Tensor, state: State, ids: Tensor | None = None) -> tuple[Tensor, State]:
-        """What `forward` gives, from `project(x)` `[T, B, ...]`, which is overwritten.
-
-        With ids `[T, B]`, `projected` is `[V, ...]`, of each character of the alphabet.
-        """
-        raise NotImplementedError
-
-    def through(self, stack: Stack, x: Tensor, state: State, ids: Tensor | None = None) -> tuple[Tensor, State] | None:
-        """x `[T, B, D]`, or with ids `[T, B]` one for each character `[V, D]`, through a whole stack of layers of this
-        kind at once; None where that is no faster.
-        """
-        return None
+    def initial_state(self, batch: int, like: Tensor) -> State:
+        """The state before anything is read, zeros `[batch, size]` each, of the type and on the device of `like`."""
+        return tuple(like.new_zeros(batch, size) for size in self.state_sizes)
 
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """x `[B, D]` and a state to an output `[B, H]` and the new state."""
         raise NotImplementedError
+
+    def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        """x `[T, B, D]` and a state of `[B, H]` each to outputs `[T, B, H]` and the new state: `step` for all t."""
+        outputs = []
+        for x_t in x:
+            y_t, state = self.step(x_t, state)
+            outputs.append(y_t)
+        return torch.stack(outputs), state
+
+    def through(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        """`forward`, where `recurrent_weights` are dropped in training, once for the whole window."""
+        weights = {name: self.drop_weights(self.get_parameter(name)) for name in self.recurrent_weights}
+        y, after = functional_call(self, weights, (x, state))  # these weights in the place of its own
+        # What a window hands on has one type, also where products are made in bfloat16.
+        return y, tuple(now.to(before.dtype) for now, before in zip(after, state, strict=True))
 
 
 class Stack(NamedTuple):
@@ -117,70 +152,3 @@ class Stack(NamedTuple):
     norms: Sequence[nn.Module]
     residual: Sequence[bool]
     dropouts: Sequence[Dropout]
-
-
-class Dropout(nn.Module):
-    """Drops each number with probability p while training, and divides what stays by 1 - p (p in steps of 2^-16).
-
-    `locked` drops the same units at all time steps of a window (arXiv:1512.05287); that is also quicker to draw.
-
-    The masks come from `generator`, which the trainer sets and seeds anew at every step, so that a mask depends on
-    the seed and the step alone and a resumed run draws the same ones.
-    """
-
-    generator: torch.Generator | None = None
-
-    def __init__(self, p: float, locked: bool = False) -> None:
-        super().__init__()
-        self.p, self.locked = p, locked
-
-    def forward(self, x: Tensor) -> Tensor:
-        """x of any shape to the same shape; where masks are locked, `[T, B, D]`."""
-        mask = self.mask(x)
-        return x if mask is None else x * mask
-
-    def mask(self, x: Tensor) -> Tensor | None:
-        """What x is multiplied by: of its shape, or where masks are locked `[B, D]`; None for nothing."""
-        if not self.training or not self.p:
-            return None
-        like = x[0] if self.locked else x
-        # Four numbers of 16 bits from each one of 64: on a CPU several times as fast as bernoulli_.
-        words = torch.empty(-(-like.numel() // 4), dtype=torch.int64, device=x.device)
-        words.random_(-(2**63), None, generator=self.generator)
-        draws = words.view(torch.int16)[: like.numel()].view(like.shape)
-        dropped = min(round(self.p * 2**16), 2**16 - 1)
-        mask = (draws >= dropped - 2**15).to(x.dtype)
-        return mask.mul_(2**16 / (2**16 - dropped))
-
-    def extra_repr(self) -> str:
-        """Shown by print(model)."""
-        return f"p={self.p}, locked={self.locked}"
-
-
-class Embedding(nn.Embedding):
-    """A vector for each character. While training, characters are dropped whole, wherever they stand in a window
-    (arXiv:1512.05287, section 4.2).
-    """
-
-    def __init__(self, vocab_size: int, size: int, dropout: float = 0.0) -> None:
-        super().__init__(vocab_size, size)
-        self.drop_characters = Dropout(dropout)
-
-    def forward(self, ids: Tensor) -> Tensor:
-        """ids of any shape to `[..., E]`."""
-        x = super().forward(ids)
-        if self.training and self.drop_characters.p:
-            x = x * self.drop_characters(x.new_ones(self.num_embeddings, 1))[ids]
-        return x
-
-
-def input_weights(rows: int, columns: int, gain: float = 1.0) -> Tensor:
-    """A matrix of normal numbers that maps inputs of unit variance to sums of variance gain²."""
-    return nn.init.normal_(torch.empty(rows, columns), std=gain * columns**-0.5)
-
-
-def orthogonal(size: int) -> Tensor:
-    """A random orthogonal matrix: it keeps the length of every vector, and so, at first, of a gradient through time
-    (arXiv:1312.6120).
-    """
-    return nn.init.orthogonal_(torch.empty(size, size))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from charrnn.config import ModelConfig
-from charrnn.models.base import Embedding, LanguageModel, State
+from charrnn.models.base import LanguageModel, State
+from charrnn.models.layers import Embedding
 from charrnn.models.recurrent import MakeLayer, Trunk
+from charrnn.text.batches import IGNORE
 
 
 class BidirectionalModel(LanguageModel):
@@ -39,26 +40,22 @@ class BidirectionalModel(LanguageModel):
 
     def initial_state(self, batch: int) -> State:
         """The forward state: what comes after a window is not known before it is read."""
-        return self.ahead.initial_state(self.V.weight, batch)
+        return self.ahead.initial_state(batch, self.V.weight)
 
-    def cloze(self, text: Tensor, before: Tensor, lengths: Tensor, state: State) -> tuple[Tensor, State]:
-        """Logits `[T, B, V]` of every character of `text` `[T, B]` from all the others, and the forward state."""
-        features, state = self.cloze_features(text, before, lengths, state)
-        return self.readout(features), state
+    def read(self, ids: Tensor, targets: Tensor, state: State) -> tuple[Tensor, State]:
+        """Both states at every character of the targets `[T, B]`, `[T, B, 2 H]`, and the forward state after them.
 
-    def cloze_features(self, text: Tensor, before: Tensor, lengths: Tensor, state: State) -> tuple[Tensor, State]:
-        """Both states at every character of `text` `[T, B]`, `[T, B, 2 H]`, and the forward state after it.
-
-        `before` `[B]` is the character before the text (the boundary where it begins), `lengths` `[B]` how many
-        characters of each column are text; what follows is padding, and changes nothing.
+        Of ids `[T, B]` only the first is needed, the character before the text (the boundary where it begins). What
+        follows the text of a column is IGNORE, and changes nothing.
         """
-        ahead, state = self.ahead(self.embedding(torch.cat([before[None], text[:-1]])), state)
+        lengths, text = (targets != IGNORE).sum(0), targets.clamp(min=0)
+        ahead, state = self.ahead(self.embedding(torch.cat([ids[:1], text[:-1]])), state)
         # Each column is turned around by its own length: x_L ... x_2 after a boundary, then its padding.
         time = torch.arange(len(text), device=text.device)[:, None]
         turned = (lengths - 1 - time).clamp(min=0)
-        boundary = torch.full_like(before, self.vocab_size - 1)
-        behind = torch.cat([boundary[None], text.gather(0, turned)[:-1]])
-        back, _ = self.back(self.embedding(behind), self.back.initial_state(self.V.weight, text.shape[1]))
+        boundary = torch.full_like(ids[:1], self.boundary)
+        behind = torch.cat([boundary, text.gather(0, turned)[:-1]])
+        back, _ = self.back(self.embedding(behind), self.back.initial_state(text.shape[1], self.V.weight))
         back = back.gather(0, turned[..., None].expand(-1, -1, back.shape[-1]))
         return torch.cat([ahead, back], -1), state
 
@@ -66,9 +63,3 @@ class BidirectionalModel(LanguageModel):
         """The states before and after a character, `[..., 2 H]`, to logits `[..., V]`."""
         ahead, back = features.chunk(2, dim=-1)
         return self.V(ahead) + self.V_back(back)
-
-    def cloze_log_prob(self, text: Tensor, before: Tensor, lengths: Tensor, state: State) -> tuple[Tensor, State]:
-        """ln P(x_t | all others) `[T, B]` of every character of a text (see `cloze`), and the forward state."""
-        logits, state = self.cloze(text, before, lengths, state)
-        nats = F.cross_entropy(logits.flatten(0, 1).float(), text.flatten(), reduction="none")
-        return -nats.view_as(text), state

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from charrnn.models import kernels
-from charrnn.models.base import RecurrentLayer, State, input_weights, orthogonal
+from charrnn.models.base import RecurrentLayer, State
+from charrnn.models.layers import input_weights, orthogonal
 
 
 class GRULayer(RecurrentLayer):
@@ -23,35 +23,17 @@ class GRULayer(RecurrentLayer):
     1 the state, and the gradient, pass unchanged.
     """
 
+    recurrent_weights = ("W",)
+
     def __init__(self, input_size: int, hidden_size: int) -> None:
-        super().__init__()
-        self.state_sizes = (hidden_size,)
+        super().__init__(input_size, hidden_size)
         self.U = nn.Parameter(input_weights(3 * hidden_size, input_size))  # rows of r, z, n
         self.W = nn.Parameter(torch.cat([orthogonal(hidden_size) for _ in range(3)]))
         self.b = nn.Parameter(torch.zeros(3 * hidden_size))
         self.c = nn.Parameter(torch.zeros(hidden_size))
 
-    def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        """x `[T, B, D]`, state (h,) to outputs `[T, B, H]` and (h,)."""
-        projected = self.project(x)
-        if projected is not None:
-            return self.recur(projected, state)
-        inside = torch.cat([torch.zeros_like(self.b[: -len(self.c)]), self.c])
-        weights = [self.U, self.drop_weights(self.W), self.b, inside]
-        y, h = torch.gru(x, state[0][None].contiguous(), weights, True, 1, 0.0, self.training, False, False)
-        return y, (h[0],)
-
-    def project(self, x: Tensor) -> Tensor | None:
-        """U x."""
-        return kernels.project(x, self.U) if kernels.usable(x) else None
-
-    def recur(self, projected: Tensor, state: State, ids: Tensor | None = None) -> tuple[Tensor, State]:
-        """The rest of the equations for all t."""
-        y = kernels.gru(projected, ids, self.b, self.drop_weights(self.W), self.c, *state)
-        return y, (y[-1],)
-
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        """The equations above for one t."""
+        """The equations above for one t: x `[B, D]`, state (h,) to h `[B, H]` and (h,)."""
         (h,) = state
         x_r, x_z, x_n = F.linear(x, self.U, self.b).chunk(3, dim=-1)
         h_r, h_z, h_n = F.linear(h, self.W).chunk(3, dim=-1)

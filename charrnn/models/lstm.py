@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from charrnn.models import kernels
-from charrnn.models.base import RecurrentLayer, State, input_weights, orthogonal
+from charrnn.models.base import RecurrentLayer, State
+from charrnn.models.layers import input_weights, orthogonal
 
 
 class LSTMLayer(RecurrentLayer):
@@ -27,8 +27,10 @@ class LSTMLayer(RecurrentLayer):
     more slowly.
     """
 
+    recurrent_weights = ("W",)
+
     def __init__(self, input_size: int, hidden_size: int, forget_bias: float = 1.0) -> None:
-        super().__init__()
+        super().__init__(input_size, hidden_size)
         self.state_sizes = (hidden_size, hidden_size)
         self.U = nn.Parameter(input_weights(4 * hidden_size, input_size, gain=2.0))  # rows of i, f, g, o
         self.W = nn.Parameter(torch.cat([orthogonal(hidden_size) for _ in range(4)]))
@@ -36,27 +38,8 @@ class LSTMLayer(RecurrentLayer):
         with torch.no_grad():
             self.b[hidden_size : 2 * hidden_size] = forget_bias
 
-    def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        """x `[T, B, D]`, state (h, c) to outputs `[T, B, H]` and (h, c)."""
-        projected = self.project(x)
-        if projected is not None:
-            return self.recur(projected, state)
-        h, c = (tensor[None].contiguous() for tensor in state)
-        weights = [self.U, self.drop_weights(self.W), self.b, torch.zeros_like(self.b)]
-        y, h, c = torch.lstm(x, (h, c), weights, True, 1, 0.0, self.training, False, False)
-        return y, (h[0], c[0])
-
-    def project(self, x: Tensor) -> Tensor | None:
-        """U x."""
-        return kernels.project(x, self.U) if kernels.usable(x) else None
-
-    def recur(self, projected: Tensor, state: State, ids: Tensor | None = None) -> tuple[Tensor, State]:
-        """The rest of the equations for all t."""
-        y, c = kernels.lstm(projected, ids, self.b, self.drop_weights(self.W), *state)
-        return y, (y[-1], c)
-
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        """The equations above for one t."""
+        """The equations above for one t: x `[B, D]`, state (h, c) to h `[B, H]` and (h, c)."""
         h, c = state
         i, f, g, o = (F.linear(x, self.U, self.b) + F.linear(h, self.W)).chunk(4, dim=-1)
         c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)

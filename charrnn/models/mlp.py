@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from charrnn.config import ModelConfig
-from charrnn.models.base import Embedding, LanguageModel, State
-from charrnn.models.recurrent import dropout, fully_connected
+from charrnn.models.base import LanguageModel, State
+from charrnn.models.layers import Embedding, dropout, fully_connected
 
 
 class WindowModel(LanguageModel):
@@ -39,9 +39,8 @@ class WindowModel(LanguageModel):
         return [self.embedding.weight, self.output.weight]
 
     def initial_state(self, batch: int) -> State:
-        """A window of boundaries, ids `[batch, context - 1]`: the last symbol of every vocabulary."""
-        shape = (batch, self.context - 1)
-        return (torch.full(shape, self.vocab_size - 1, dtype=torch.long, device=self.output.weight.device),)
+        """A window of boundaries, ids `[batch, context - 1]`."""
+        return (torch.full((batch, self.context - 1), self.boundary, device=self.device),)
 
     def features(self, ids: Tensor, state: State) -> tuple[Tensor, State]:
         """ids `[T, B]` to `[T, B, H]`."""

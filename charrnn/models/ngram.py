@@ -10,9 +10,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from charrnn.config import ModelConfig
 from charrnn.errors import CharrnnError
-from charrnn.generation.fast.ngram import table_fault
 from charrnn.models.base import LanguageModel, State
+from charrnn.text.batches import IGNORE
 from charrnn.text.dataset import Part
 
 MAX_ORDER = 8
@@ -53,7 +54,7 @@ class NGramModel(LanguageModel):
         """Knows nothing before `fit`: all characters are equally likely. Raises CharrnnError for a wrong order."""
         super().__init__(vocab_size)
         if not 1 <= order <= MAX_ORDER:
-            raise CharrnnError(f"order {order}: expected 1 to {MAX_ORDER} characters, the predicted one among them")
+            raise CharrnnError(f"‹order={order}›: expected 1 to {MAX_ORDER} characters, the predicted one among them")
         self.order = order
         self.register_buffer("p_1", torch.full((vocab_size,), 1 / vocab_size, dtype=torch.float64))
         for m in range(2, order + 1):
@@ -61,6 +62,11 @@ class NGramModel(LanguageModel):
             self.register_buffer(f"keys_{m}", torch.tensor([LAST]))
             self.register_buffer(f"own_{m}", torch.zeros(1, dtype=torch.float64))
             self.register_buffer(f"gamma_{m}", torch.ones(contexts + 1, dtype=torch.float64))
+
+    @classmethod
+    def of(cls, vocab_size: int, config: ModelConfig) -> LanguageModel:
+        """The n-gram of a config, which knows nothing yet."""
+        return cls(vocab_size, config.order)
 
     @property
     def size(self) -> int:
@@ -74,7 +80,7 @@ class NGramModel(LanguageModel):
 
     def initial_state(self, batch: int) -> State:
         """The last characters that were read, ids `[batch, order - 1]`: boundaries."""
-        return (torch.full((batch, self.order - 1), self.vocab_size - 1, device=self.p_1.device),)
+        return (torch.full((batch, self.order - 1), self.boundary, device=self.device),)
 
     def features(self, ids: Tensor, state: State) -> tuple[Tensor, State]:
         """ids `[T, B]` to the ranks of the contexts of 1, 2, ... characters, `[T, B, order - 1]`, -1 if not seen."""
@@ -104,16 +110,16 @@ class NGramModel(LanguageModel):
     def log_prob(self, ids: Tensor, targets: Tensor, state: State) -> tuple[Tensor, State]:
         """ln p of each of the targets `[T, B]` after ids `[T, B]`, float64 `[T, B]`, and the new state.
 
-        The same as picking them from the logits, without computing the rest of the vocabulary. Targets are ids: a
-        caller that pads puts any character there, and passes over the result.
+        The same as picking them from the logits, without computing the rest of the vocabulary.
         """
         contexts, state = self.features(ids, state)
+        there, targets = targets != IGNORE, targets.clamp(min=0)
         p = self.p_1[targets]
         for m in range(2, self.order + 1):
             _, own, gamma = self._table(m)
             h = contexts[..., m - 2]
             p = own[self._find(m, h, targets)] + gamma[h] * p
-        return p.log(), state
+        return p.log() * there, state
 
     def fit(self, part: Part, progress: Callable[[int], None] = lambda _: None) -> None:
         """Counts a text, and forgets what was counted before; `progress(1)` after each order.
@@ -121,7 +127,7 @@ class NGramModel(LanguageModel):
         A stream is one text that does not end; of documents each end is predicted too. Raises CharrnnError where there
         is nothing to count.
         """
-        boundary = self.vocab_size - 1
+        boundary = self.boundary
         text = _between_boundaries(part, boundary)
         if len(text) < 2:
             raise CharrnnError("the training part is empty: there is nothing to count")
@@ -161,19 +167,6 @@ class NGramModel(LanguageModel):
         key = h * self.vocab_size + w  # below 0 where the context was not seen
         place = torch.searchsorted(keys, key)
         return torch.where(keys[place] == key, place, -1)
-
-    def fault(self) -> str | None:
-        """What is wrong with tables that came from a file, or None."""
-        contexts = self.vocab_size
-        for m in range(2, self.order + 1):
-            keys, own, gamma = self._table(m)
-            if len(gamma) != contexts + 1:
-                return f"gamma_{m} is not of its contexts"
-            arrays = keys.cpu().numpy(), own.cpu().numpy(), gamma.cpu().numpy()
-            if fault := table_fault(*arrays, contexts * self.vocab_size):
-                return f"order {m}: {fault}"
-            contexts = len(keys) - 1
-        return None if (self.p_1 > 0).all() else "p_1 holds what is no probability"
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
         """Makes room first: how large the tables are depends on the text that was counted."""

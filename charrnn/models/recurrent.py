@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
+from typing import Literal
 
-import torch
 from torch import Tensor, nn
 
 from charrnn.config import ModelConfig
-from charrnn.models.base import Dropout, Embedding, LanguageModel, RecurrentLayer, Stack, State
-from charrnn.models.kernels import look_up
+from charrnn.models.base import LanguageModel, RecurrentLayer, Stack, State
+from charrnn.models.fast import windows
+from charrnn.models.layers import Dropout, Embedding, dropout, fully_connected, normalisation
 
 MakeLayer = Callable[[int, int], RecurrentLayer]
 """`layer(input_size, hidden_size)` makes one recurrence."""
@@ -40,15 +41,14 @@ class RecurrentModel(LanguageModel):
         return [self.embedding.weight, self.output.weight]
 
     def initial_state(self, batch: int) -> State:
-        """Zeros: nothing has been read."""
-        return self.trunk.initial_state(self.output.weight, batch)
+        """That of each layer: nothing has been read."""
+        return self.trunk.initial_state(batch, self.output.weight)
 
     def features(self, ids: Tensor, state: State) -> tuple[Tensor, State]:
         """ids `[T, B]` to `[T, B, H]`, all time steps of a layer before the next layer."""
-        if self.vocab_size > ids.numel() or self.trunk.drops_inputs:
-            return self.trunk(self.embedding(ids), state)
-        alphabet = torch.arange(self.vocab_size, device=ids.device)
-        return self.trunk(self.embedding(alphabet), state, ids.contiguous())
+        if self.trunk.looks_up and ids.numel() >= self.vocab_size:
+            return self.trunk(windows.alphabet(self.embedding), state, ids.contiguous())
+        return self.trunk(self.embedding(ids), state)
 
     def readout(self, features: Tensor) -> Tensor:
         """`[..., H]` to logits `[..., V]`."""
@@ -69,6 +69,9 @@ class Trunk(nn.Module):
     to what each layer gives, never to a state (arXiv:1409.2329); inside a recurrence weights may be dropped.
     """
 
+    kernels: Literal["auto", "plain"] = "auto"
+    """`training.kernels`: whether layers go through a window by the fastest way there is, or by their `forward`."""
+
     def __init__(self, config: ModelConfig, layer: MakeLayer) -> None:
         super().__init__()
         hidden = config.hidden_size
@@ -81,56 +84,37 @@ class Trunk(nn.Module):
         pairs = list(pairwise(widths))
         self.layers: Sequence[RecurrentLayer] = nn.ModuleList(layer(*pair) for pair in pairs)  # type: ignore[assignment]
         for recurrence in self.layers:
-            recurrence.drop_weights.p = config.weight_dropout
-        self.norms = nn.ModuleList(_norm(config.norm, width) for width in widths)
+            recurrence.drop_weights = Dropout(config.weight_dropout)
+        self.norms = nn.ModuleList(normalisation(config.norm, width) for width in widths)
         self.residual = [config.residual and before == after for before, after in pairs]
         between = [dropout(config) for _ in range(config.num_layers - 1)]
         self.dropouts: Sequence[Dropout] = nn.ModuleList(
             [*between, dropout(config) if config.output_layers else self.output_dropout]
         )  # type: ignore[assignment]
         self.output_layers = fully_connected(hidden, hidden, config.output_layers)
-        self.watch: Callable[[Tensor, Tensor], None] | None = None
-        """Called with what the last recurrence gives, `[T, B, H]`, before and after dropout."""
 
-    def initial_state(self, like: Tensor, batch: int) -> State:
-        """Zeros `[batch, H]`, of the type and on the device of `like`."""
-        return tuple(like.new_zeros(batch, size) for layer in self.layers for size in layer.state_sizes)
+    def initial_state(self, batch: int, like: Tensor) -> State:
+        """The states of all layers, of the type and on the device of `like`."""
+        return tuple(tensor for layer in self.layers for tensor in layer.initial_state(batch, like))
 
     @property
-    def drops_inputs(self) -> bool:
-        """Whether the same character may be another vector at another place."""
-        return self.training and self.input_dropout.p > 0
+    def looks_up(self) -> bool:
+        """Whether `forward` takes the alphabet and looks up in it: not where the same character may be another vector
+        at another place.
+        """
+        return self.kernels == "auto" and not (self.training and self.input_dropout.p > 0)
 
     def forward(self, x: Tensor, state: State, ids: Tensor | None = None) -> tuple[Tensor, State]:
-        """x `[T, B, E]` and a state to `[T, B, H]` and the new state.
-
-        With ids `[T, B]`, x is `[V, E]`, a vector for each character of the alphabet: all that depends on a character
-        alone, up to the first layer's U x, is then computed once for each and not for each place where it stands.
+        """x `[T, B, E]`, or with ids `[T, B]` a vector for each character of the alphabet `[V, E]`, and a state to
+        `[T, B, H]` and the new state.
         """
         x = self.input_layers(self.input_dropout(x))
         stack = Stack(self.layers, list(self.norms)[:-1], self.residual, self.dropouts)
-        if self.watch is None:
-            done = self.layers[0].through(stack, x, state, ids)
-            if done is not None:
-                return self._after(done[0]), done[1]
-        projected = None if ids is None else self.layers[0].project(self.norms[0](x))
-        if ids is not None and (projected is None or self.residual[0]):
-            x = look_up(x, ids)
-        rest: list[Tensor] = list(state)
-        after: State = ()
-        for layer, norm, residual, drop in zip(*stack, strict=True):
-            own = tuple(rest.pop(0) for _ in layer.state_sizes)
-            if projected is None:
-                y, own = layer(norm(x), own)
-            else:
-                y, own = layer.recur(projected, own, ids)
-                projected = None
-            dropped = drop(y)
-            if self.watch is not None and layer is self.layers[-1]:
-                self.watch(y, dropped)
-            x = x + dropped if residual else dropped
-            after += own
-        return self._after(x), after
+        if self.kernels == "auto":
+            x, state = windows.run(stack, x, state, ids)
+        else:
+            x, state = through(stack, x, state)
+        return self._after(x), state
 
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """x `[B, E]` and a state to `[B, H]` and the new state, by the plain equations; nothing is dropped."""
@@ -149,21 +133,13 @@ class Trunk(nn.Module):
         return self.output_dropout(self.output_layers(x)) if len(self.output_layers) else x
 
 
-def dropout(config: ModelConfig, own: float | None = None) -> Dropout:
-    """The config's dropout, or one with a probability of its own."""
-    return Dropout(config.dropout if own is None else own, config.locked_dropout)
-
-
-def fully_connected(
-    input_size: int, hidden_size: int, count: int, activation: Callable[[], nn.Module] = nn.ReLU
-) -> nn.Sequential:
-    """`count` layers x -> activation(W x + b)."""
-    layers: list[nn.Module] = []
-    for i in range(count):
-        layers += [nn.Linear(hidden_size if i else input_size, hidden_size), activation()]
-    return nn.Sequential(*layers)
-
-
-def _norm(kind: str, width: int) -> nn.Module:
-    """Layer normalisation (arXiv:1607.06450), its variant without a mean (arXiv:1910.07467), or nothing."""
-    return {"none": nn.Identity, "layer": nn.LayerNorm, "rms": nn.RMSNorm}[kind](width)
+def through(stack: Stack, x: Tensor, state: State) -> tuple[Tensor, State]:
+    """x `[T, B, D]` and a state through all layers, each by its own `forward`, to `[T, B, H]` and the new state."""
+    rest: list[Tensor] = list(state)
+    after: State = ()
+    for layer, norm, residual, drop in zip(*stack, strict=True):
+        own = tuple(rest.pop(0) for _ in layer.state_sizes)
+        y, own = layer.through(norm(x), own)
+        x = x + drop(y) if residual else drop(y)
+        after += own
+    return x, after

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from charrnn.models import kernels
-from charrnn.models.base import RecurrentLayer, State, input_weights, orthogonal
+from charrnn.models.base import RecurrentLayer, State
+from charrnn.models.layers import input_weights, orthogonal
 
 
 class RNNLayer(RecurrentLayer):
@@ -23,35 +23,17 @@ class RNNLayer(RecurrentLayer):
     arXiv:1504.00941).
     """
 
+    recurrent_weights = ("W",)
+
     def __init__(self, input_size: int, hidden_size: int, activation: Literal["tanh", "relu"] = "tanh") -> None:
-        super().__init__()
-        self.state_sizes = (hidden_size,)
+        super().__init__(input_size, hidden_size)
         self.activation = activation
         self.U = nn.Parameter(input_weights(hidden_size, input_size))
         self.W = nn.Parameter(torch.eye(hidden_size) if activation == "relu" else orthogonal(hidden_size))
         self.b = nn.Parameter(torch.zeros(hidden_size))
 
-    def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        """x `[T, B, D]`, state (h,) to outputs `[T, B, H]` and (h,)."""
-        projected = self.project(x)
-        if projected is not None:
-            return self.recur(projected, state)
-        kernel = torch.rnn_tanh if self.activation == "tanh" else torch.rnn_relu
-        weights = [self.U, self.drop_weights(self.W), self.b, torch.zeros_like(self.b)]
-        y, h = kernel(x, state[0][None].contiguous(), weights, True, 1, 0.0, self.training, False, False)
-        return y, (h[0],)
-
-    def project(self, x: Tensor) -> Tensor | None:
-        """U x."""
-        return kernels.project(x, self.U) if kernels.usable(x) else None
-
-    def recur(self, projected: Tensor, state: State, ids: Tensor | None = None) -> tuple[Tensor, State]:
-        """The rest of the equation for all t."""
-        y = kernels.rnn(projected, ids, self.b, self.drop_weights(self.W), state[0], self.activation == "relu")
-        return y, (y[-1],)
-
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        """The equation above for one t."""
+        """The equation above for one t: x `[B, D]`, state (h,) to h `[B, H]` and (h,)."""
         f = torch.tanh if self.activation == "tanh" else torch.relu
         h = f(F.linear(x, self.U, self.b) + F.linear(state[0], self.W))
         return h, (h,)

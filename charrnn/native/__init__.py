@@ -1,8 +1,9 @@
 """C that makes the hot loops fast, compiled by the machine's own compiler when it is first needed.
 
 Nothing depends on it: where there is no compiler, or CHARRNN_NATIVE=0, `load` gives None and the caller computes the
-same with PyTorch or NumPy, more slowly. The C is plain and portable: it names no instruction set, and the compiler
-makes of its short vectors what the processor has.
+same with PyTorch or NumPy, more slowly. The C is portable. What the compiler tells of the processor decides how long
+its vectors and tiles are, how 1/x is computed (`__AVX512F__`), and how a number is rounded to bfloat16
+(`__AVX512BF16__`).
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ import sys
 import tempfile
 from functools import cache
 from pathlib import Path
+
+from charrnn.cache import cache_folder
+from charrnn.terminal import say
 
 SOURCES = Path(__file__).parent
 FLAGS = ["-O3", "-std=gnu11", "-fPIC", "-fno-math-errno", "-fno-trapping-math", "-Wno-psabi"]
@@ -44,8 +48,6 @@ def load(name: str, openmp: bool = False) -> ctypes.CDLL | None:
         except subprocess.SubprocessError as error:
             refused = _reason(getattr(error, "stderr", None) or b"")
     if refused:
-        from charrnn.terminal import say
-
         say(f"charrnn: {name}.c could not be compiled, it goes on more slowly without: {refused}")
     return None
 
@@ -71,7 +73,7 @@ def _compiled(source: Path, threads: str) -> Path:
     key = hashlib.sha256("\0".join([*compiler, *flags, threads, _processor()]).encode())
     for file in sorted(SOURCES.glob("*.[ch]")):
         key.update(file.read_bytes())
-    library = _folder() / f"{source.stem}-{key.hexdigest()[:24]}.so"
+    library = cache_folder() / "native" / f"{source.stem}-{key.hexdigest()[:24]}.so"
     if not library.exists():
         library.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=library.parent) as place:
@@ -84,13 +86,6 @@ def _compiled(source: Path, threads: str) -> Path:
                 subprocess.run(command, check=True, capture_output=True, timeout=120)
             made.replace(library)
     return library
-
-
-def _folder() -> Path:
-    """Where the libraries lie: in the user's cache."""
-    from charrnn.text.dataset import cache_folder
-
-    return cache_folder() / "native"
 
 
 def _processor() -> str:

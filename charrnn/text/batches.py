@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from charrnn.errors import CharrnnError
+from charrnn.files import Count, Record
 from charrnn.text.dataset import Part
 
 IGNORE = -100
@@ -42,14 +43,13 @@ class Batch:
     """How many characters are predicted in the whole batch."""
 
 
-@dataclass
-class Position:
+class Position(Record):
     """A place in the endless sequence of batches."""
 
-    epoch: int = 0
-    group: int = 0
+    epoch: Count = 0
+    group: Count = 0
     """The group of documents in this epoch; always 0 for streams."""
-    offset: int = 0
+    offset: Count = 0
     """Characters of the current texts that have been read."""
 
 
@@ -66,6 +66,12 @@ class Batches(Protocol):
     def epochs(self) -> float:
         """Passes over the text so far."""
         ...
+
+
+def once(batches: Batches) -> Iterator[Batch]:
+    """The batches of one pass over the text."""
+    while batches.position.epoch == 0:
+        yield batches.next()
 
 
 class StreamBatches:
@@ -107,7 +113,7 @@ class StreamBatches:
         start, stop = place.offset, min(place.offset + self._window_at(place), self._length)
         batch = _read(self._ids, self._starts, self._ends, start, stop, self._boundary, closed=False, share=self._share)
         if stop == self._length:
-            self.position = Position(place.epoch + 1)
+            self.position = Position(epoch=place.epoch + 1)
         else:
             place.offset = stop
         return batch
@@ -162,9 +168,9 @@ class DocumentBatches:
         if stop < longest:
             place.offset = stop
         elif place.group + 1 < len(self._groups):
-            self.position = Position(place.epoch, place.group + 1)
+            self.position = Position(epoch=place.epoch, group=place.group + 1)
         else:
-            self.position = Position(place.epoch + 1)
+            self.position = Position(epoch=place.epoch + 1)
         return batch
 
     def _deal(self, epoch: int) -> list[Array]:

@@ -30,10 +30,10 @@ from pydantic import (
 )
 from tqdm import tqdm
 
+from charrnn.cache import cache_folder
 from charrnn.config import CorpusConfig
 from charrnn.errors import CharrnnError
 from charrnn.terminal import printable
-from charrnn.text.dataset import cache_folder
 from charrnn.text.reader import find_files, read_text
 
 REGISTER = Path(__file__).with_name("corpora.yaml")

@@ -16,11 +16,11 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-import platformdirs
 
+from charrnn.cache import cache_folder
 from charrnn.config import CorpusConfig, VocabConfig
 from charrnn.errors import CharrnnError
-from charrnn.text.reader import BLOCK, BOUNDARY, Progress, read_corpus
+from charrnn.text.reader import BLOCK, BOUNDARY, Report, read_corpus
 from charrnn.text.vocab import CODE_POINTS, Vocabulary
 
 CACHE_FORMAT = 1
@@ -71,13 +71,8 @@ class Dataset:
         return Part(self.ids, np.stack([self.starts[:-1][dealt], self.starts[1:][dealt]], axis=1))
 
 
-def cache_folder() -> Path:
-    """Where encoded corpora and downloads are kept: $CHARRNN_CACHE, or the user's cache folder."""
-    return Path(os.environ.get("CHARRNN_CACHE") or platformdirs.user_cache_dir("charrnn"))
-
-
 def load_dataset(
-    files: list[Path], corpus: CorpusConfig, vocab: VocabConfig, progress: Progress = lambda _: None
+    files: list[Path], corpus: CorpusConfig, vocab: VocabConfig, progress: Report = lambda _: None
 ) -> Dataset:
     """The encoded corpus, from the cache where the same bytes were encoded in the same way before.
 
@@ -177,7 +172,7 @@ def _build(
     corpus: CorpusConfig,
     vocab: VocabConfig,
     fingerprint: str,
-    progress: Progress,
+    progress: Report,
 ) -> None:
     """Encodes into a temporary folder and renames it: another process sees a whole entry or none."""
     raw = vocab.kind == "byte"

@@ -19,7 +19,7 @@ BLOCK = 2**20
 BOUNDARY = "\ud800"
 """Marks the end of a document inside text. A lone surrogate cannot come out of a decoder, so no text holds it."""
 
-Progress = Callable[[int], None]
+Report = Callable[[int], None]
 """Is told how many bytes have been read since the last call."""
 
 _LEADING_BLANK_LINES = re.compile(r"\A(?:[ \t\u3000]*\n)+")
@@ -139,7 +139,7 @@ def normalizer(config: CorpusConfig) -> Callable[[str], str]:
 
 
 def read_text(
-    file: Path, encoding: str = "utf-8", progress: Progress = lambda _: None, block: int = BLOCK
+    file: Path, encoding: str = "utf-8", progress: Report = lambda _: None, block: int = BLOCK
 ) -> Iterator[str]:
     """The text of a file in pieces of about `block` bytes, without byte order mark, line ends as \\n.
 
@@ -178,7 +178,7 @@ def read_text(
         raise CharrnnError(f"{file}: cannot be read: {error.strerror}") from None
 
 
-def read_bytes(file: Path, progress: Progress = lambda _: None, block: int = BLOCK) -> Iterator[str]:
+def read_bytes(file: Path, progress: Report = lambda _: None, block: int = BLOCK) -> Iterator[str]:
     """The bytes of a file as text, byte b as the character of code point b, in pieces. Raises CharrnnError."""
     try:
         with file.open("rb") as stream:
@@ -190,7 +190,7 @@ def read_bytes(file: Path, progress: Progress = lambda _: None, block: int = BLO
 
 
 def read_corpus(
-    files: Sequence[Path], config: CorpusConfig, raw: bool = False, progress: Progress = lambda _: None
+    files: Sequence[Path], config: CorpusConfig, raw: bool = False, progress: Report = lambda _: None
 ) -> Iterator[str]:
     """The text of a corpus in pieces; in documents mode with BOUNDARY after each document.
 

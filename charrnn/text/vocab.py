@@ -14,7 +14,6 @@ import numpy.typing as npt
 from charrnn.errors import CharrnnError
 from charrnn.files import read_json
 
-Ids = npt.NDArray[np.int64]
 CODE_POINTS = 0x110000
 MAX_BYTES = 16_000_000
 """Of a file with every character there is; a larger one is no vocabulary."""
@@ -78,7 +77,7 @@ class Vocabulary:
             more = f" and {len(missing) - 20} more" if len(missing) > 20 else ""
             raise CharrnnError(
                 f"not in the model's vocabulary of {len(self.characters):,} characters: {shown}{more}; "
-                "write the text without them, or add --unknown replace"
+                "write the text without them, or give ‹unknown=replace›"
             )
         return [self._ids.get(character, self.unknown) for character in text]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,6 +11,7 @@ from torch import Tensor
 from charrnn.config import TrainingConfig, parse_interval
 from charrnn.models import LanguageModel
 from charrnn.training.schedule import Progress
+from charrnn.training.standing import Averaged
 
 
 class Average:
@@ -66,14 +66,13 @@ class Average:
         """The weights that are not in the model at this moment: the mean, or those that it hides."""
         return self._hidden
 
-    def facts(self) -> dict[str, Any]:
+    def standing(self) -> Averaged:
         """What the tensors are."""
-        return {"count": self._count, "shown": self._is_shown}
+        return Averaged(count=self._count, shown=self._is_shown)
 
-    def load(self, tensors: dict[str, Tensor], facts: dict[str, Any] | None) -> None:
-        """Puts back what `tensors` and `facts` gave, when the model has the weights that it had then."""
-        facts = facts or {"count": 0, "shown": False}
-        self._count, self._is_shown = facts["count"], facts["shown"]
+    def load(self, tensors: dict[str, Tensor], standing: Averaged) -> None:
+        """Puts back what `tensors` and `standing` gave, when the model has the weights that it had then."""
+        self._count, self._is_shown = standing.count, standing.shown
         self._hidden = {name: tensors[name].to(w.device) for name, w in self._weights.items() if name in tensors}
         self._show(False)
         if self._after is None:  # the user has switched it off

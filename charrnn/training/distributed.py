@@ -18,20 +18,20 @@ from datetime import timedelta
 from threading import Thread
 from typing import Any, TypeVar
 
+import numpy as np
+import numpy.typing as npt
 import torch
 import torch.distributed as dist
 from safetensors.torch import load, save
 from torch import Tensor
 
+from charrnn.device import copied
 from charrnn.errors import CharrnnError
 from charrnn.models import State
-from charrnn.training.checkpoint import copied
+from charrnn.training.launch import RENDEZVOUS
 
 TIMEOUT = timedelta(hours=2)
 """For which a silent worker is waited for: it may be evaluating or encoding. One that dies is noticed at once."""
-
-RENDEZVOUS = "CHARRNN_RENDEZVOUS"
-"""The file by which the workers of `--workers N` find each other; those of torchrun have their own ways."""
 
 T = TypeVar("T")
 
@@ -131,35 +131,47 @@ class Agreement:
     A worker that is alone agrees with itself at once.
     """
 
-    def __init__(self, workers: Workers) -> None:
+    def __init__(self, workers: Workers, clock: Callable[[], float]) -> None:
         self._alone, self._first = workers.count == 1, workers.rank == 0
-        self._asked = [False, False]
-        self.stop, self.save = False, False
-        self._seconds = 0.0
+        self._clock = clock
+        self._asked_to_stop = self._asked_to_save = False
+        self.stop = self.save = False
+        self.set(0.0)
+
+    def set(self, seconds: float) -> None:
+        """Goes on from so many seconds of training."""
+        self._before, self._started = seconds, self._clock()
+        self._agreed = seconds
+
+    @property
+    def own_seconds(self) -> float:
+        """Time spent in training by this worker's clock, over all resumptions."""
+        return self._before + self._clock() - self._started
+
+    @property
+    def seconds(self) -> float:
+        """The time by which everything is decided."""
+        return self.own_seconds if self._alone else self._agreed
 
     def ask_to_stop(self) -> None:
         """Says that the training is to end."""
-        self._asked[0] = True
+        self._asked_to_stop = True
         self.stop = self.stop or self._alone
 
     def ask_to_save(self) -> None:
         """Says that a checkpoint is to be written."""
-        self._asked[1] = True
+        self._asked_to_save = True
         self.save = self.save or self._alone
 
-    def seconds(self, own: float) -> float:
-        """The time by which everything is decided; `own` is what this worker's clock says."""
-        return own if self._alone else self._seconds
+    def message(self) -> npt.NDArray[np.float32]:
+        """What this worker sends with its gradients: three numbers, to be added to those of the others."""
+        message = self._asked_to_stop, self._asked_to_save, self.own_seconds if self._first else 0.0
+        self._asked_to_stop = self._asked_to_save = False
+        return np.array(message, np.float32)
 
-    def said(self, seconds: float) -> list[float]:
-        """What this worker says with its gradients: three numbers, to be added to those of the others."""
-        said = [*map(float, self._asked), seconds if self._first else 0.0]
-        self._asked = [False, False]
-        return said
-
-    def heard(self, stop: float, save: float, seconds: float) -> None:
-        """The sums of what all have said."""
-        self.stop, self.save, self._seconds = self.stop or stop > 0, self.save or save > 0, seconds
+    def receive(self, stop: float, save: float, seconds: float) -> None:
+        """Takes in the sums of all messages."""
+        self.stop, self.save, self._agreed = self.stop or stop > 0, self.save or save > 0, seconds
 
 
 @contextmanager

@@ -15,18 +15,16 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from charrnn.device import cores
 from charrnn.errors import CharrnnError
 from charrnn.terminal import say
 
+RENDEZVOUS = "CHARRNN_RENDEZVOUS"
+"""The file by which the workers of `--workers N` find each other; those of torchrun have their own ways."""
 PATIENCE = 60
 """Seconds that worker 0 has to save when another has died."""
 AFTER_FIRST = 5
 """Seconds that the others have when worker 0 has ended: they have nothing to save."""
-
-
-def cores() -> int:
-    """Processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def count_workers(workers: str) -> int:
@@ -39,8 +37,13 @@ def count_workers(workers: str) -> int:
 
         return max(1, torch.cuda.device_count())
     if not workers.isdecimal() or not 1 <= int(workers) <= 1024:
-        raise CharrnnError(f"--workers {workers}: a number of processes, 1 to 1024, or auto was expected")
+        raise CharrnnError(f"‹workers={workers}›: a number of processes, 1 to 1024, or auto was expected")
     return int(workers)
+
+
+def is_worker() -> bool:
+    """Whether this process was started by `launch`, with the same arguments."""
+    return RENDEZVOUS in os.environ
 
 
 def launch(arguments: Sequence[str], count: int) -> int:
@@ -54,7 +57,7 @@ def launch(arguments: Sequence[str], count: int) -> int:
         environment.setdefault("GLOO_SOCKET_IFNAME", "lo")
     with tempfile.TemporaryDirectory(prefix="charrnn-workers-") as name:
         folder = Path(name)
-        environment["CHARRNN_RENDEZVOUS"] = str(folder / "rendezvous")
+        environment[RENDEZVOUS] = str(folder / "rendezvous")
         workers: list[subprocess.Popen[bytes]] = []
         handlers = {}
         try:

@@ -8,9 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from charrnn.device import in_bfloat16
-from charrnn.evaluation.likelihood import to_device
-from charrnn.models import BidirectionalModel, LanguageModel, State
+from charrnn.device import in_bfloat16, to_device
+from charrnn.models import LanguageModel, State
 from charrnn.text.batches import IGNORE, Batch
 from charrnn.training.penalty import ActivationPenalty
 
@@ -23,7 +22,6 @@ def backward(
     model: LanguageModel,
     batch: Batch,
     state: State,
-    device: torch.device,
     penalty: ActivationPenalty,
     precision: str = "float32",
 ) -> tuple[Tensor, State]:
@@ -32,13 +30,10 @@ def backward(
     `precision` is `training.precision`. The mean is over `batch.characters`, which with several workers
     are those of all of them.
     """
+    device = model.device
     inputs, targets = to_device(batch.inputs, device), to_device(batch.targets, device)
     with torch.autocast(device.type, torch.bfloat16, enabled=in_bfloat16(precision, device)):
-        if isinstance(model, BidirectionalModel):
-            there = targets != IGNORE
-            features, state = model.cloze_features(targets.clamp(min=0), inputs[0], there.sum(0), state)
-        else:
-            features, state = model.features(inputs, state)
+        features, state = model.read(inputs, targets, state)
         rows = max(1, CHUNK // model.vocab_size)
         nats, gradient = loss_by_rows(model.readout, features, targets, 1 / batch.characters, rows)
     outputs, gradients, extra = [features], [gradient], penalty.take()

@@ -18,15 +18,15 @@ ITERATIONS = 3
 
 
 class Hidden(NamedTuple):
-    """A matrix from units to units."""
+    """A weight from units to units: a matrix `[rows, columns]`, or several `[..., rows, columns]`."""
 
     weight: nn.Parameter
     height: int
     """Rows of each of the matrices that lie in it one below the other: those of a layer's gates."""
 
     def shape(self) -> tuple[int, int]:
-        """Of each of them."""
-        return self.height, self.weight.shape[1]
+        """Rows and columns of each matrix in it."""
+        return self.height, self.weight.shape[-1]
 
 
 def hidden_matrices(model: LanguageModel) -> list[Hidden]:
@@ -34,21 +34,22 @@ def hidden_matrices(model: LanguageModel) -> list[Hidden]:
     about a character.
     """
     alphabet = set(model.alphabet_weights)
-    units = {
-        weight: layer.state_sizes[0]
+    gates = {
+        weight: layer.hidden_size
         for layer in model.modules()
         if isinstance(layer, RecurrentLayer)
         for weight in layer.parameters()
+        if weight.ndim == 2 and len(weight) % layer.hidden_size == 0
     }
     matrices = [
-        Hidden(weight, units.get(weight, len(weight)))
+        Hidden(weight, gates.get(weight, weight.shape[-2]))
         for weight in model.parameters()
-        if weight.ndim == 2 and weight.requires_grad and weight not in alphabet
+        if weight.ndim > 1 and weight.requires_grad and weight not in alphabet
     ]
     return sorted(matrices, key=Hidden.shape)
 
 
-def orthogonal(matrices: Tensor) -> Tensor:
+def orthogonalised(matrices: Tensor) -> Tensor:
     r"""Of each of the matrices `[n, rows, columns]` one with the same singular vectors, and singular values near 1.
 
     .. math:: X \leftarrow a X + (b X X^\top + c (X X^\top)^2) X
@@ -72,7 +73,7 @@ class Muon(torch.optim.Optimizer):
     .. math::
         M_t &= \mu M_{t-1} + (1 - \mu) G_t \\
         W_t &= (1 - \eta \lambda) W_{t-1} - 0.2 \sqrt{\max(rows, columns)}\, \eta\;
-               \mathrm{orthogonal}(\mu M_t + (1 - \mu) G_t)
+               \mathrm{orthogonalised}(\mu M_t + (1 - \mu) G_t)
 
     The factor makes a step as long as Adam's is on average, so that both go with one learning rate (arXiv:2502.16982).
     The matrices lie in one long vector, sorted by shape; those of a shape are computed together, each gate on its own.
@@ -102,5 +103,5 @@ class Muon(torch.optim.Optimizer):
         sizes = [size for size, *_ in self._shapes]
         parts = zip(torch.split(flat, sizes), torch.split(update, sizes), self._shapes, strict=True)
         for weights, part, (_, *shape) in parts:
-            step = orthogonal(part.view(-1, *shape))
+            step = orthogonalised(part.view(-1, *shape))
             weights.view_as(step).sub_(step.mul_(0.2 * max(shape) ** 0.5 * group["lr"] * applied))

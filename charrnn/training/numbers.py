@@ -1,4 +1,4 @@
-"""The numbers of each step on their way from the device to Python."""
+"""The numbers of each step: on their way from the device to Python, and their means."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from statistics import fmean
 import torch
 from torch import Tensor
 
+from charrnn.training.distributed import Agreement
+
 LAG = 4
 """Steps after which a GPU's numbers are looked at. By then they have arrived, and nobody waits."""
 
 
-class Numbers:
+class Delayed:
     """Small tensors, one a step, given back as lists in the same order: on a CPU at once, from CUDA `LAG` steps later.
 
     Asking a GPU for a number makes Python wait until the GPU has done all that it was given, and then the GPU wait for
@@ -35,8 +37,8 @@ class Numbers:
             event.record()
         self._coming.append((characters, numbers, event))
 
-    def arrived(self, everything: bool = False) -> Iterator[tuple[int, list[float]]]:
-        """Those that have come, or `everything`, which is waited for."""
+    def receive(self, everything: bool = False) -> Iterator[tuple[int, list[float]]]:
+        """Characters and numbers of the steps whose time has come; with `everything` of all, which is waited for."""
         while len(self._coming) > (0 if everything else self._lag):
             characters, numbers, event = self._coming.popleft()
             if event is not None:
@@ -44,36 +46,27 @@ class Numbers:
             yield characters, numbers.tolist()
 
     def forget(self) -> None:
-        """Those on their way will not be asked for."""
+        """Drops what is on its way."""
         self._coming.clear()
 
 
-class Means:
-    """Loss, norm of the gradient and speed since they were last asked for."""
+class Numbers:
+    """What the steps found: messages for the agreement, and means of loss, norm and speed since they were asked for."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
-        self.forget()
+    def __init__(self, device: torch.device, clock: Callable[[], float], agreement: Agreement) -> None:
+        self._clock, self._agreement, self._delayed = clock, agreement, Delayed(device)
+        self.skipped = 0
+        """Steps in a row that were not applied, the last ones."""
+        self._begin()
 
-    def forget(self) -> None:
-        """Begins anew."""
-        self._losses: list[float] = []
-        self._norms: list[float] = []
-        self._characters = 0
-        self.restart()
+    def add(self, characters: int, numbers: Tensor) -> None:
+        """Takes the characters and the numbers of a step, and looks at those that have come from the device."""
+        self._delayed.send(characters, numbers)
+        self._look()
 
-    def restart(self) -> None:
-        """The time until now is not that of training."""
-        self._since = self._clock()
-
-    def add(self, loss: float, norm: float, characters: int) -> None:
-        """A step that was applied."""
-        self._losses.append(loss)
-        self._norms.append(norm)
-        self._characters += characters
-
-    def take(self, rate: float) -> dict[str, float]:
-        """The means, which are then forgotten; nothing where no step was applied."""
+    def means(self, rate: float) -> dict[str, float]:
+        """The means, which then begin anew; an empty dictionary where no step was applied."""
+        self._look(everything=True)
         if not self._losses:
             return {}
         loss, seconds = fmean(self._losses), self._clock() - self._since
@@ -84,5 +77,33 @@ class Means:
             "learning_rate": rate,
             "characters_per_second": self._characters / max(seconds, 1e-9),
         }
-        self.forget()
+        self._begin()
         return metrics
+
+    def restart_clock(self) -> None:
+        """Leaves out the time until now: it was spent on something else than training."""
+        self._since = self._clock()
+
+    def forget(self) -> None:
+        """Drops all steps, those on their way too."""
+        self._delayed.forget()
+        self.skipped = 0
+        self._begin()
+
+    def _begin(self) -> None:
+        self._losses: list[float] = []
+        self._norms: list[float] = []
+        self._characters = 0
+        self.restart_clock()
+
+    def _look(self, everything: bool = False) -> None:
+        """Takes in the numbers of past steps, which all workers see alike."""
+        for characters, (loss, norm, *messages) in self._delayed.receive(everything):
+            self._agreement.receive(*messages)
+            if math.isfinite(loss) and math.isfinite(norm):
+                self.skipped = 0
+                self._losses.append(loss)
+                self._norms.append(norm)
+                self._characters += characters
+            else:
+                self.skipped += 1

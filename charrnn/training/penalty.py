@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from charrnn.config import TrainingConfig
 from charrnn.models import LanguageModel
@@ -24,9 +24,11 @@ class ActivationPenalty:
         self._model = model
         for trunk in model.modules():
             if isinstance(trunk, Trunk) and (self._alpha or self._beta):
-                trunk.watch = self._see
+                trunk.dropouts[-1].register_forward_hook(self._see)
 
-    def _see(self, raw: Tensor, dropped: Tensor) -> None:
+    def _see(self, _: nn.Module, inputs: tuple[Tensor], dropped: Tensor) -> None:
+        """Is called with what the last recurrence gives, `[T, B, H]`, before and after dropout."""
+        (raw,) = inputs
         if not self._model.training:
             return
         if self._alpha:

@@ -13,20 +13,22 @@ from tqdm import tqdm
 from charrnn.config import Config
 from charrnn.device import find_device
 from charrnn.errors import CharrnnError
-from charrnn.evaluation.likelihood import some_characters
-from charrnn.folder import new_folder
 from charrnn.loading import absolute, find_config, load_config, parse_config
 from charrnn.models import NGramModel, build_model
 from charrnn.run import Run
+from charrnn.store.folder import new_folder
+from charrnn.store.lock import locked
 from charrnn.terminal import advance, say
 from charrnn.text.batches import training_batches
 from charrnn.text.corpora import resolve
 from charrnn.text.dataset import Dataset, load_dataset
-from charrnn.training.counting import Counter
 from charrnn.training.distributed import WorkerLost, Workers, joined, own_device
-from charrnn.training.listeners import Bar, Listener, Log, Saver, TensorBoard, Writer
-from charrnn.training.lock import locked
-from charrnn.training.signals import listening
+from charrnn.training.events import Listener, Training
+from charrnn.training.listeners import Bar, Log, Samples, TensorBoard
+from charrnn.training.ngram_trainer import NGramTrainer
+from charrnn.training.restoring import restore
+from charrnn.training.saver import CheckpointSaver
+from charrnn.training.signals import heeded
 from charrnn.training.trainer import Trainer
 
 
@@ -68,18 +70,18 @@ def train(
     config = absolute(config)
     with joined(where) as workers:
         dataset = workers.one_first(lambda: _read_corpus(config, quiet or workers.rank > 0))
-        trainer = _trainer(config, dataset, where, workers)
+        training = _training(config, dataset, where, workers)
         dataset.vocabulary.encode(config.sampling.prompt)  # better now than after an hour
         if workers.rank:
             path = Path(workers.from_first(b"").decode())
-            return _follow(Run.open(path, str(where)), trainer)
+            return _follow(Run.open(path, str(where)), training)
         path = new_folder(out, name, overwrite)
         with locked(path):
-            run = Run.create(path, config, dataset, trainer.model.size, where)
+            run = Run.create(path, config, dataset, training.model.size, where)
             workers.from_first(str(path.absolute()).encode())
             if not quiet:
                 say(_headline(run))
-            return _drive(run, trainer, quiet)
+            return _drive(run, training, quiet)
 
 
 def resume(
@@ -102,7 +104,8 @@ def resume(
     for override in overrides:
         if not override.strip().startswith(("training.", "sampling.", "corpus.path=")):
             raise CharrnnError(
-                f"--set {override}: a run goes on with the corpus, vocabulary and model that it has; train a new one"
+                f"‹overrides={override}›: a run goes on with the corpus, vocabulary and model that it has; "
+                "train a new one"
             )
     where = own_device(run.device)
     with joined(where) as workers:
@@ -117,30 +120,30 @@ def _restored(run: Run, overrides: Sequence[str], workers: Workers) -> tuple[Run
     """The run with its new config, and its trainer as the last checkpoint left it; worker 0's is that of all."""
     file = run.path / "config.yaml"
     config = parse_config(file.read_text(encoding="utf-8"), str(file), overrides)
+    if config.model.cell == "ngram":
+        raise CharrnnError(f"{run.path}: an n-gram counts once and is done; there is nothing to go on with")
     named = any(override.strip().startswith("corpus.path=") for override in overrides)
     config = absolute(config)
     dataset = workers.one_first(lambda: run.dataset(config.corpus if named else None))
     trainer = _trainer(config, dataset, run.device, workers)
-    if isinstance(trainer, Counter):
-        raise CharrnnError(f"{run.path}: an n-gram counts once and is done; there is nothing to go on with")
     if workers.rank:
         return run, trainer
     if run.checkpoints.none_yet:
         say(f"{run.path}: holds no checkpoint yet; from the start")
     else:
-        run.checkpoints.restore(trainer)
+        restore(trainer, run.checkpoints.find("last"))
     if trainer.progress.fraction >= 1:
         length = config.training.model_dump(include={"minutes", "steps", "epochs"}, exclude_none=True)
         key, value = next(iter(length.items()))
         raise CharrnnError(
             f"{run.path}: this training has finished ({value:g} {key}); to go on, make it longer: "
-            f"--set training.{key}={2 * value:g}"
+            f"‹overrides=training.{key}={2 * value:g}›"
         )
     if trainer.out_of_patience:
         patience = config.training.patience
         raise CharrnnError(
             f"{run.path}: this training has finished (no better evaluation among the last {patience}); to go on, be "
-            f"more patient: --set training.patience={2 * (patience or 1)}"
+            f"more patient: ‹overrides=training.patience={2 * (patience or 1)}›"
         )
     return run.with_config(config), trainer
 
@@ -161,75 +164,87 @@ def _read_corpus(config: Config, quiet: bool) -> Dataset:
         return load_dataset(files, corpus, config.vocab, lambda count: advance(bar, count))
 
 
-def _trainer(config: Config, dataset: Dataset, device: torch.device, workers: Workers) -> Trainer | Counter:
+def _training(config: Config, dataset: Dataset, device: torch.device, workers: Workers) -> Training:
+    """A training of the config from its beginning. Raises CharrnnError where config and text do not go together."""
+    if config.model.cell != "ngram":
+        return _trainer(config, dataset, device, workers)
+    if workers.count > 1:
+        raise CharrnnError(f"{workers.count} workers: an n-gram counts in one process; leave ‹workers› away")
+    part, validation = (dataset.part(name, config.corpus.split) for name in ("train", "val"))
+    model = NGramModel(len(dataset.vocabulary), config.model.order)
+    return NGramTrainer(model, part, validation, config.training, device)
+
+
+def _trainer(config: Config, dataset: Dataset, device: torch.device, workers: Workers) -> Trainer:
     training, vocabulary = config.training, dataset.vocabulary
-    if workers.count > 1 and config.model.cell == "ngram":
-        raise CharrnnError(f"{workers.count} workers: an n-gram counts in one process; leave --workers away")
     if training.batch_size % workers.count:
         raise CharrnnError(
             f"training.batch_size: {training.batch_size}: a multiple of the {workers.count} workers was expected, "
             f"since each takes as many texts; try {-(-training.batch_size // workers.count) * workers.count}"
         )
     part, validation = (dataset.part(name, config.corpus.split) for name in ("train", "val"))
-    if isinstance(training.evaluate_characters, int):
-        validation = some_characters(validation, training.evaluate_characters)
-    if config.model.cell == "ngram":
-        counted = NGramModel(len(vocabulary), config.model.order)
-        return Counter(counted, part, validation, vocabulary.boundary, device)
     for key in ("forget", "window_deviation"):
         if part.documents is not None and getattr(training, key):
             raise CharrnnError(
                 f"training.{key}: 0 was expected, because corpus.mode is documents, and each of them is read on its "
                 "own; it belongs to streams"
             )
-    deviation, share = training.window_deviation, workers.share
     batches = training_batches(
-        part, training.batch_size, training.window, vocabulary.boundary, training.seed, deviation, share
+        part,
+        training.batch_size,
+        training.window,
+        vocabulary.boundary,
+        training.seed,
+        training.window_deviation,
+        workers.share,
     )
     model = build_model(config.model, len(vocabulary), training.seed)
-    return Trainer(model, batches, validation, vocabulary.boundary, training, device, workers=workers)
+    return Trainer(model, batches, validation, training, device, workers=workers)
 
 
 def _headline(run: Run) -> str:
     facts = run.facts
-    documents = f" in {facts['documents']:,} documents" if facts["documents"] else ""
+    documents = f" in {facts.documents:,} documents" if facts.documents else ""
     return (
-        f"{run.path}: {run.config.model.cell}, {facts['parameters']:,} parameters, {facts['characters']['train']:,} "
-        f"characters to learn from{documents}, an alphabet of {facts['vocabulary']:,}, on {run.device}"
+        f"{run.path}: {run.config.model.cell}, {facts.parameters:,} parameters, {facts.characters['train']:,} "
+        f"characters to learn from{documents}, an alphabet of {facts.vocabulary:,}, on {run.device}"
     )
 
 
-def _follow(run: Run, trainer: Trainer | Counter) -> Run:
+def _follow(run: Run, training: Training) -> Run:
     """Trains along with worker 0, who has the listeners."""
-    with listening(trainer):
-        for _ in trainer.events():
+    with heeded(training):
+        for _ in training.events():
             pass
     return run
 
 
-def _drive(run: Run, trainer: Trainer | Counter, quiet: bool) -> Run:
-    """Runs the trainer with everyone listening."""
-    if trainer.step and not quiet:
-        say(f"going on with {run.path} from step {trainer.step:,}")
-    listeners: list[Listener] = [Log(run, trainer.step), Writer(run, trainer, quiet)]
+def _drive(run: Run, training: Training, quiet: bool) -> Run:
+    """Runs a training with everyone listening."""
+    step = training.standing.step
+    if step and not quiet:
+        say(f"going on with {run.path} from step {step:,}")
+    listeners: list[Listener] = [Log(run, step), Samples(run, training, quiet)]
     if run.config.training.tensorboard:
         listeners.append(TensorBoard(run.path / "tensorboard"))
     # The saver comes last: what a checkpoint stands for has been logged when it is written.
-    saver = Saver(run, trainer)
-    listeners += [saver] if quiet else [Bar(trainer), saver]
+    saver = CheckpointSaver(run, training)
+    training.recall = saver.recall
+    listeners += [saver] if quiet else [Bar(training), saver]
     try:
-        with listening(trainer) as received, saver:
-            for event in trainer.events():
+        with heeded(training) as received, saver:
+            for event in training.events():
                 for listener in listeners:
                     listener.hear(event)
     except WorkerLost as lost:
+        step = training.standing.step
         raise WorkerLost(
-            f"{run.path}: {lost}; step {trainer.step:,} is saved, go on with: charrnn train --resume {run.path}"
+            f"{run.path}: {lost}; step {step:,} is saved, go on with: charrnn train --resume {run.path}"
         ) from None
     finally:
         for listener in listeners:
             listener.close()
-    run = run.with_size(trainer.model.size)
+    run = run.with_size(training.model.size)
     if received.number is not None:
         raise Interrupted(run, received.number)
     return run

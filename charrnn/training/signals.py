@@ -6,20 +6,11 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
+
+from charrnn.training.events import Training
 
 STOP = [signal.SIGINT, signal.SIGTERM]
 SAVE = [signal.SIGUSR1] if hasattr(signal, "SIGUSR1") else []
-
-
-class Stoppable(Protocol):
-    """What can be asked."""
-
-    def stop(self) -> None:
-        """Ends after the current step, with a checkpoint."""
-
-    def save_soon(self) -> None:
-        """Saves after the current step, and goes on."""
 
 
 class Received:
@@ -29,7 +20,7 @@ class Received:
 
 
 @contextmanager
-def listening(training: Stoppable) -> Iterator[Received]:
+def heeded(training: Training) -> Iterator[Received]:
     """SIGINT and SIGTERM end the training after its step; a second one at once, as if nobody listened. SIGUSR1 saves.
 
     Only the main thread can have signals; in another one nothing changes.

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import charrnn
 from charrnn.errors import CharrnnError
-from charrnn.evaluation.compression import HEADER, compress, decompress
+from charrnn.evaluation.compression import HEADER
 from charrnn.run import Run
 
 TEXT = "The cat sat on the mat. A dog sat on the log, and the bird sang.\n" * 60
@@ -49,19 +49,19 @@ slow_fixture = settings(max_examples=25, deadline=None, suppress_health_check=[H
 @given(text=st.text(max_size=60), kind=st.sampled_from(["stream", "documents", "lines", "byte", "mlp"]))
 def test_any_text_comes_back(runs: dict[str, Run], text: str, kind: str) -> None:
     data = text.encode()
-    assert decompress(runs[kind], compress(runs[kind], data)) == data
+    assert runs[kind].decompress(runs[kind].compress(data)) == data
 
 
 @slow_fixture
 @given(data=st.binary(max_size=80))
 def test_any_bytes_come_back_with_a_model_of_bytes(runs: dict[str, Run], data: bytes) -> None:
-    assert decompress(runs["byte"], compress(runs["byte"], data)) == data
+    assert runs["byte"].decompress(runs["byte"].compress(data)) == data
 
 
 @pytest.mark.parametrize("text", ["", "\n", "\n\n\n\n", "秋天\x00👩‍👩‍👧 \r\n", "The cat"])
 def test_corners(runs: dict[str, Run], text: str) -> None:
     for run in runs.values():
-        assert decompress(run, compress(run, text.encode())) == text.encode()
+        assert run.decompress(run.compress(text.encode())) == text.encode()
 
 
 @pytest.mark.parametrize("kind", ["stream", "documents", "mlp"])
@@ -70,44 +70,44 @@ def test_the_size_is_what_eval_says(runs: dict[str, Run], kind: str, tmp_path: P
     run, text = runs[kind], (TEXT if kind != "documents" else POEMS.strip("\n"))
     (tmp_path / "text.txt").write_text(text, encoding="utf-8")
     bits = run.evaluate(tmp_path / "text.txt").nats / 0.6931471805599453
-    coded = 8 * (len(compress(run, text.encode())) - HEADER.size)
+    coded = 8 * (len(run.compress(text.encode())) - HEADER.size)
     assert coded == pytest.approx(bits, rel=0.01, abs=64)
 
 
 def test_several_streams_side_by_side(runs: dict[str, Run]) -> None:
     data = (TEXT * 6)[:23_456].encode()
-    assert decompress(runs["stream"], compress(runs["stream"], data)) == data
+    assert runs["stream"].decompress(runs["stream"].compress(data)) == data
 
 
 def test_another_model_or_a_damaged_file_gives_no_wrong_text(runs: dict[str, Run]) -> None:
-    packed = compress(runs["stream"], TEXT[:500].encode())
+    packed = runs["stream"].compress(TEXT[:500].encode())
     with pytest.raises(CharrnnError, match="another model"):
-        decompress(runs["mlp"], packed)
+        runs["mlp"].decompress(packed)
     for position in range(0, len(packed), 3):
         damaged = bytearray(packed)
         damaged[position] ^= 0x55
         try:
-            again = decompress(runs["stream"], bytes(damaged))
+            again = runs["stream"].decompress(bytes(damaged))
         except CharrnnError:
             continue
         assert position >= len(packed) - 4  # of the last word some bits may be padding
         assert again == TEXT[:500].encode()
     for length in (0, 5, HEADER.size - 1, HEADER.size, len(packed) - 4, len(packed) - 1):
         with pytest.raises(CharrnnError):
-            decompress(runs["stream"], packed[:length])
+            runs["stream"].decompress(packed[:length])
 
 
 @pytest.mark.parametrize("kind", ["stream", "documents"])
 def test_a_header_that_claims_any_length_is_refused_before_memory_or_time_is_taken(
     runs: dict[str, Run], kind: str
 ) -> None:
-    packed = bytearray(compress(runs[kind], TEXT[:500].encode()))
+    packed = bytearray(runs[kind].compress(TEXT[:500].encode()))
     for count, characters in itertools.product((0, 1, 10**9, 2**64 - 1), repeat=2):
         packed[40:56] = struct.pack("<QQ", count, characters)
         with pytest.raises(CharrnnError, match="damaged"):
-            decompress(runs[kind], bytes(packed))
+            runs[kind].decompress(bytes(packed))
 
 
 def test_what_a_model_of_characters_cannot_read(runs: dict[str, Run]) -> None:
     with pytest.raises(CharrnnError, match="byte 3 is not UTF-8"):
-        compress(runs["stream"], b"abc\xff")
+        runs["stream"].compress(b"abc\xff")

@@ -19,19 +19,19 @@ TEXT = np.tile([0, 1, 2, 3, 4, 2], 60)
 
 
 def dynamic(text: np.ndarray[tuple[int], np.dtype[np.int64]], rate: float) -> float:
-    return dynamic_likelihood(build_model(CONFIG, V, seed=1), Part(text), BOUNDARY, CPU, rate).nats
+    return dynamic_likelihood(build_model(CONFIG, V, seed=1), Part(text), rate).nats
 
 
 def test_without_learning_it_is_the_likelihood() -> None:
     model = build_model(CONFIG, V, seed=1)
-    assert dynamic(TEXT, 1e-12) == pytest.approx(likelihood(model, Part(TEXT), BOUNDARY, CPU).nats, rel=1e-5)
+    assert dynamic(TEXT, 1e-12) == pytest.approx(likelihood(model, Part(TEXT)).nats, rel=1e-5)
 
 
 def test_it_learns_and_the_model_given_does_not() -> None:
     model = build_model(CONFIG, V, seed=1)
     before = [p.clone() for p in model.parameters()]
-    static = likelihood(model, Part(TEXT), BOUNDARY, CPU).nats
-    assert dynamic_likelihood(model, Part(TEXT), BOUNDARY, CPU, rate=0.01).nats < 0.8 * static
+    static = likelihood(model, Part(TEXT)).nats
+    assert dynamic_likelihood(model, Part(TEXT), rate=0.01).nats < 0.8 * static
     assert all(torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))
 
 
@@ -46,8 +46,8 @@ def test_a_character_is_scored_before_it_is_learnt_from(length: int) -> None:
 def test_documents() -> None:
     part = Part(TEXT, np.stack([np.arange(0, 300, 10), np.arange(5, 305, 10)], axis=1))
     model = build_model(CONFIG, V, seed=1)
-    static = likelihood(model, part, BOUNDARY, CPU)
-    result = dynamic_likelihood(model, part, BOUNDARY, CPU, rate=1e-12)
+    static = likelihood(model, part)
+    result = dynamic_likelihood(model, part, rate=1e-12)
     assert result.characters == static.characters
     assert result.nats == pytest.approx(static.nats, rel=1e-4)
 
@@ -55,4 +55,4 @@ def test_documents() -> None:
 def test_an_n_gram_cannot_learn_on() -> None:
     model = build_model(ModelConfig(cell="ngram"), V)
     with pytest.raises(CharrnnError, match="n-gram"):
-        dynamic_likelihood(model, Part(TEXT), BOUNDARY, CPU)
+        dynamic_likelihood(model, Part(TEXT))

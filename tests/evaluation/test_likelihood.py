@@ -35,7 +35,7 @@ def one_by_one(m: LanguageModel, text: list[int]) -> float:
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=600))
 def test_a_stream_is_one_text_with_the_state_carried(text: list[int]) -> None:
     m = model()
-    result = likelihood(m, Part(np.array(text)), BOUNDARY, CPU)
+    result = likelihood(m, Part(np.array(text)))
     assert result.characters == len(text)
     assert result.nats == pytest.approx(one_by_one(m, text), rel=1e-4)
 
@@ -46,7 +46,7 @@ def test_documents_begin_fresh_and_their_ends_count(texts: list[list[int]]) -> N
     m = model()
     ends = np.cumsum([len(t) for t in texts])
     part = Part(np.array(sum(texts, [])), np.stack([ends - [len(t) for t in texts], ends], axis=1))
-    result = likelihood(m, part, BOUNDARY, CPU)
+    result = likelihood(m, part)
     assert result.characters == sum(len(t) + 1 for t in texts)
     assert result.nats == pytest.approx(sum(one_by_one(m, [*t, BOUNDARY]) for t in texts), rel=1e-4)
 
@@ -54,7 +54,7 @@ def test_documents_begin_fresh_and_their_ends_count(texts: list[list[int]]) -> N
 def test_every_character_counts_once_however_many_streams(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "STREAM", 10)
     text = np.random.default_rng(0).integers(0, 5, 1234)
-    assert likelihood(model(), Part(text), BOUNDARY, CPU).characters == 1234
+    assert likelihood(model(), Part(text)).characters == 1234
 
 
 def test_units() -> None:
@@ -67,7 +67,7 @@ def test_units() -> None:
 def test_evaluation_leaves_the_model_as_it_was() -> None:
     m = model().train()
     before = [p.clone() for p in m.parameters()]
-    likelihood(m, Part(np.arange(5)), BOUNDARY, CPU)
+    likelihood(m, Part(np.arange(5)))
     assert m.training
     assert all(torch.equal(a, b) for a, b in zip(before, m.parameters(), strict=True))
 
@@ -107,6 +107,6 @@ def test_blocks_begin_fresh_after_the_character_before_them(text: list[int], blo
             logits, state = m.step(torch.tensor([before]), state)
             expected -= logits.log_softmax(1)[0, character].item()
             before = character
-    result = likelihood(m, Part(np.array(text)), BOUNDARY, CPU, block)
+    result = likelihood(m, Part(np.array(text)), block=block)
     assert result.characters == len(text)
     assert result.nats == pytest.approx(expected, rel=1e-4)

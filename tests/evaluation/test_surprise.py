@@ -32,17 +32,17 @@ def test_all_ways_of_summing_agree_with_eval(tmp_path: Path, text: str, mode: st
     part = run.read_part(tmp_path / "text.txt")
     by: By
     for by in ("line", "document", "character"):
-        rows = score(run, part, by)
+        rows = score(run.model, run.vocabulary, part, by)
         assert [row.number for row in rows] == list(range(1, len(rows) + 1))
         bits = np.concatenate([row.bits for row in rows])
         assert len(bits) == whole.characters
         assert bits.sum() * math.log(2) == pytest.approx(whole.nats, rel=1e-4)
     if mode == "stream":
-        assert "".join(row.text for row in score(run, part)) == text
+        assert "".join(row.text for row in score(run.model, run.vocabulary, part)) == text
 
 
 def test_the_line_that_does_not_belong_stands_out(tmp_path: Path) -> None:
     run = trained(tmp_path, LINES, "stream")
     (tmp_path / "odd.txt").write_text("the cat sat\non the mat\nmst ato hec\nthe cat sat\n", encoding="utf-8")
-    rows = score(run, run.read_part(tmp_path / "odd.txt"))
+    rows = score(run.model, run.vocabulary, run.read_part(tmp_path / "odd.txt"))
     assert max(rows, key=lambda row: row.bits_per_char).number == 3

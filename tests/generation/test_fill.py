@@ -8,7 +8,7 @@ import torch
 from charrnn.config import ModelConfig
 from charrnn.errors import CharrnnError
 from charrnn.generation.fill import Filled, Filler
-from charrnn.models import BidirectionalModel, LanguageModel, build_model
+from charrnn.models import LanguageModel, build_model
 from charrnn.text.vocab import Vocabulary
 
 CPU = torch.device("cpu")
@@ -24,10 +24,8 @@ def model(bidirectional: bool) -> LanguageModel:
     before = torch.full((len(texts),), VOCABULARY.boundary)
     optimizer = torch.optim.Adam(network.parameters(), lr=0.02)
     for _ in range(150):
-        if isinstance(network, BidirectionalModel):
-            logits, _ = network.cloze(ids, before, torch.full((len(texts),), 3), network.initial_state(len(texts)))
-        else:
-            logits, _ = network(torch.cat([before[None], ids[:-1]]), network.initial_state(len(texts)))
+        features, _ = network.read(torch.cat([before[None], ids[:-1]]), ids, network.initial_state(len(texts)))
+        logits = network.readout(features)
         loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), ids.flatten())
         optimizer.zero_grad()
         torch.autograd.backward(loss)
@@ -40,7 +38,7 @@ def blanked(text: str) -> list[int | None]:
 
 
 def fill(bidirectional: bool, text: str, best: bool = False) -> list[Filled]:
-    return Filler(model(bidirectional), VOCABULARY, False, CPU).fill(blanked(text), best=best)
+    return Filler(model(bidirectional), VOCABULARY, False).fill(blanked(text), best=best)
 
 
 @pytest.mark.parametrize("bidirectional", [False, True])
@@ -54,7 +52,7 @@ def test_what_comes_after_decides_too(bidirectional: bool, text: str, filled: st
 def test_the_beam_finds_the_likeliest_of_all() -> None:
     """All fillings of three blanks are fewer than the beam is wide: the search is then exhaustive."""
     network = build_model(ModelConfig(hidden_size=6, embedding_size=4), len(VOCABULARY), seed=4).eval()
-    found = Filler(network, VOCABULARY, False, CPU).fill(blanked("a__b_"), samples=64)
+    found = Filler(network, VOCABULARY, False).fill(blanked("a__b_"), samples=64)
 
     def log_prob(text: str) -> float:
         ids = torch.tensor([VOCABULARY.boundary, *VOCABULARY.encode(text)])[:, None]
@@ -70,10 +68,10 @@ def test_the_beam_finds_the_likeliest_of_all() -> None:
 @pytest.mark.parametrize("bidirectional", [False, True])
 def test_bad_input(bidirectional: bool) -> None:
     network = build_model(ModelConfig(cell="gru", hidden_size=4, bidirectional=bidirectional), len(VOCABULARY)).eval()
-    filler = Filler(network, VOCABULARY, False, CPU)
+    filler = Filler(network, VOCABULARY, False)
     with pytest.raises(CharrnnError, match="no blank"):
         filler.fill([0, 1])
     with pytest.raises(CharrnnError, match="at most"):
         filler.fill([None] * 30_000)
-    with pytest.raises(CharrnnError, match="--samples 0"):
+    with pytest.raises(CharrnnError, match="samples=0"):
         filler.fill([None], samples=0)

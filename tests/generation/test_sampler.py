@@ -21,7 +21,7 @@ MODEL = build_model(ModelConfig(hidden_size=8, embedding_size=4), len(VOCABULARY
 
 
 def sampler(filters: Filters = Filters(), documents: bool = False, model: LanguageModel = MODEL) -> Sampler:
-    return Sampler(TorchStepper(model, CPU), VOCABULARY, filters, documents)
+    return Sampler(TorchStepper(model), VOCABULARY, filters, documents)
 
 
 def test_the_same_seed_gives_the_same_text_alone_or_among_others() -> None:
@@ -111,7 +111,7 @@ def test_bytes_become_characters_when_they_are_whole() -> None:
     vocabulary = Vocabulary("byte")
     config = ModelConfig(hidden_size=8, embedding_size=4)
     model = build_model(config, len(vocabulary)).eval()
-    s = Sampler(TorchStepper(model, CPU), vocabulary, Filters(), False)
+    s = Sampler(TorchStepper(model), vocabulary, Filters(), False)
     sample = s.sample(vocabulary.encode("秋"), 40, [0])[0]
     assert sample.text.startswith("秋")
     sample.text.encode()

@@ -8,7 +8,9 @@ import pytest
 import torch
 
 from charrnn.config import ModelConfig
-from charrnn.models import BidirectionalModel, build_model
+from charrnn.models import build_model
+from charrnn.models.bidirectional import BidirectionalModel
+from charrnn.text.batches import IGNORE
 
 VOCAB, T = 9, 7
 BOUNDARY = VOCAB - 1
@@ -33,8 +35,9 @@ def model(request: pytest.FixtureRequest) -> BidirectionalModel:
 
 
 def cloze(model: BidirectionalModel, text: torch.Tensor, lengths: list[int]) -> torch.Tensor:
-    before = torch.full((text.shape[1],), BOUNDARY)
-    return model.cloze(text, before, torch.tensor(lengths), model.initial_state(text.shape[1]))[0].detach()
+    padded = torch.where(torch.arange(len(text))[:, None] < torch.tensor(lengths), text, IGNORE)
+    features, _ = model.read(torch.full_like(text, BOUNDARY), padded, model.initial_state(text.shape[1]))
+    return model.readout(features).detach()
 
 
 def some_text(batch: int = 1) -> torch.Tensor:
@@ -64,8 +67,8 @@ def test_padding_and_neighbours_change_nothing(model: BidirectionalModel) -> Non
 
 def test_the_forward_state_is_carried(model: BidirectionalModel) -> None:
     text = some_text()
-    boundary, lengths = torch.tensor([BOUNDARY]), torch.tensor([T])
-    _, whole = model.cloze(text, boundary, lengths, model.initial_state(1))
-    _, state = model.cloze(text[:3], boundary, torch.tensor([3]), model.initial_state(1))
-    _, state = model.cloze(text[3:], text[2], torch.tensor([T - 3]), state)
+    before = torch.cat([torch.tensor([[BOUNDARY]]), text[:-1]])
+    _, whole = model.read(before, text, model.initial_state(1))
+    _, state = model.read(before[:3], text[:3], model.initial_state(1))
+    _, state = model.read(before[3:], text[3:], state)
     assert all(torch.allclose(a, b) for a, b in zip(whole, state, strict=True))

@@ -10,13 +10,14 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from charrnn.cells import CELLS, cells_with
 from charrnn.config import ModelConfig
-from charrnn.models import REGISTER, LanguageModel, NGramModel, State, build_model, set_dropout_generator
+from charrnn.models import LanguageModel, NGramModel, State, build_model, set_dropout_generator
 from charrnn.text.dataset import Part
 
 VOCAB = 11
 VARIANTS: dict[str, dict[str, object]] = {
-    **{cell: {"cell": cell} for cell in REGISTER},
+    **{cell: {"cell": cell} for cell in CELLS},
     "mlp-relu": {"cell": "mlp", "activation": "relu", "context": 3, "num_layers": 2},
     "rnn-relu": {"cell": "rnn", "activation": "relu"},
     "stacked": {"cell": "lstm", "num_layers": 3},
@@ -39,7 +40,7 @@ VARIANTS: dict[str, dict[str, object]] = {
     "mlp-dropout": {"cell": "mlp", "dropout": 0.5, "locked_dropout": True, "embedding_dropout": 0.3},
     "dropouts": {"cell": "gru", "num_layers": 2, "dropout": 0.2, "input_dropout": 0.0, "output_dropout": 0.5},
     "embedding-dropout": {"cell": "minlstm", "embedding_dropout": 0.5},
-    **{f"{cell}-weight-dropout": {"cell": cell, "weight_dropout": 0.5} for cell in ("rnn", "lstm", "gru")},
+    **{f"{cell}-weight-dropout": {"cell": cell, "weight_dropout": 0.5} for cell in cells_with("weight_dropout")},
     "tied-narrow": {"cell": "lstm", "num_layers": 3, "tie_embedding": True, "residual": True, "norm": "layer"},
 }
 

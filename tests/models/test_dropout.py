@@ -3,9 +3,10 @@ from __future__ import annotations
 import pytest
 import torch
 
+from charrnn.cells import cells_with
 from charrnn.config import ModelConfig
 from charrnn.models import build_model, set_dropout_generator
-from charrnn.models.base import Dropout, Embedding
+from charrnn.models.layers import Dropout, Embedding
 from charrnn.models.recurrent import RecurrentModel
 
 
@@ -43,7 +44,7 @@ def test_characters_are_dropped_whole() -> None:
     assert torch.equal(embedding.eval()(ids), embedding.weight[ids])
 
 
-@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
+@pytest.mark.parametrize("cell", cells_with("weight_dropout"))
 def test_dropped_weights_are_those_of_a_smaller_recurrence(cell: str) -> None:
     """While training, a model is the one whose recurrent weights are masked for the whole window."""
     config = ModelConfig.model_validate({"cell": cell, "hidden_size": 20, "embedding_size": 7, "weight_dropout": 0.25})

@@ -7,6 +7,9 @@ import numpy.typing as npt
 import pytest
 import torch
 
+from charrnn.cells import recurrent_cells
+from charrnn.config import ModelConfig
+from charrnn.models import build_model
 from charrnn.models.base import RecurrentLayer
 from charrnn.models.gru import GRULayer
 from charrnn.models.lstm import LSTMLayer
@@ -107,3 +110,10 @@ def test_initial_weights() -> None:
     np.testing.assert_array_equal(RNNLayer(D, H, "relu").W.detach().numpy(), eye)
     b = LSTMLayer(D, H).b.detach().numpy()
     np.testing.assert_array_equal(b, np.repeat([0.0, 1.0, 0.0, 0.0], H))
+
+
+def test_every_recurrent_cell_has_its_equations_here() -> None:
+    transcribed = {type(layer) for layer, _ in CASES.values()}
+    for cell in recurrent_cells():
+        model = build_model(ModelConfig.model_validate({"cell": cell, "hidden_size": H, "embedding_size": D}), 5)
+        assert {type(layer) for layer in model.modules() if isinstance(layer, RecurrentLayer)} <= transcribed, cell

@@ -213,7 +213,7 @@ def test_passes_are_counted_without_steps_back(kind: str, lengths: list[int], ba
 
 def order(seed: int, epoch: int) -> list[list[int]]:
     batches = DocumentBatches(documents([3] * 200), 4, 10, BOUNDARY, seed)
-    batches.position = Position(epoch)
+    batches.position = Position(epoch=epoch)
     return [batch.targets[0].tolist() for batch in epoch_of(batches)]
 
 

@@ -16,11 +16,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from charrnn.cache import cache_folder
 from charrnn.config import CorpusConfig, VocabConfig
 from charrnn.errors import CharrnnError
 from charrnn.text import dataset as module
 from charrnn.text import reader
-from charrnn.text.dataset import Dataset, Part, SplitName, cache_folder, encode_text, load_dataset
+from charrnn.text.dataset import Dataset, Part, SplitName, encode_text, load_dataset
 from charrnn.text.reader import BOUNDARY, read_corpus, read_text
 from charrnn.text.vocab import Vocabulary
 

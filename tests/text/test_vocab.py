@@ -59,7 +59,7 @@ def test_characters_outside_are_listed_or_replaced(text: str, known: str) -> Non
         with pytest.raises(CharrnnError) as raised:
             vocabulary.encode(text)
         assert all(f"(U+{ord(character):04X})" in str(raised.value) for character in missing[:20])
-        assert "--unknown replace" in str(raised.value)
+        assert "unknown=replace" in str(raised.value)
         assert str(raised.value).isprintable()
     else:
         assert vocabulary.encode(text) == replaced

@@ -28,7 +28,7 @@ from charrnn.text.dataset import Part
 from charrnn.training import session
 from charrnn.training.launch import count_workers
 from charrnn.training.loss import backward, loss_by_rows
-from charrnn.training.numbers import Numbers
+from charrnn.training.numbers import Delayed
 from charrnn.training.penalty import ActivationPenalty
 
 CPU = torch.device("cpu")
@@ -68,7 +68,7 @@ def finish(process: subprocess.Popen[str]) -> tuple[int, str]:
 
 
 def last_step(run: str) -> int:
-    return int(Run.open(run, "cpu").checkpoints.facts("last")["step"])
+    return int(Run.open(run, "cpu").checkpoints.summary("last").step)
 
 
 @pytest.mark.parametrize("mode", ["stream", "documents"])
@@ -166,12 +166,12 @@ def test_signals_reach_all_workers_and_the_time_is_agreed_on() -> None:
     code, errors = finish(process)
     assert code == 143
     assert "go on with: charrnn train --resume run" in errors.replace(str(Path.cwd()) + "/", "")
-    step, seconds = last_step("run"), Run.open("run").checkpoints.facts("last")["seconds"]
+    step, seconds = last_step("run"), Run.open("run").checkpoints.summary("last").seconds
     minutes = f"{seconds / 60 + 0.01:.4f}"
     again = start("train", "--resume", "run", "--minutes", minutes, "--workers", "2")
     assert finish(again)[0] == 0
     assert last_step("run") > step
-    assert Run.open("run").checkpoints.facts("last")["finished"]
+    assert Run.open("run").checkpoints.summary("last").finished
 
 
 @pytest.mark.parametrize(
@@ -191,7 +191,7 @@ def test_what_cannot_be_shared_out_is_told_once(changes: list[str], expected: st
 
 @pytest.mark.parametrize("workers", ["0", "-1", "two", "1.5", "", "9999"])
 def test_a_number_of_workers_is_a_number(workers: str) -> None:
-    with pytest.raises(CharrnnError, match="--workers"):
+    with pytest.raises(CharrnnError, match="workers="):
         count_workers(workers)
 
 
@@ -244,11 +244,11 @@ def test_the_gradient_is_that_of_the_log_probabilities(model: dict[str, Any], mo
     network = build_model(ModelConfig.model_validate({"hidden_size": 8, "embedding_size": 5} | model), 10)
     batch = batches(mode, slice(None)).next()
     state = network.initial_state(batch.columns)
-    nats, _ = surprisal(network, batch, state, CPU)
+    nats, _ = surprisal(network, batch, state)
     torch.autograd.backward(nats.sum() / batch.characters)
     expected = {name: p.grad for name, p in network.named_parameters() if p.grad is not None}
     network.zero_grad()
-    total, _ = backward(network, batch, state, CPU, ActivationPenalty(network, TrainingConfig()))
+    total, _ = backward(network, batch, state, ActivationPenalty(network, TrainingConfig()))
     assert torch.allclose(total, nats.sum())
     assert expected.keys() == {name for name, p in network.named_parameters() if p.grad is not None}
     for name, p in network.named_parameters():
@@ -257,10 +257,10 @@ def test_the_gradient_is_that_of_the_log_probabilities(model: dict[str, Any], mo
 
 @given(lag=st.integers(0, 5), count=st.integers(0, 12))
 def test_numbers_arrive_in_order_after_the_lag(lag: int, count: int) -> None:
-    numbers, seen = Numbers(CPU, lag), []
+    numbers, seen = Delayed(CPU, lag), []
     for i in range(count):
         numbers.send(i, torch.tensor([float(i)]))
-        seen += list(numbers.arrived())
+        seen += list(numbers.receive())
         assert len(seen) == max(0, i + 1 - lag)
-    seen += list(numbers.arrived(everything=True))
+    seen += list(numbers.receive(everything=True))
     assert seen == [(i, [float(i)]) for i in range(count)]

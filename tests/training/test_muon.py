@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from charrnn.config import ModelConfig, TrainingConfig
 from charrnn.models import build_model
 from charrnn.training import muon
-from charrnn.training.muon import Muon, hidden_matrices, orthogonal
+from charrnn.training.muon import Muon, hidden_matrices, orthogonalised
 from charrnn.training.optimizer import apply_step, build_optimizers
 
 V = 7
@@ -38,14 +38,14 @@ def test_the_same_singular_vectors_with_values_near_one(rows: int, columns: int,
     values = (0.1 + torch.rand(2, 1, least, generator=generator)) * scale
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(muon, "in_bfloat16", lambda precision, device: False)
-        found = U.mT @ orthogonal(U * values @ W.mT) @ W
+        found = U.mT @ orthogonalised(U * values @ W.mT) @ W
     diagonal = found.diagonal(dim1=1, dim2=2)
     assert 0.6 < diagonal.min() <= diagonal.max() < 1.25
     assert (found - torch.diag_embed(diagonal)).abs().max() < 1e-3
 
 
 def test_a_gradient_of_zeros_gives_no_step(exact: None) -> None:
-    assert not orthogonal(torch.zeros(3, 4, 5)).any()
+    assert not orthogonalised(torch.zeros(3, 4, 5)).any()
 
 
 @pytest.mark.skipif(not hasattr(torch.optim, "Muon"), reason="PyTorch has one since 2.9")
@@ -88,7 +88,7 @@ def test_each_gate_is_a_matrix_of_its_own(cell: str, gates: int, exact: None) ->
         assert matrix.weight.grad is not None
         of_gates = (torch.split(tensor, 12) for tensor in (matrix.weight, old, matrix.weight.grad))
         for now, then, gradient in zip(*of_gates, strict=True):
-            expected = orthogonal(gradient[None])[0] * 0.2 * max(gradient.shape) ** 0.5
+            expected = orthogonalised(gradient[None])[0] * 0.2 * max(gradient.shape) ** 0.5
             assert torch.allclose(then - now, expected, atol=1e-4)
 
 

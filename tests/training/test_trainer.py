@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from charrnn.cells import cells_with, recurrent_cells
 from charrnn.config import ModelConfig, TrainingConfig
 from charrnn.errors import CharrnnError
 from charrnn.evaluation.likelihood import likelihood
@@ -55,7 +56,7 @@ def trainer(
         ModelConfig.model_validate({"hidden_size": 12, "embedding_size": 6} | (model or {})), V, config.seed
     )
     batches = training_batches(part, config.batch_size, config.window, BOUNDARY, config.seed, config.window_deviation)
-    return Trainer(network, batches, part, BOUNDARY, config, CPU, clock)
+    return Trainer(network, batches, part, config, CPU, clock)
 
 
 def first_step(t: Trainer) -> Event:
@@ -70,12 +71,12 @@ def kinds(events: Iterator[Event]) -> list[str]:
 @pytest.mark.parametrize("optimizer", ["adamw", "muon", "adam", "rmsprop", "sgd"])
 def test_learns(part: Part, optimizer: str) -> None:
     t = trainer(part, steps=60, optimizer=optimizer, learning_rate=0.3 if optimizer == "sgd" else 0.02)
-    before = likelihood(t.model, part, BOUNDARY, CPU).nats_per_char
+    before = likelihood(t.model, part).nats_per_char
     list(t.events())
-    assert likelihood(t.model, part, BOUNDARY, CPU).nats_per_char < 0.85 * before
+    assert likelihood(t.model, part).nats_per_char < 0.85 * before
 
 
-@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru", "mingru", "minlstm"])
+@pytest.mark.parametrize("cell", recurrent_cells())
 def test_learns_as_well_with_products_in_bfloat16(cell: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whether this processor has instructions for them or computes them in a slower way."""
     monkeypatch.setattr("charrnn.training.loss.in_bfloat16", lambda precision, device: precision == "bfloat16")
@@ -124,7 +125,7 @@ def test_each_step_is_in_one_line_of_metrics() -> None:
 def test_minutes_end_the_training_and_anneal_it() -> None:
     t = trainer(minutes=1.0, clock=ticking(0.5))
     rates = [e.metrics["learning_rate"] for e in t.events() if e.kind == "step" and e.metrics]
-    assert 0.9 < t.seconds / 60 < 1.3
+    assert 0.9 < t.agreement.own_seconds / 60 < 1.3
     assert rates[-1] < 0.1 * max(rates)
 
 
@@ -139,9 +140,9 @@ def test_patience_ends_the_training() -> None:
         steps=1000, evaluate_every="1 steps", patience=3, learning_rate=1e-9, weight_decay=0, schedule="constant"
     )
     t._evaluate = lambda: Event("evaluation", t.progress, {"val_loss": 1.0})  # type: ignore[method-assign]
-    t.evaluations_since_best = 3
+    t.standing.evaluations_since_best = 3
     list(t.events())
-    assert t.step == 0
+    assert t.standing.step == 0
 
 
 def test_stop_ends_with_a_checkpoint() -> None:
@@ -149,9 +150,9 @@ def test_stop_ends_with_a_checkpoint() -> None:
     seen = []
     for event in t.events():
         seen.append(event.kind)
-        if t.step == 5:
+        if t.standing.step == 5:
             t.stop()
-    assert t.step == 5
+    assert t.standing.step == 5
     assert seen[-1] == "checkpoint"
 
 
@@ -168,7 +169,7 @@ def test_clipping_bounds_the_update(clip: dict[str, Any]) -> None:
         **clip,
     )
     before = [p.clone() for p in t.model.parameters()]
-    metrics = first_step(t).metrics or t._metrics(t.progress)
+    metrics = first_step(t).metrics or t.numbers.means(1.0)
     update = [(b - p).detach() for b, p in zip(before, t.model.parameters(), strict=True)]
     if "clip_value" in clip:
         assert max(u.abs().max() for u in update) <= 1.01e-4
@@ -185,24 +186,29 @@ def exploding(**keys: Any) -> Trainer:
 def checkpointed(t: Trainer) -> Iterator[Event]:
     """The events, with somebody who saves and loads as the checkpoints on the disk would."""
     saved: Any = None
+
+    def recall(_: Trainer) -> None:
+        weights, tensors, standing = saved
+        t.model.load_state_dict(weights)
+        t.load_state(tensors, standing.model_copy(deep=True))
+
+    t.recall = recall
     for event in t.events():
         if event.kind == "checkpoint":
-            tensors, facts = t.state()
-            weights = {name: value.clone() for name, value in t.model.state_dict().items()}
-            saved = weights, {name: value.clone() for name, value in tensors.items()}, facts
-        if event.kind == "explosion":
-            weights, tensors, facts = saved
-            t.model.load_state_dict(weights)
-            t.load_state(tensors, facts)
+            saved = clones(t.model.state_dict()), clones(t.state()), t.standing.model_copy(deep=True)
         yield event
+
+
+def clones(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value.clone() for name, value in tensors.items()}
 
 
 def test_without_clipping_a_relu_network_explodes_and_recovers_with_a_smaller_rate() -> None:
     t = exploding(learning_rate=60.0, clip_norm=None, explosions=20)
     explosions = [event for event in checkpointed(t) if event.kind == "explosion"]
     assert explosions
-    assert t.rate_factor == 0.5 ** len(explosions)
-    assert t.step == 200
+    assert t.standing.rate_factor == 0.5 ** len(explosions)
+    assert t.standing.step == 200
     assert all(torch.isfinite(p).all() for p in t.model.parameters())
 
 
@@ -227,8 +233,8 @@ def test_a_step_without_a_finite_gradient_is_not_applied() -> None:
     before = [p.clone() for p in t.model.parameters()]
     with torch.no_grad():
         t.model.readout.__self__.output.bias.fill_(float("nan"))  # type: ignore[attr-defined]
-    t._learn(t.batches.next(), rate=0.1)
-    assert t.step == t._skipped == 1
+    t.learn(rate=0.1)
+    assert t.standing.step == t.numbers.skipped == 1
     after = dict(t.model.named_parameters())
     for (name, now), then in zip(after.items(), before, strict=True):
         assert name == "output.bias" or torch.equal(now, then)
@@ -238,7 +244,7 @@ def test_padding_counts_for_nothing() -> None:
     """Ten documents of different lengths in one batch give the mean loss of their characters."""
     documents = np.array([[10 * i, 10 * i + i + 1] for i in range(10)])
     t = trainer(Part(STREAM.ids, documents), batch_size=10, window=50, steps=1, log_every=1)
-    before = likelihood(t.model, Part(STREAM.ids, documents), BOUNDARY, CPU).nats_per_char
+    before = likelihood(t.model, Part(STREAM.ids, documents)).nats_per_char
     assert first_step(t).metrics["loss"] == pytest.approx(before, rel=1e-4)
 
 
@@ -246,7 +252,7 @@ def test_padding_counts_for_nothing() -> None:
 @given(
     cut=st.integers(1, 29),
     part=st.sampled_from([STREAM, DOCUMENTS]),
-    cell=st.sampled_from(["rnn", "lstm", "gru"]),
+    cell=st.sampled_from(recurrent_cells()),
     optimizer=st.sampled_from(["adamw", "muon", "rmsprop", "sgd"]),
     options=st.sampled_from(OPTIONS),
     kind=st.sampled_from(["step", "checkpoint"]),
@@ -256,18 +262,19 @@ def test_going_on_gives_what_never_stopping_gives(
 ) -> None:
     keys: dict[str, Any] = {"steps": 30, "optimizer": optimizer, "checkpoint_every": "1 step", **options}
     keys["model"] = {"cell": cell, "num_layers": 2, "dropout": 0.3} | options.get("model", {})
+    if cell not in cells_with("weight_dropout"):
+        keys["model"].pop("weight_dropout", None)
     whole = trainer(part, **keys)
     expected = last_weights(whole)
     first = trainer(part, **keys)
     for event in first.events():
-        if event.kind == kind and first.step == cut:
+        if event.kind == kind and first.standing.step == cut:
             break
     second = trainer(part, **keys)
-    second.model.load_state_dict({name: value.clone() for name, value in first.model.state_dict().items()})
-    tensors, facts = first.state()
-    second.load_state({name: value.clone() for name, value in tensors.items()}, facts)
+    second.model.load_state_dict(clones(first.model.state_dict()))
+    second.load_state(clones(first.state()), first.standing)
     got = last_weights(second)
-    assert second.step == whole.step == 30
+    assert second.standing.step == whole.standing.step == 30
     for shown in (0, 1):  # those that the last checkpoint shows, and those that were trained
         for name, value in expected[shown].items():
             assert torch.equal(value, got[shown][name]), name
@@ -287,9 +294,9 @@ def test_averaged_weights_are_shown_and_do_not_change_the_training(decay: float)
     t = trainer(steps=12, average_after="5 steps", average_decay=decay)
     after: list[Tensor] = []
     for event in t.events():
-        if event.kind == "step" and t.step >= 5 and len(after) < t.step - 4:
+        if event.kind == "step" and t.standing.step >= 5 and len(after) < t.standing.step - 4:
             after.append(torch.nn.utils.parameters_to_vector(t.model.parameters()).detach().clone())
-        if event.kind == "checkpoint" and t.step == 12:
+        if event.kind == "checkpoint" and t.standing.step == 12:
             shown = torch.nn.utils.parameters_to_vector(t.model.parameters()).detach().clone()
     assert len(after) == 8
     mean = after[0].double()
@@ -307,39 +314,37 @@ def test_what_is_evaluated_is_the_average() -> None:
     t = trainer(steps=10, average_after="3 steps", evaluate_every="10 steps")
     for event in t.events():
         if event.kind == "evaluation":
-            assert event.metrics["val_loss"] == likelihood(t.model, STREAM, BOUNDARY, CPU).nats_per_char
+            assert event.metrics["val_loss"] == likelihood(t.model, STREAM).nats_per_char
             shown = event.metrics["val_loss"]
-    assert shown != likelihood(t.model, STREAM, BOUNDARY, CPU).nats_per_char
+    assert shown != likelihood(t.model, STREAM).nats_per_char
 
 
 def test_averaging_can_be_switched_off_when_a_training_goes_on() -> None:
     first = trainer(steps=10, average_after="3 steps")
     for event in first.events():
-        if event.kind == "checkpoint" and first.step == 10:
-            weights = {name: value.clone() for name, value in first.model.state_dict().items()}
-            tensors, facts = first.state()
-            tensors = {name: value.clone() for name, value in tensors.items()}
+        if event.kind == "checkpoint" and first.standing.step == 10:
+            weights, tensors = clones(first.model.state_dict()), clones(first.state())
     second = trainer(steps=20)
     second.model.load_state_dict(weights)
-    second.load_state(tensors, facts)
+    second.load_state(tensors, first.standing)
     for name, value in first.model.state_dict().items():
         assert torch.equal(value, second.model.state_dict()[name]), name
     shown, trained = last_weights(second)
     assert all(torch.equal(value, trained[name]) for name, value in shown.items())
 
 
-@pytest.mark.parametrize("cell", ["lstm", "mingru", "mlp"])
+@pytest.mark.parametrize("cell", [*recurrent_cells(), "mlp"])
 def test_a_forgotten_stream_begins_in_the_initial_state(cell: str) -> None:
     t = trainer(model={"cell": cell}, forget=0.3, batch_size=16)
     first_step(t)
     batch = t.batches.next()
-    t._learn(batch, 0.0)
+    t.learn(0.0)
     carried, initial = t.carried.own, t.model.initial_state(16)
     forgotten = 0
     for step in range(100):
-        t._masks.manual_seed(step)
+        t._draws.manual_seed(step)
         t.carried.own = carried
-        state = t.carried.begin(replace(batch, fresh=False), 0.3, t._masks)
+        state = t.carried.begin(replace(batch, fresh=False), 0.3, t._draws)
         again = [torch.equal(now[b], then[b]) for b in range(16) for now, then in zip(state, initial, strict=True)]
         kept = [torch.equal(now[b], then[b]) for b in range(16) for now, then in zip(state, carried, strict=True)]
         assert all(a or k for a, k in zip(again, kept, strict=True))
@@ -353,9 +358,11 @@ def test_a_shorter_window_makes_a_smaller_step() -> None:
     lengths = set()
     for _ in range(20):
         before = t.weights.matrices.detach().clone()
+        position = t.batches.position.model_copy()
         batch = t.batches.next()
+        t.batches.position = position
         lengths.add(len(batch.inputs))
-        t._learn(batch, t._rate(t.progress, len(batch.inputs)))
+        t.learn(0.02)
         update, gradient = before - t.weights.matrices.detach(), t.weights.matrices.grad
         assert gradient is not None and torch.allclose(
             update, 0.02 * len(batch.inputs) / 9 * gradient, rtol=1e-3, atol=1e-6
@@ -376,15 +383,15 @@ def test_penalties_are_those_of_the_last_recurrent_layer(model: dict[str, Any]) 
         outputs: list[Tensor] = []
         for trunk in t.model.modules():
             if isinstance(trunk, Trunk):
-                trunk.watch = lambda raw, _, into=outputs: into.append(raw)
-        likelihood(t.model, STREAM, BOUNDARY, CPU)
+                trunk.dropouts[-1].register_forward_hook(lambda _, inputs, __, into=outputs: into.append(inputs[0]))
+        likelihood(t.model, STREAM)
         size[name] = sum(h.square().mean().item() for h in outputs)
         change[name] = sum(h.diff(dim=0).square().mean().item() for h in outputs)
     assert size["small"] < 0.1 * size["plain"]
     assert change["slow"] < 0.1 * change["plain"]
 
 
-@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru", "mingru", "minlstm"])
+@pytest.mark.parametrize("cell", recurrent_cells())
 @pytest.mark.parametrize("num_layers", [1, 2])
 def test_the_penalty_is_computed_as_its_equation_is_printed(cell: str, num_layers: int) -> None:
     """Whichever way the layers are computed."""

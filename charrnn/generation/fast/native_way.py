@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from charrnn import native
+from charrnn.device import cores
 from charrnn.generation.fast.numpy_way import first_state
 from charrnn.generation.fast.plan import Op, Plan
 from charrnn.generation.filters import Doubles, Filters, Floats, Ints, races
@@ -66,7 +67,7 @@ def threads() -> int:
     wanted = os.environ.get("OMP_NUM_THREADS", "")
     if wanted.isdecimal() and int(wanted):
         return int(wanted)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return cores()
 
 
 class NativeStepper(Stepper):

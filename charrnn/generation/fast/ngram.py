@@ -6,22 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from charrnn.errors import CharrnnError
-from charrnn.generation.fast.plan import Array, Weights
 from charrnn.generation.filters import Floats, Ints
 from charrnn.generation.stepper import Stepper
-
-
-def table_fault(keys: Array, own: Array, gamma: Array, limit: int) -> str | None:
-    """What is wrong with the tables of an order, whose keys lie below `limit` but for the last, or None.
-
-    A file may claim anything, and what follows relies on the order of the keys.
-    """
-    if not len(keys) or keys[-1] != np.iinfo(np.int64).max or (keys[1:] <= keys[:-1]).any() or keys[0] < 0:
-        return "its keys are not in order"
-    if len(own) != len(keys) or (keys[:-1] >= limit).any():
-        return "its keys are not of its contexts"
-    return "it holds what is no probability" if (own < 0).any() or (gamma <= 0).any() or (gamma > 1).any() else None
+from charrnn.store.weights import Array, Weights, ngram_tables
 
 
 class NGramStepper(Stepper):
@@ -29,28 +16,13 @@ class NGramStepper(Stepper):
 
     def __init__(self, order: int, vocab_size: int, weights: Mapping[str, Array]) -> None:
         """Raises CharrnnError where the tables are not those of such an n-gram."""
-        take = Weights(weights)
         self._order, self._vocab_size = order, vocab_size
-        self._p_1 = take("p_1", vocab_size, dtype=np.float64)
-        self._tables = []
-        contexts = vocab_size
-        for m in range(2, order + 1):
-            entries = len(weights[f"keys_{m}"]) if f"keys_{m}" in weights else 0
-            keys = take(f"keys_{m}", entries, dtype=np.int64)
-            own = take(f"own_{m}", entries, dtype=np.float64)
-            gamma = take(f"gamma_{m}", contexts + 1, dtype=np.float64)
-            if fault := table_fault(keys, own, gamma, contexts * vocab_size):
-                raise CharrnnError(f"the weights are not those of the model in config.yaml: order {m}: {fault}")
-            contexts = entries - 1
-            self._tables.append((keys, own, gamma))
-        take.done()
-        if (self._p_1 <= 0).any():
-            raise CharrnnError("the weights are not those of the model in config.yaml: p_1 is no probability")
+        self._p_1, self._tables = ngram_tables(Weights(weights), order, vocab_size)
         self._texts: list[list[int]] = []
 
     def begin(self, ids: Sequence[int], count: int) -> None:
         """Keeps as many characters as it looks at; before the text stand boundaries."""
-        padded = [self._vocab_size - 1] * self._order + list(ids)
+        padded = [ids[0]] * self._order + list(ids)
         self._texts = [padded[-self._order :] for _ in range(count)]
 
     def step(self, ids: Ints) -> None:

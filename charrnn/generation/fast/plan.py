@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from charrnn.config import ModelConfig
-from charrnn.errors import CharrnnError
 from charrnn.generation.filters import Floats
-
-Array = npt.NDArray[Any]
-FOLD = 2**20
-"""Numbers that a table by character may have, at most; a larger one takes longer to make than it saves."""
+from charrnn.store.weights import Array, Weights
 
 
 @dataclass(frozen=True)
@@ -67,39 +61,12 @@ class Plan:
         self.ops.append(Op(kind, into, of, also, weight, bias))
 
 
-class Weights:
-    """The arrays of a checkpoint, each handed out once, when it has the shape that the config asks for."""
-
-    def __init__(self, arrays: Mapping[str, Array]) -> None:
-        self._left = dict(arrays)
-
-    def __call__(self, name: str, *shape: int, dtype: Any = np.float32) -> Any:
-        """An array by its name and shape. Raises CharrnnError where there is none."""
-        array = self._left.pop(name, None)
-        if array is None:
-            raise _misfit(f"{name} is missing")
-        if array.shape != shape:
-            raise _misfit(f"{name} has the shape {array.shape} instead of {shape}")
-        if array.dtype != dtype:
-            raise _misfit(f"{name} is {array.dtype} instead of {np.dtype(dtype)}")
-        return np.ascontiguousarray(array, dtype)
-
-    def done(self) -> None:
-        """Raises CharrnnError where something was not asked for."""
-        if self._left:
-            raise _misfit(f"{next(iter(self._left))} belongs to another model")
-
-
-def _misfit(what: str) -> CharrnnError:
-    return CharrnnError(f"the weights are not those of the model in config.yaml: {what}")
-
-
 def make_plan(config: ModelConfig, vocab_size: int, weights: Mapping[str, Array]) -> Plan | None:
     """The plan of a model, or None for a cell that has none here.
 
     Raises CharrnnError where the weights are not those of such a model.
     """
-    if config.cell not in CELLS and config.cell != "mlp":
+    if config.cell not in RECURRENCES and config.cell != "mlp":
         return None
     made, take = Plan(vocab_size), Weights(weights)
     embedding = take("embedding.weight", vocab_size, config.embedding_size)
@@ -114,7 +81,7 @@ def make_plan(config: ModelConfig, vocab_size: int, weights: Mapping[str, Array]
     output = take("output.weight", vocab_size, width), take("output.bias", vocab_size)
     made.add("matrix", "logits", x, weight=output[0], bias=output[1])
     take.done()
-    return made if made.window else fold(made)
+    return made
 
 
 def _window(made: Plan, config: ModelConfig, embedding: Floats, take: Weights) -> str:
@@ -134,7 +101,7 @@ def _trunk(made: Plan, config: ModelConfig, take: Weights) -> tuple[str, int]:
     for i, (width, wider) in enumerate(pairwise(widths)):
         name = f"trunk.layers.{i}"
         normed = _norm(made, f"trunk.norms.{i}", config.norm, x, width, take)
-        y = CELLS[config.cell](made, config, name, normed, width, wider, take)
+        y = RECURRENCES[config.cell](made, config, name, normed, width, wider, take)
         if config.residual and width == wider:
             x = _copy(made, f"{name}.sum", x, width)
             made.add("add", x, y)
@@ -169,7 +136,7 @@ def _copy(made: Plan, name: str, x: str, width: int) -> str:
     return name
 
 
-MakeCell = Callable[[Plan, ModelConfig, str, str, int, int, Weights], str]
+MakeRecurrence = Callable[[Plan, ModelConfig, str, str, int, int, Weights], str]
 """Adds a recurrence's operations: it takes its name, the register of x, the widths of x and of its output, and returns
 the register of its output."""
 
@@ -202,7 +169,7 @@ def _gru(made: Plan, config: ModelConfig, name: str, x: str, width: int, hidden:
     return h
 
 
-def _minimal(kind: str, parts: int) -> MakeCell:
+def _minimal(kind: str, parts: int) -> MakeRecurrence:
     def build(made: Plan, config: ModelConfig, name: str, x: str, width: int, hidden: int, take: Weights) -> str:
         h, last = made.register(f"{name}.h", hidden, state=True), made.register(f"{name}.last", width, state=True)
         gates, shown = made.register(f"{name}.gates", hidden, parts), made.register(f"{name}.shown", hidden)
@@ -218,43 +185,11 @@ def _minimal(kind: str, parts: int) -> MakeCell:
     return build
 
 
-CELLS: dict[str, MakeCell] = {
+RECURRENCES: dict[str, MakeRecurrence] = {
     "rnn": _rnn,
     "lstm": _lstm,
     "gru": _gru,
     "mingru": _minimal("mingru", 3),
     "minlstm": _minimal("minlstm", 4),
 }
-"""`model.cell` to what adds its operations."""
-ALIKE = ("embed", "matrix", "copy", "relu", "tanh", "layer", "rms")
-"""Operations whose result is the same whenever their inputs are."""
-
-
-def fold(made: Plan) -> Plan:
-    """The same plan with everything that follows from the character alone computed now, for every character.
-
-    The first layer's U x + b, say, becomes a table of gates by character.
-    """
-    from charrnn.generation.fast.numpy_way import apply
-
-    known: dict[str, Floats] = {}
-    ops: list[Op] = []
-
-    def look_up(name: str) -> None:
-        if name in known:
-            ops.append(Op("embed", name, weight=known[name]))
-
-    everyone, room = np.arange(made.vocab_size), FOLD
-    for op in made.ops:
-        ready = op.of in known if op.of else op.kind == "embed" or op.into in known
-        size = made.vocab_size * int(np.prod(made.widths[op.into]))
-        if ready and op.kind in ALIKE and op.into not in made.state and size <= room:
-            apply(op, known, everyone)
-            room -= size
-            continue
-        # A table that this operation reads, or changes, is looked up before it.
-        for name in dict.fromkeys((op.of, op.also, op.into)):
-            look_up(name)
-        known.pop(op.into, None)
-        ops.append(op)
-    return replace(made, ops=ops)
+"""`model.cell` to what adds its operations. A cell that is not here writes through PyTorch."""

@@ -13,10 +13,10 @@ from pydantic import Field, ValidationError, model_validator
 
 from charrnn.config import Config, Section
 from charrnn.errors import CharrnnError, Diverged
-from charrnn.folder import is_run
 from charrnn.loading import apply_override, find_config, read_config, read_yaml, set_key, validate
 from charrnn.models import build_model
 from charrnn.run import Run
+from charrnn.store.folder import is_run
 from charrnn.terminal import say
 from charrnn.text.corpora import resolve
 from charrnn.text.dataset import load_dataset
@@ -118,7 +118,7 @@ def _variants(sweep: SweepSection) -> dict[str, Overrides]:
 
 def _finished(run: Run) -> bool:
     try:
-        return bool(run.checkpoints.facts("last").get("finished"))
+        return run.checkpoints.summary("last").finished
     except CharrnnError:
         return False
 

@@ -24,6 +24,6 @@ def test_an_ngram_is_evaluated_on_the_characters_that_other_models_are(tmp_path:
     (told,) = [line["val_loss"] for line in run.history() if "val_loss" in line]
     whole = run.dataset().part("val", run.config.corpus.split)
     part = some_characters(whole, 100) if characters == 100 else whole
-    expected = likelihood(run.model, part, run.vocabulary.boundary, run.device).nats_per_char
+    expected = likelihood(run.model, part).nats_per_char
     assert told == pytest.approx(expected, abs=1e-4)
     assert (expected == pytest.approx(run.evaluate().nats_per_char, abs=1e-6)) is (characters != 100)

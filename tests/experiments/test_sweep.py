@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from charrnn.errors import CharrnnError
-from charrnn.evaluation.compare import compare
+from charrnn.experiments.compare import compare
+from charrnn.experiments.sweep import load_sweep, sweep
 from charrnn.models import build_model
 from charrnn.run import load
-from charrnn.sweep import load_sweep, sweep
 
 BASE = """
 corpus: {path: text.txt}
@@ -59,7 +59,7 @@ def test_a_sweep_goes_on_where_it_was(capsys: pytest.CaptureFixture[str]) -> Non
     state = next((Path("out/b/checkpoints")).glob("step-*/state.json"))
     state.write_text(json.dumps(json.loads(state.read_text()) | {"finished": False, "step": 2}))
     sweep(config, out="out", device="cpu")
-    assert load("out/b").checkpoints.facts("last")["step"] == 4
+    assert load("out/b").checkpoints.summary("last").step == 4
     rows = compare(again)
     assert [row.bits_per_char for row in rows] == sorted(row.bits_per_char for row in rows)
     for row in rows:  # of all characters, whatever a training has looked at

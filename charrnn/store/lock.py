@@ -35,7 +35,7 @@ def take(run: Path) -> None:
             holder = holder_of(run)
             if holder is not None:
                 raise CharrnnError(
-                    f"{run}: process {holder} is training in it; wait for it, stop it, or give --out another folder; "
+                    f"{run}: process {holder} is training in it; wait for it, stop it, or give ‹out› another folder; "
                     f"if that process is something else, remove {file}"
                 ) from None
             file.unlink(missing_ok=True)

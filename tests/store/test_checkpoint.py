@@ -23,11 +23,12 @@ from charrnn.errors import CharrnnError
 from charrnn.evaluation.likelihood import Likelihood
 from charrnn.models import build_model
 from charrnn.run import Run
+from charrnn.store import checkpoint
+from charrnn.store.lock import locked
 from charrnn.text.batches import training_batches
-from charrnn.training import checkpoint
 from charrnn.training.events import Event
-from charrnn.training.listeners import Log, Saver
-from charrnn.training.lock import locked
+from charrnn.training.listeners import Log
+from charrnn.training.saver import CheckpointSaver
 from charrnn.training.session import resume
 from charrnn.training.trainer import Trainer
 
@@ -91,7 +92,7 @@ def test_any_damage_to_any_file_is_found_and_the_one_before_is_taken(
     opened = charrnn.load(run, "cpu")
     opened.sample("to", length=2)
     if file.name != "manifest.json" or how != "flip":  # a flipped space in a manifest changes nothing
-        assert opened.checkpoints.facts("last")["step"] == 20
+        assert opened.checkpoints.summary("last").step == 20
 
 
 def test_a_checkpoint_of_another_run_is_not_taken(
@@ -99,7 +100,7 @@ def test_a_checkpoint_of_another_run_is_not_taken(
 ) -> None:
     shutil.rmtree(newest(run))
     shutil.copytree(newest(original / "other"), run / "checkpoints" / "step-00000030")
-    assert charrnn.load(run, "cpu").checkpoints.facts("last")["step"] == 20
+    assert charrnn.load(run, "cpu").checkpoints.summary("last").step == 20
     assert "another run" in capsys.readouterr().err
 
 
@@ -113,7 +114,7 @@ def test_without_any_whole_checkpoint_it_says_so(run: Path) -> None:
 def test_a_damaged_last_checkpoint_does_not_hinder_going_on(run: Path) -> None:
     (newest(run) / "training.safetensors").write_bytes(b"nonsense")
     resumed = resume(run, overrides=["training.steps=35"], quiet=True, device="cpu")
-    assert resumed.checkpoints.facts("last")["step"] == 35
+    assert resumed.checkpoints.summary("last").step == 35
 
 
 def test_two_trainings_in_one_run_are_refused(run: Path) -> None:
@@ -187,7 +188,7 @@ def test_a_disk_that_refuses_does_not_end_the_training(
 
     refuse(monkeypatch, full)
     run = train(tmp_path, "full")
-    assert run.checkpoints.facts("last")["step"] == 30
+    assert run.checkpoints.summary("last").step == 30
     assert not list(run.path.rglob("*.tmp"))
     assert capsys.readouterr().err.count("cannot be saved: No space left on device") == 3
 
@@ -195,7 +196,7 @@ def test_a_disk_that_refuses_does_not_end_the_training(
 def test_the_best_is_saved_later_where_the_disk_refuses_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Evaluations get worse after the first one, which the disk refuses at first."""
     losses = iter([1.0, 2.0, 3.0])
-    monkeypatch.setattr("charrnn.training.trainer.likelihood", lambda *_, **__: Likelihood(next(losses), 1))
+    monkeypatch.setattr("charrnn.training.validation.likelihood", lambda *_, **__: Likelihood(next(losses), 1))
     tries: list[Path] = []
 
     def first_try(file: Path) -> bool:
@@ -204,7 +205,7 @@ def test_the_best_is_saved_later_where_the_disk_refuses_it(tmp_path: Path, monke
 
     refuse(monkeypatch, first_try)
     run = train(tmp_path, "best", evaluate_every="15 steps")
-    assert run.checkpoints.facts("best")["step"] == 15
+    assert run.checkpoints.summary("best").step == 15
 
 
 def test_a_disk_that_refuses_to_the_end_is_an_error_and_what_was_there_is_kept(
@@ -269,7 +270,7 @@ def test_what_a_kill_left_before_the_run_was_whole_is_begun_anew(tmp_path: Path)
     run.mkdir()
     for name in ("lock", ".lock-99999999", "config.yaml", ".run.json.tmp"):
         (run / name).write_text("99999999 1" if "lock" in name else "corpus: {")
-    assert train(tmp_path, "run").checkpoints.facts("last")["step"] == 30
+    assert train(tmp_path, "run").checkpoints.summary("last").step == 30
 
 
 @pytest.mark.parametrize("names", [["config.yaml"], ["lock", "poem.txt"], ["config.yaml", "vocab.json"]])
@@ -283,14 +284,14 @@ def test_a_folder_with_anything_else_is_never_touched(tmp_path: Path, names: lis
 
 
 def test_a_training_that_patience_ended_is_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("charrnn.training.trainer.likelihood", lambda *_, **__: Likelihood(1.0, 1))
+    monkeypatch.setattr("charrnn.training.validation.likelihood", lambda *_, **__: Likelihood(1.0, 1))
     run = train(tmp_path, "run", evaluate_every="3 steps", patience=2)
-    assert run.checkpoints.facts("last")["step"] == 9
+    assert run.checkpoints.summary("last").step == 9
     before = (run.path / "metrics.jsonl").read_bytes()
     with pytest.raises(CharrnnError, match=r"has finished.*training.patience=4"):
         resume(run.path, quiet=True, device="cpu")
     assert (run.path / "metrics.jsonl").read_bytes() == before
-    assert resume(run.path, overrides=["training.patience=3"], quiet=True).checkpoints.facts("last")["step"] == 12
+    assert resume(run.path, overrides=["training.patience=3"], quiet=True).checkpoints.summary("last").step == 12
 
 
 def trainer_of(run: Path, clock: Callable[[], float] = time.perf_counter) -> Trainer:
@@ -299,21 +300,21 @@ def trainer_of(run: Path, clock: Callable[[], float] = time.perf_counter) -> Tra
     part, boundary = opened.dataset().part("train", opened.config.corpus.split), opened.vocabulary.boundary
     batches = training_batches(part, 4, 8, boundary, 0)
     model = build_model(opened.config.model, len(opened.vocabulary), 0)
-    return Trainer(model, batches, part, boundary, TrainingConfig(minutes=10), torch.device("cpu"), clock)
+    return Trainer(model, batches, part, TrainingConfig(minutes=10), torch.device("cpu"), clock)
 
 
 def test_a_checkpoint_that_explodes_again_and_again_is_passed_over(run: Path) -> None:
     trainer = trainer_of(run)
-    saver, explosion, steps = Saver(charrnn.load(run, "cpu"), trainer), Event("explosion", trainer.progress), []
+    saver, steps = CheckpointSaver(charrnn.load(run, "cpu"), trainer), []
     for _ in range(5):
-        saver.hear(explosion)
-        steps.append(trainer.step)
+        saver.recall(trainer)
+        steps.append(trainer.standing.step)
     assert steps == [30, 20, 10, 30, 20]
     with locked(run):
-        trainer.step = 40
+        trainer.standing.step = 40
         saver.hear(Event("checkpoint", trainer.progress))
-        saver.hear(explosion)
-    assert trainer.step == 40
+        saver.recall(trainer)
+    assert trainer.standing.step == 40
 
 
 def test_a_training_by_minutes_goes_on_with_the_time_it_had_left(
@@ -331,14 +332,14 @@ def test_a_training_by_minutes_goes_on_with_the_time_it_had_left(
 
     first = trainer_of(run, Clock(0))
     for _ in first.events():
-        if first.seconds > 400:
+        if first.agreement.own_seconds > 400:
             break
-    tensors, facts = first.state()
+    tensors, seconds = first.state(), first.standing.seconds
     second = trainer_of(run, Clock(1_000_000))
-    second.load_state(tensors, facts)
-    assert second.progress.fraction == pytest.approx(facts["seconds"] / 600, abs=0.01)
+    second.load_state(tensors, first.standing)
+    assert second.progress.fraction == pytest.approx(seconds / 600, abs=0.01)
     list(second.events())
-    assert 600 <= second.seconds < 650
+    assert 600 <= second.agreement.own_seconds < 650
 
 
 def test_a_malicious_pickle_under_any_name_runs_nothing(run: Path, tmp_path: Path) -> None:
@@ -368,7 +369,7 @@ def test_nothing_in_the_package_pickles() -> None:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.parametrize("how", [["--kills", "50"], ["--kills", "2", "--exec"]])
 def test_killed_trainings_end_as_if_they_had_not_been(tmp_path: Path, how: list[str]) -> None:
-    tool = Path(__file__).parents[1] / "kill.py"
+    tool = Path(__file__).parents[1] / "tools" / "kill.py"
     done = subprocess.run([sys.executable, str(tool), *how], capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert int(done.stdout.split()[0]) >= int(how[1])
@@ -376,6 +377,6 @@ def test_killed_trainings_end_as_if_they_had_not_been(tmp_path: Path, how: list[
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 def test_every_fault_comes_out_as_promised(tmp_path: Path) -> None:
-    tool = Path(__file__).parents[1] / "faults.py"
+    tool = Path(__file__).parents[1] / "tools" / "faults.py"
     done = subprocess.run([sys.executable, str(tool)], capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr

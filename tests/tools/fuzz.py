@@ -1,7 +1,7 @@
 """Bad input by the thousand: each must give a right answer or one clear message with exit code 2.
 
-    python tests/fuzz.py --examples 2000
-    python tests/fuzz.py --examples 100 --only checkpoint --seed 7
+    python tests/tools/fuzz.py --examples 2000
+    python tests/tools/fuzz.py --examples 100 --only checkpoint --seed 7
 
 Never a traceback, never more than 20 seconds, never gigabytes: the process may take 3 GB of address space beyond what
 it has when PyTorch is loaded. Prints a table, and every failure with what led to it; exits with 1 where there is one.

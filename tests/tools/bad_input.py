@@ -1,4 +1,4 @@
-"""What strangers and slips of the pen may give to charrnn: the strategies that `tests/fuzz.py` draws from.
+"""What strangers and slips of the pen may give to charrnn: the strategies that `tests/tools/fuzz.py` draws from.
 
 A kind is a function that draws one input, hands it to the command as a user would, and says whether the answer was
 right (True) or refused with a message (False). Anything else raises.
@@ -123,7 +123,7 @@ def workshop() -> None:
             raise SystemExit(f"{name}: cannot be trained")
         for suffix in ("txt",) if name != "both" else ():
             command("compress", name, f"{'poems' if name == 'documents' else 'text'}.{suffix}", "--out", f"{name}.crnn")
-    learn = Trainer._learn
+    learn = Trainer.learn
 
     def learn_and_stop(self: Trainer, *arguments: Any) -> None:
         learn(self, *arguments)
@@ -131,7 +131,7 @@ def workshop() -> None:
         if stops >= STEPS:
             self.stop()
 
-    setattr(Trainer, "_learn", learn_and_stop)  # noqa: B010 (mypy minds the plain way)
+    setattr(Trainer, "learn", learn_and_stop)  # noqa: B010 (mypy minds the plain way)
 
 
 def merged(changes: dict[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from charrnn.errors import CharrnnError
-from charrnn.training.lock import holder_of
+from charrnn.store.lock import holder_of
 
 
 def is_run(path: Path) -> bool:
@@ -33,12 +33,12 @@ def new_folder(out: str | Path | None, name: str, overwrite: bool) -> Path:
                     return path
                 except FileExistsError:
                     continue
-            raise CharrnnError(f"runs/{name}-9999 exists; give --out DIR")
+            raise CharrnnError(f"runs/{name}-9999 exists; give ‹out=DIR›")
         path = Path(out)
         if is_run(path):
             if not overwrite:
                 raise CharrnnError(
-                    f"{path}: already holds a run; go on with it (--resume {path}), or replace it (--overwrite)"
+                    f"{path}: already holds a run; go on with it (‹resume={path}›), or replace it (‹overwrite=True›)"
                 )
             if (holder := holder_of(path)) is not None:
                 raise CharrnnError(f"{path}: process {holder} is training in it; stop it first")
@@ -46,7 +46,7 @@ def new_folder(out: str | Path | None, name: str, overwrite: bool) -> Path:
         elif _begun(path):
             shutil.rmtree(path)
         elif path.exists() and (not path.is_dir() or any(path.iterdir())):
-            raise CharrnnError(f"{path}: exists and is not a run; give --out another folder")
+            raise CharrnnError(f"{path}: exists and is not a run; give ‹out› another folder")
         path.mkdir(parents=True, exist_ok=True)
         return path
     except OSError as error:

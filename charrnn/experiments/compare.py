@@ -53,7 +53,7 @@ def plot(runs: Sequence[Run], rows: Sequence[Row], file: Path) -> None:
     try:
         import matplotlib as mpl
     except ImportError:
-        raise CharrnnError("--plot: needs matplotlib: pip install 'charrnn[plot]'") from None
+        raise CharrnnError("‹plot›: needs matplotlib: pip install 'charrnn[plot]'") from None
     mpl.use("Agg")
     from matplotlib import pyplot as plt
     from matplotlib.ticker import NullFormatter
@@ -68,7 +68,7 @@ def plot(runs: Sequence[Run], rows: Sequence[Row], file: Path) -> None:
         line = "-" if row.measure == "likelihood" else ":"
         style = {"marker": ".", "linestyle": line, "label": run.path.name, "color": colours(i % colours.N)}
         by_time.plot([point["minutes"] for point in curve], bits, **style)
-        total = run.facts["characters"]["train"]
+        total = run.facts.characters["train"]
         by_characters.plot([max(point["epochs"], 1e-3) * total for point in curve], bits, **style)
     by_time.set(xlabel="minutes", ylabel="validation, bits per character", xlim=(0, None))
     by_characters.set(xlabel="characters seen", xscale="log")
@@ -80,7 +80,7 @@ def plot(runs: Sequence[Run], rows: Sequence[Row], file: Path) -> None:
     try:
         figure.savefig(file, dpi=110)
     except (OSError, ValueError) as error:
-        raise CharrnnError(f"--plot {file}: cannot be written: {error}") from None
+        raise CharrnnError(f"‹plot={file}›: cannot be written: {error}") from None
     finally:
         plt.close(figure)
 
@@ -92,11 +92,11 @@ def _row(run: Run) -> Row:
     except CharrnnError:
         bits, estimated = min((line.get("val_bits_per_char", math.inf) for line in history), default=math.inf), True
     last = max(history, key=lambda line: line["step"], default={"minutes": 0.0, "epochs": 0.0})
-    seen = round(last["epochs"] * run.facts["characters"]["train"])
+    seen = round(last["epochs"] * run.facts.characters["train"])
     return Row(
         run=str(run.path),
         architecture=run.config.model.describe(),
-        parameters=run.facts["parameters"],
+        parameters=run.facts.parameters,
         bits_per_char=bits,
         measure="pseudo-likelihood" if run.config.model.bidirectional else "likelihood",
         estimated=estimated,

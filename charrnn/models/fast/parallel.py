@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from charrnn.models import kernels
 from charrnn.models.base import State
+from charrnn.models.fast import kernels
 
 
 class Block(NamedTuple):

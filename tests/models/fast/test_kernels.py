@@ -1,4 +1,4 @@
-"""The recurrences in C give what PyTorch gives, forward and backward, for any shape."""
+"""Every way through a window gives what the equations of the cells give, forward and backward, for any shape."""
 
 from __future__ import annotations
 
@@ -16,10 +16,13 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from charrnn import native
+from charrnn.cells import cells_with, recurrent_cells
 from charrnn.config import ModelConfig
-from charrnn.models import build_model, kernels
-from charrnn.models.base import Dropout, RecurrentLayer
+from charrnn.models import build_model, set_dropout_generator, set_kernels
+from charrnn.models.base import RecurrentLayer, Stack, State
+from charrnn.models.fast import kernels, windows
 from charrnn.models.gru import GRULayer
+from charrnn.models.layers import Dropout
 from charrnn.models.lstm import LSTMLayer
 from charrnn.models.recurrent import RecurrentModel, Trunk
 from charrnn.models.rnn import RNNLayer
@@ -35,6 +38,21 @@ needs_c = pytest.mark.skipif(
 )
 
 
+class Window(nn.Module):
+    """One layer, behind the door to speed or by its own `forward`."""
+
+    kernels = "auto"
+
+    def __init__(self, layer: RecurrentLayer) -> None:
+        super().__init__()
+        self.layer, self.norm, self.dropout = layer, nn.Identity(), Dropout(0.0)
+
+    def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        if self.kernels == "plain":
+            return self.layer.through(x, state)
+        return windows.run(Stack([self.layer], [self.norm], [False], [self.dropout]), x, state)
+
+
 def everything(module: nn.Module, inputs: Tensor, state: list[Tensor], seed: int) -> list[Tensor]:
     """Outputs, states and all gradients of a random function of them."""
     generator = torch.Generator().manual_seed(seed)
@@ -44,8 +62,8 @@ def everything(module: nn.Module, inputs: Tensor, state: list[Tensor], seed: int
     return [*given, *torch.autograd.grad(loss, [inputs, *state, *module.parameters()])]
 
 
-def compare(module: nn.Module, inputs: Tensor, state: list[Tensor], seed: int, threads: int) -> None:
-    """Holds C equal to PyTorch in float64, nearly as far as PyTorch in float32 is."""
+def compare(module: Window | Trunk, inputs: Tensor, state: list[Tensor], seed: int, threads: int) -> None:
+    """Holds C, and PyTorch's kernels, equal to the plain equations in float64, nearly as far as float32 goes."""
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(threads)
@@ -53,15 +71,18 @@ def compare(module: nn.Module, inputs: Tensor, state: list[Tensor], seed: int, t
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(kernels, "usable", lambda *_: False)
             theirs = everything(module, inputs, state, seed)
-            inputs, *state = (one.detach().double().requires_grad_() for one in (inputs, *state))
-            exact = everything(module.double(), inputs, state, seed)
+        module.kernels = "plain"
+        plain = everything(module, inputs, state, seed)
+        inputs, *state = (one.detach().double().requires_grad_() for one in (inputs, *state))
+        exact = everything(module.double(), inputs, state, seed)
     finally:
         torch.set_num_threads(before)
-    for one, other, true in zip(ours, theirs, exact, strict=True):
+    for in_c, by_pytorch, simple, true in zip(ours, theirs, plain, exact, strict=True):
         # Some functions magnify a rounding error, whoever makes it: a norm of what is nearly 0.
-        error = float((other - true).detach().abs().max())
+        error = float((simple - true).detach().abs().max())
         allowed = 1e-4 * (1 + float(true.detach().abs().max())) + 10 * error
-        torch.testing.assert_close(one.double(), true, rtol=0, atol=allowed)
+        torch.testing.assert_close(in_c.double(), true, rtol=0, atol=allowed)
+        torch.testing.assert_close(by_pytorch.double(), true, rtol=0, atol=allowed)
 
 
 @pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler here")
@@ -88,7 +109,7 @@ def test_c_and_pytorch_agree(cell: str, T: int, B: int, D: int, H: int, threads:
         p.data += 0.1 * torch.randn(p.shape, generator=generator)
     x = torch.randn(T, B, D, generator=generator, requires_grad=True)
     state = [torch.randn(B, size, generator=generator, requires_grad=True) for size in layer.state_sizes]
-    compare(layer, x, state, seed, threads)
+    compare(Window(layer), x, state, seed, threads)
 
 
 @needs_c
@@ -131,7 +152,7 @@ def test_a_stack_at_once_is_its_layers_one_by_one(
     for p in trunk.parameters():
         p.data += 0.1 * torch.randn(p.shape, generator=generator)
     x = torch.randn(T, B, widths[0], generator=generator, requires_grad=True)
-    state = [torch.randn(one.shape, generator=generator, requires_grad=True) for one in trunk.initial_state(x, B)]
+    state = [torch.randn(one.shape, generator=generator, requires_grad=True) for one in trunk.initial_state(B, x)]
 
     def draw_the_same_masks(*_: object) -> None:
         masks.manual_seed(seed)
@@ -146,7 +167,7 @@ def test_what_is_no_number_stays_none(cell: str) -> None:
     """An explosion must be seen, not bounded away."""
     layer = LAYERS[cell](16, 16)
     x = torch.full((3, 2, 16), torch.nan)
-    y, _ = layer(x, tuple(torch.zeros(2, size) for size in layer.state_sizes))
+    y, _ = Window(layer)(x, layer.initial_state(2, x))
     assert y.isnan().all()
 
 
@@ -158,7 +179,7 @@ def test_nor_does_it_in_a_stack(bfloat16: bool) -> None:
     assert isinstance(trunk, Trunk)
     x = torch.full((3, 2, 16), torch.nan)
     with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
-        y, _ = trunk(x, trunk.initial_state(x, 2))
+        y, _ = trunk(x, trunk.initial_state(2, x))
     assert y.isnan().all()
 
 
@@ -184,11 +205,37 @@ def test_products_in_bfloat16_are_close(cell: str, native: str, monkeypatch: pyt
 @needs_c
 def test_a_graph_is_gone_through_once() -> None:
     layer = LSTMLayer(16, 16)
-    y, _ = layer(torch.randn(2, 1, 16), (torch.zeros(1, 16), torch.zeros(1, 16)))
+    y, _ = Window(layer)(torch.randn(2, 1, 16), (torch.zeros(1, 16), torch.zeros(1, 16)))
     loss = y.sum()
     torch.autograd.backward(loss, retain_graph=True)
     with pytest.raises(RuntimeError, match="second forward"):
         torch.autograd.backward(loss)
+
+
+@pytest.mark.parametrize("cell", recurrent_cells())
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(
+    "options", [{}, {"dropout": 0.5}, {"residual": True, "norm": "layer"}, {"weight_dropout": 0.5}]
+)
+def test_every_cell_computes_the_same_by_its_plain_equations(
+    cell: str, dtype: torch.dtype, options: dict[str, object]
+) -> None:
+    """`training.kernels: plain` and `auto`: outputs, states and all gradients, with the same masks drawn."""
+    if "weight_dropout" in options and cell not in cells_with("weight_dropout"):
+        pytest.skip("it has no recurrent weights")
+    sizes = {"hidden_size": 16, "embedding_size": 12, "num_layers": 2}
+    model = build_model(ModelConfig.model_validate({"cell": cell, **sizes, **options}), 7, seed=0).to(dtype)
+    ids = torch.randint(0, 7, (9, 3), generator=torch.Generator().manual_seed(0))
+    found = []
+    for kernels_ in ("auto", "plain"):
+        set_kernels(model, kernels_)
+        set_dropout_generator(model, torch.Generator().manual_seed(1))
+        model.zero_grad()
+        logits, state = model(ids, model.initial_state(3))
+        torch.autograd.backward(logits.square().mean() + torch.stack([s.square().mean() for s in state]).sum())
+        found.append([logits, *state, *(p.grad for p in model.parameters())])
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("cell", ["rnn", "lstm", "gru", "mingru"])
@@ -232,11 +279,12 @@ def test_and_so_are_its_gradients(cell: str, size: int) -> None:
 
 def test_without_a_compiler_everything_goes_on(tmp_path: Path) -> None:
     code = (
-        "import torch; from charrnn import native; from charrnn.models.lstm import LSTMLayer;"
+        "import torch; from charrnn import native; from charrnn.config import ModelConfig;"
+        "from charrnn.models import build_model; model = build_model(ModelConfig(hidden_size=3), 5);"
         "print(native.load('cells', openmp=True));"
-        "print(LSTMLayer(2, 3)(torch.zeros(4, 1, 2), (torch.zeros(1, 3), torch.zeros(1, 3)))[0].shape)"
+        "print(model(torch.zeros(4, 1, dtype=torch.long), model.initial_state(1))[0].shape)"
     )
     for broken in ({"CC": "/nonexistent/cc"}, {"CC": "false"}, {"CHARRNN_NATIVE": "0"}):
         environment = os.environ | {"CHARRNN_CACHE": str(tmp_path)} | broken
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
-        assert done.stdout.splitlines() == ["None", "torch.Size([4, 1, 3])"], done.stderr
+        assert done.stdout.splitlines() == ["None", "torch.Size([4, 1, 5])"], done.stderr

@@ -1,7 +1,7 @@
 """Kills real `charrnn train` processes with SIGKILL at random moments, again and again, and compares.
 
-    python tests/kill.py --kills 50            # about a minute
-    python tests/kill.py --kills 2 --exec      # each in a Python of its own
+    python tests/tools/kill.py --kills 50            # about a minute
+    python tests/tools/kill.py --kills 2 --exec      # each in a Python of its own
 
 For each cell, in stream and in documents mode, with dropout, forgetting, averaging, a learning-rate schedule in steps
 and patience: a training that is never interrupted, and one that is killed and resumed until it has finished. Both must
@@ -33,15 +33,17 @@ from typing import Any
 for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[threads] = "1"  # before PyTorch is imported: threads do not survive a fork
 
+from charrnn.cells import cells_with, recurrent_cells  # noqa: E402
+
 TEXT = "The cat sat on the mat.\nA dog sat on the log.\n\nA bird sang in the tree, and the cat looked up.\n\n" * 80
-CASES = [(cell, mode) for mode in ("stream", "documents") for cell in ("rnn", "lstm", "gru", "mingru", "minlstm")]
+CASES = [(cell, mode) for mode in ("stream", "documents") for cell in recurrent_cells()]
 TIMED = ("characters_per_second", "minutes", "seconds")
 """What a clock says differs from run to run."""
 
 
 def config(cell: str, mode: str, steps: int) -> dict[str, Any]:
     """A small training in which everything that must be carried over plays a part."""
-    weights = {"weight_dropout": 0.3} if cell in ("rnn", "lstm", "gru") else {}
+    weights = {"weight_dropout": 0.3} if cell in cells_with("weight_dropout") else {}
     stream = {"forget": 0.2, "window_deviation": 3} if mode == "stream" else {"slowness_penalty": 0.1}
     return {
         "corpus": {"path": "text.txt", "mode": mode},

@@ -1,6 +1,6 @@
 """Provokes every fault that charrnn makes a promise about, in real processes, and prints what came of it.
 
-    python tests/faults.py
+    python tests/tools/faults.py
 
 The table is Markdown, and each outcome in it was observed: exit codes, messages and what was kept. Exits with 1 where
 one is not the promised one. "The same end" means: resumed, or left to go on, the training ended with the same weights

@@ -1,0 +1,1 @@
+"""Many runs: trained from one config, and set beside each other."""

@@ -1,0 +1,158 @@
+"""The door to speed: a window of text through a stack of recurrences by the fastest way there is.
+
+1. A whole stack of minGRU or minLSTM is one operation in C, where there is a compiler.
+2. An rnn, lstm or gru is one in C, where there is a compiler.
+3. The same are PyTorch's kernels (on CUDA those of cuDNN); minGRU and minLSTM products and a scan.
+4. Any other cell goes by its own `forward`.
+
+Each gives what the layer's own `forward` gives, but for rounding; a test holds them equal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from charrnn.models.base import RecurrentLayer, Stack, State
+from charrnn.models.fast import kernels, parallel
+from charrnn.models.fast.scan import scan
+from charrnn.models.gru import GRULayer
+from charrnn.models.lstm import LSTMLayer
+from charrnn.models.minimal import MinGRULayer, MinLSTMLayer
+from charrnn.models.rnn import RNNLayer
+
+
+def alphabet(embedding: nn.Embedding) -> Tensor:
+    """The vector of every character, `[V, E]`, for `run` to look up in.
+
+    All that depends on a character alone, up to the first layer's U x, is then computed once for each and not for each
+    place where it stands.
+    """
+    return embedding(torch.arange(embedding.num_embeddings, device=embedding.weight.device))
+
+
+def run(stack: Stack, x: Tensor, state: State, ids: Tensor | None = None) -> tuple[Tensor, State]:
+    """x `[T, B, D]` through all layers to `[T, B, H]`, and the new state.
+
+    With ids `[T, B]`, x is `[V, D]`, a vector for each character of the alphabet.
+    """
+    if _as_one(stack, x):
+        return _stack(stack, x if ids is None else kernels.look_up(x, ids), state)
+    projected = None
+    if ids is not None:
+        projected = _project(stack.layers[0], stack.norms[0](x))
+        if projected is None or stack.residual[0]:
+            x = kernels.look_up(x, ids)
+    rest: list[Tensor] = list(state)
+    after: State = ()
+    for layer, norm, residual, drop in zip(*stack, strict=True):
+        own = tuple(rest.pop(0) for _ in layer.state_sizes)
+        if projected is None:
+            y, own = _layer(layer, norm(x), own)
+        else:  # the first layer, which looks up by itself
+            y, own = IN_C[type(layer)](layer, projected, own, ids)
+            projected = None
+        x = x + drop(y) if residual else drop(y)
+        after += own
+    return x, after
+
+
+def _as_one(stack: Stack, x: Tensor) -> bool:
+    """Whether the stack is one operation: not where somebody listens to what a layer gives, which is then not seen."""
+    return (
+        all(type(layer) in (MinGRULayer, MinLSTMLayer) for layer in stack.layers)
+        and all(isinstance(norm, (nn.RMSNorm, nn.Identity)) for norm in stack.norms)
+        and not any(dropout._forward_hooks for dropout in stack.dropouts)
+        and parallel.usable(x)
+    )
+
+
+def _stack(stack: Stack, x: Tensor, state: State) -> tuple[Tensor, State]:
+    """All blocks of minGRU or minLSTM at once."""
+    blocks = []
+    layers = [layer for layer in stack.layers if isinstance(layer, MinGRULayer)]
+    for layer, norm, residual, dropout in zip(layers, *stack[1:], strict=True):
+        output = x.new_empty(*x.shape[:2], layer.hidden_size)
+        weights = (layer.W.weight, layer.W.bias, layer.out.weight, getattr(norm, "weight", None))
+        blocks.append(parallel.Block(*weights, residual, dropout.mask(output)))
+    return parallel.stack(x, blocks, state)
+
+
+def _layer(layer: RecurrentLayer, x: Tensor, state: State) -> tuple[Tensor, State]:
+    """x `[T, B, D]` and a state through one layer, by the best of its ways."""
+    projected = _project(layer, x)
+    if projected is not None:
+        return IN_C[type(layer)](layer, projected, state, None)
+    by_pytorch = BY_PYTORCH.get(type(layer))
+    return layer.through(x, state) if by_pytorch is None else by_pytorch(layer, x, state)
+
+
+def _project(layer: RecurrentLayer, x: Tensor) -> Tensor | None:
+    """U x `[..., gates * H]`, which the C goes on from; None where there is no C for this layer or this x."""
+    if type(layer) not in IN_C or not kernels.usable(x):
+        return None
+    return kernels.project(x, layer.get_parameter("U"))
+
+
+def _rnn_c(layer: RNNLayer, projected: Tensor, state: State, ids: Tensor | None) -> tuple[Tensor, State]:
+    W = layer.drop_weights(layer.W)
+    y = kernels.rnn(projected, ids, layer.b, W, state[0], layer.activation == "relu")
+    return y, (y[-1],)
+
+
+def _rnn_pytorch(layer: RNNLayer, x: Tensor, state: State) -> tuple[Tensor, State]:
+    kernel = torch.rnn_tanh if layer.activation == "tanh" else torch.rnn_relu
+    weights = [layer.U, layer.drop_weights(layer.W), layer.b, torch.zeros_like(layer.b)]
+    y, h = kernel(x, state[0][None].contiguous(), weights, True, 1, 0.0, layer.training, False, False)
+    return y, (h[0],)
+
+
+def _lstm_c(layer: LSTMLayer, projected: Tensor, state: State, ids: Tensor | None) -> tuple[Tensor, State]:
+    y, c = kernels.lstm(projected, ids, layer.b, layer.drop_weights(layer.W), *state)
+    return y, (y[-1], c)
+
+
+def _lstm_pytorch(layer: LSTMLayer, x: Tensor, state: State) -> tuple[Tensor, State]:
+    h, c = (tensor[None].contiguous() for tensor in state)
+    weights = [layer.U, layer.drop_weights(layer.W), layer.b, torch.zeros_like(layer.b)]
+    y, h, c = torch.lstm(x, (h, c), weights, True, 1, 0.0, layer.training, False, False)
+    return y, (h[0], c[0])
+
+
+def _gru_c(layer: GRULayer, projected: Tensor, state: State, ids: Tensor | None) -> tuple[Tensor, State]:
+    y = kernels.gru(projected, ids, layer.b, layer.drop_weights(layer.W), layer.c, *state)
+    return y, (y[-1],)
+
+
+def _gru_pytorch(layer: GRULayer, x: Tensor, state: State) -> tuple[Tensor, State]:
+    inside = torch.cat([torch.zeros_like(layer.b[: -len(layer.c)]), layer.c])
+    weights = [layer.U, layer.drop_weights(layer.W), layer.b, inside]
+    y, h = torch.gru(x, state[0][None].contiguous(), weights, True, 1, 0.0, layer.training, False, False)
+    return y, (h[0],)
+
+
+def _minimal_pytorch(layer: MinGRULayer, x: Tensor, state: State) -> tuple[Tensor, State]:
+    h, last = state
+    v, r, f = layer.gates(torch.cat([torch.cat([last[None], x[:-1]]), x], dim=-1))
+    states = scan(f, v, h)
+    return layer.out(states * F.silu(r)), (states[-1], x[-1])
+
+
+IN_C: dict[type[RecurrentLayer], Callable[[Any, Tensor, State, Tensor | None], tuple[Tensor, State]]] = {
+    RNNLayer: _rnn_c,
+    LSTMLayer: _lstm_c,
+    GRULayer: _gru_c,
+}
+"""Takes U x `[T, B, gates * H]` and overwrites it; with ids `[T, B]` that of each character, `[V, gates * H]`."""
+BY_PYTORCH: dict[type[RecurrentLayer], Callable[[Any, Tensor, State], tuple[Tensor, State]]] = {
+    RNNLayer: _rnn_pytorch,
+    LSTMLayer: _lstm_pytorch,
+    GRULayer: _gru_pytorch,
+    MinGRULayer: _minimal_pytorch,
+    MinLSTMLayer: _minimal_pytorch,
+}
+"""Takes x `[T, B, D]`. Both tables go by the exact class: the equations of a subclass are others."""

@@ -1,0 +1,64 @@
+"""From a cell's name to its model, and how a cell of one's own gets a name."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+
+from charrnn.cells import CELLS, RECURRENT, STACK, Cell
+from charrnn.config import ModelConfig
+from charrnn.errors import CharrnnError
+from charrnn.models.base import LanguageModel, RecurrentLayer
+from charrnn.models.bidirectional import BidirectionalModel
+from charrnn.models.recurrent import MakeLayer, RecurrentModel
+
+
+def model_of(config: ModelConfig, vocab_size: int) -> LanguageModel:
+    """The model of a config; its weights are drawn from PyTorch's own generator.
+
+    Raises CharrnnError where `model.options` are not those of its layer.
+    """
+    source = _class_of(CELLS[config.cell])
+    if issubclass(source, RecurrentLayer):
+        model = BidirectionalModel if config.bidirectional else RecurrentModel
+        return model(vocab_size, config, _layer(source, config))
+    assert issubclass(source, LanguageModel), source  # there is no other kind in the table
+    return source.of(vocab_size, config)
+
+
+def register_cell(name: str, layer: type[RecurrentLayer]) -> None:
+    """Makes a recurrence of your own a cell: `model: {cell: NAME}` then works in configs, commands and Python.
+
+    `layer(input_size, hidden_size)` makes one; further keyword arguments are given as `model.options`. Raises
+    CharrnnError where the name is taken, or the class is not a RecurrentLayer. See docs/adding-a-cell.md.
+    """
+    if not (inspect.isclass(layer) and issubclass(layer, RecurrentLayer)):
+        raise CharrnnError(f"register_cell: {name}: a subclass of charrnn.RecurrentLayer was expected, not {layer!r}")
+    if not name.isidentifier():
+        raise CharrnnError(f"register_cell: {name!r}: a name such as my_cell was expected")
+    if name in CELLS and not CELLS[name].plugin:
+        raise CharrnnError(f"register_cell: {name}: charrnn has a cell of that name; give yours another one")
+    file = getattr(sys.modules.get(layer.__module__), "__file__", None)
+    plugin = Path(file).name if file else layer.__module__
+    CELLS[name] = Cell(layer, shared=RECURRENT if layer.recurrent_weights else (*STACK, "bidirectional"), plugin=plugin)
+
+
+def _class_of(cell: Cell) -> type:
+    if isinstance(cell.source, type):
+        return cell.source
+    module, _, name = cell.source.partition(":")
+    found: type = getattr(import_module(module), name)
+    return found
+
+
+def _layer(layer: type[RecurrentLayer], config: ModelConfig) -> MakeLayer:
+    """The layer with the keys that are its own."""
+    own = {key: getattr(config, key) for key in CELLS[config.cell].own} | config.options
+    try:
+        inspect.signature(layer).bind(1, 1, **own)
+    except TypeError as error:
+        raise CharrnnError(f"model.options: {error}, as {layer.__name__} of model.cell {config.cell} has it") from None
+    return partial(layer, **own)

@@ -1,0 +1,35 @@
+"""Files of one's own that the user names on the command line: they are run, and register cells."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+
+from charrnn.errors import CharrnnError
+
+
+def load_plugin(file: Path) -> None:
+    """Runs a Python file, once in a process. Raises CharrnnError where it is none, or fails."""
+    name = f"charrnn_plugin_{file.stem}"
+    if not file.is_file() or file.suffix != ".py":
+        raise CharrnnError(f"‹plugin={file}›: a Python file was expected, such as my_cell.py")
+    loaded = sys.modules.get(name)
+    if loaded is not None and loaded.__file__ == str(file.resolve()):
+        return
+    spec = spec_from_file_location(name, file.resolve())
+    assert spec is not None and spec.loader is not None  # it ends in .py
+    module = module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except CharrnnError as error:
+        del sys.modules[name]
+        raise CharrnnError(f"{file}: {error.message}") from None
+    except Exception as error:  # whatever a file of the user's raises is the user's to mend
+        del sys.modules[name]
+        own = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == module.__file__]
+        line = getattr(error, "lineno", None) if isinstance(error, SyntaxError) else next(iter(own), None)
+        where = f"{file}, line {line}" if line else str(file)
+        raise CharrnnError(f"{where}: {type(error).__name__}: {error}") from None

@@ -1,0 +1,70 @@
+"""The training of an n-gram: it counts the text once, and is done."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from charrnn.config import TrainingConfig
+from charrnn.models import NGramModel
+from charrnn.store.checkpoint import Summary
+from charrnn.terminal import advance
+from charrnn.text.dataset import Part
+from charrnn.training.events import Event
+from charrnn.training.schedule import Progress
+from charrnn.training.standing import Standing
+from charrnn.training.validation import Validation
+
+
+class NGramTrainer:
+    """Gives the events of a training: count, evaluate, sample, save. It has no steps to resume."""
+
+    recall: Callable[[Any], None] = staticmethod(lambda _: None)
+    """It never has to go back."""
+
+    def __init__(
+        self, model: NGramModel, text: Part, validation: Part, config: TrainingConfig, device: torch.device
+    ) -> None:
+        self.model, self.text = model.to(device), text
+        wanted = config.evaluate_characters
+        self.validation = Validation(validation, "all" if wanted == "auto" else wanted)
+        self.standing = Summary()
+
+    def events(self) -> Iterator[Event]:
+        """Counts the whole text and evaluates. Raises CharrnnError for an empty text."""
+        started = time.perf_counter()
+        with tqdm(total=self.model.order, desc="count", unit="order", leave=False, delay=1, disable=None) as bar:
+            self.model.fit(self.text, lambda count: advance(bar, count))
+        seconds = time.perf_counter() - started
+        self.standing = Summary(step=1, seconds=seconds, finished=True)
+        megabytes = self.model.nbytes / 2**20
+        yield Event("step", self.progress, {"ngrams": self.model.size, "megabytes": megabytes, "seconds": seconds})
+        if self.validation.characters:
+            nats = self.validation.nats(self.model, Standing())
+            self.standing.best = nats
+            metrics = {"val_loss": nats, "val_bits_per_char": nats / math.log(2)}
+            yield Event("evaluation", self.progress, metrics, is_best=True)
+        yield Event("sample", self.progress)
+        yield Event("checkpoint", self.progress)
+
+    @property
+    def progress(self) -> Progress:
+        """Nothing before it has counted, then all: one step, one epoch."""
+        done = self.standing.step
+        return Progress(done, self.standing.seconds / 60, float(done), float(done))
+
+    def state(self) -> dict[str, Tensor]:
+        """No tensors: the model is all there is."""
+        return {}
+
+    def stop(self) -> None:
+        """Does nothing: counting is too short to be stopped in between."""
+
+    def save_soon(self) -> None:
+        """Does nothing: it saves when it has counted."""

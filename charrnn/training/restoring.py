@@ -1,0 +1,63 @@
+"""From a checkpoint back into a training, with every check before the next step is made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from torch import Tensor
+
+from charrnn.errors import CharrnnError
+from charrnn.files import read_record
+from charrnn.store.checkpoint import STATE, TRAINING, WEIGHTS
+from charrnn.store.weights import fill, load_tensors
+from charrnn.training.optimizer import vectors
+from charrnn.training.standing import Standing
+from charrnn.training.step import Learner
+
+
+def restore(learner: Learner, folder: Path) -> None:
+    """Puts a training where the checkpoint in a folder left it. Raises CharrnnError where it is not one of it."""
+    fill(learner.model, folder / WEIGHTS)
+    standing = read_record(folder / STATE, Standing)
+    # Copies: what was loaded is a mapping of the file, and a training outlives its checkpoints.
+    tensors = {name: tensor.clone() for name, tensor in load_tensors(folder / TRAINING).items()}
+    try:
+        learner.load_state(tensors, standing)
+    except (LookupError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+        raise _unfit(folder, str(error).splitlines()[0] if str(error) else type(error).__name__) from None
+    _check_optimizers(learner, folder)
+    _check_position(learner, folder)
+
+
+def _check_optimizers(learner: Learner, folder: Path) -> None:
+    for optimizer, weight in vectors(learner.optimizers):
+        for name, tensor in optimizer.state.get(weight, {}).items():
+            expected = () if name == "step" else weight.shape
+            if isinstance(tensor, Tensor) and (tensor.shape != expected or tensor.is_complex()):
+                shapes = f"{list(tensor.shape)} for a weight of {list(weight.shape)}"
+                raise _unfit(folder, f"the optimizer's {name} is {shapes}")
+
+
+def _check_position(learner: Learner, folder: Path) -> None:
+    """Whether the next batch is to be had, and the state that is carried to it is one of the model."""
+    batches, model = learner.batches, learner.model
+    position = batches.position.model_copy()
+    try:
+        batch = batches.next()
+    except (IndexError, ValueError, MemoryError) as error:
+        raise _unfit(folder, f"there is no such place in its text ({error})") from None
+    if not len(batch.inputs):
+        raise _unfit(folder, "there is no such place in its text")
+    batches.position = position
+    if batch.fresh:
+        return
+    carried, expected = learner.carried.own, model.initial_state(batch.inputs.shape[1])
+    if [(t.shape, t.dtype) for t in carried] != [(t.shape, t.dtype) for t in expected]:
+        raise _unfit(folder, "the state that it carried has another form")
+    ids = [tensor for tensor in carried if not tensor.is_floating_point() and tensor.numel()]
+    if any(not 0 <= int(tensor.min()) <= int(tensor.max()) < model.vocab_size for tensor in ids):
+        raise _unfit(folder, "the state that it carried names characters that there are not")
+
+
+def _unfit(folder: Path, detail: str) -> CharrnnError:
+    return CharrnnError(f"{folder}: is not a checkpoint of this training: {detail}")

@@ -1,0 +1,132 @@
+"""What learns: a model, its optimizers, the state in which its texts go on, and one step of all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from charrnn.config import TrainingConfig
+from charrnn.device import to_device
+from charrnn.models import LanguageModel, set_dropout_generator, set_kernels
+from charrnn.text.batches import Batches
+from charrnn.training.averaging import Average
+from charrnn.training.carried import Carried
+from charrnn.training.distributed import Agreement, Workers
+from charrnn.training.loss import backward
+from charrnn.training.numbers import Numbers
+from charrnn.training.optimizer import apply_step, build_optimizers, clip, load_optimizer_tensors, optimizer_tensors
+from charrnn.training.penalty import ActivationPenalty
+from charrnn.training.schedule import Progress, progress_of
+from charrnn.training.standing import Standing
+
+SEED_STRIDE = 1_000_003
+"""Between the random numbers of one `training.seed` and those of the next: a prime above most numbers of steps."""
+WORKER_STRIDE = 0x9E3779B97F4A7C15
+"""Between those of one worker and of the next: 2^64 divided by the golden ratio, as in SplitMix64."""
+
+
+class Learner:
+    """A model that learns from batches step by step, and all that it needs to go on later.
+
+    Of several workers each has one; they share out every batch, and make the same steps.
+    """
+
+    def __init__(
+        self,
+        model: LanguageModel,
+        batches: Batches,
+        config: TrainingConfig,
+        clock: Callable[[], float],
+        workers: Workers,
+    ) -> None:
+        self.model, self.batches, self.config, self.workers = model, batches, config, workers
+        self.standing = Standing()
+        self.agreement = Agreement(workers, clock)
+        self.numbers = Numbers(model.device, clock, self.agreement)
+        self.weights, self.optimizers = build_optimizers(model, config)
+        self.average = Average(model, config)
+        self.carried = Carried(model, workers)
+        self.penalty = ActivationPenalty(model, config)
+        self._draws = torch.Generator(model.device)
+        set_dropout_generator(model, self._draws)
+        set_kernels(model, config.kernels)
+
+    def learn(self, rate: float) -> None:
+        """One step with a learning rate: forward, backward through the window, add up what the workers found, clip,
+        update. A loss or a gradient that is not finite changes no weight.
+        """
+        standing, batch = self.standing, self.batches.next()
+        if self.config.window_deviation:  # a shorter window takes a smaller step
+            rate = rate * len(batch.inputs) / self.config.window
+        seed = self.config.seed * SEED_STRIDE + standing.step
+        self._draws.manual_seed(seed % 2**63)
+        state = self.carried.begin(batch, self.config.forget, self._draws)
+        if self.workers.rank:  # dropout masks of its own; those of worker 0 are those of a single one
+            self._draws.manual_seed((seed + self.workers.rank * WORKER_STRIDE) % 2**63)
+        gradients, nats = self.weights.clear(), torch.zeros((), device=self.model.device)
+        if batch.inputs.shape[1]:  # a short group of documents may leave nothing for this worker
+            nats, state = backward(self.model, batch, state, self.penalty, self.config.precision)
+        message = to_device(self.agreement.message(), self.model.device)
+        nats, *messages = self.workers.sum_gradients(gradients, torch.cat([nats[None], message])).unbind()
+        loss, norm = nats / batch.characters, clip(gradients, self.config)
+        finite = torch.isfinite(loss) & torch.isfinite(norm)
+        apply_step(self.optimizers, rate, finite)
+        self.carried.end(state, finite)
+        standing.step += 1
+        standing.learnt += batch.characters
+        standing.position = self.batches.position.model_copy()
+        self.numbers.add(batch.characters, torch.stack([loss, norm, *messages]))
+
+    @property
+    def progress(self) -> Progress:
+        """How far the training is."""
+        return progress_of(self.config, self.standing.step, self.agreement.seconds / 60, self.batches.epochs)
+
+    @property
+    def out_of_patience(self) -> bool:
+        """Whether too many evaluations have passed without a better one."""
+        return self.config.patience is not None and self.standing.evaluations_since_best >= self.config.patience
+
+    def stop(self) -> None:
+        """Ends the training after the current step, with a checkpoint."""
+        self.agreement.ask_to_stop()
+
+    def save_soon(self) -> None:
+        """Has a checkpoint written after the current step."""
+        self.agreement.ask_to_save()
+
+    def state(self) -> dict[str, Tensor]:
+        """What it needs to go on, apart from the weights and `standing`, which is brought up to date."""
+        self.standing.seconds = self.agreement.own_seconds
+        self.standing.finished = self.progress.fraction >= 1 or self.out_of_patience
+        self.standing.average = self.average.standing()
+        tensors = {f"optimizer.{name}": value for name, value in optimizer_tensors(self.optimizers).items()}
+        tensors |= {f"carried.{i}": value for i, value in enumerate(self.carried.tensors)}
+        return tensors | {f"average.{name}": value for name, value in self.average.tensors().items()}
+
+    def load_state(self, tensors: dict[str, Tensor], standing: Standing) -> None:
+        """Puts back what `state` gave and `standing` was, when the model has the weights that it had then."""
+        load_optimizer_tensors(self.optimizers, inside(tensors, "optimizer."))
+        self.average.load(inside(tensors, "average."), standing.average)
+        count = sum(name.startswith("carried.") for name in tensors)
+        self.carried.load(tuple(tensors[f"carried.{i}"].to(self.model.device) for i in range(count)))
+        self.standing = standing
+        self.batches.position = standing.position.model_copy()
+        self.agreement.set(standing.seconds)
+        self.numbers.restart_clock()
+
+    def agree(self) -> None:
+        """Gives all workers what worker 0 has: fresh weights, or those of a checkpoint."""
+        if self.workers.count == 1:
+            return
+        weights = {f"model.{name}": value for name, value in self.model.state_dict().items()}
+        tensors, facts = self.workers.state_from_first(self.state() | weights, self.standing.model_dump())
+        self.model.load_state_dict(inside(tensors, "model."))
+        self.load_state(tensors, Standing.model_validate(facts))
+
+
+def inside(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The tensors whose names begin so, without that beginning."""
+    return {name[len(prefix) :]: value for name, value in tensors.items() if name.startswith(prefix)}
