@@ -84,8 +84,9 @@ def test_forward_and_step_follow_the_equations(layer: RecurrentLayer, equations)
     with torch.no_grad():
         for weight in layer.parameters():
             weight.copy_(torch.randn(weight.shape, generator=generator, dtype=torch.float64))
-    x = torch.randn(T, B, D, generator=generator, dtype=torch.float64)
-    state = tuple(torch.randn(B, size, generator=generator, dtype=torch.float64) for size in layer.state_sizes)
+    before, x = torch.randn(2, T, B, D, generator=generator, dtype=torch.float64)
+    _, state = layer(before, layer.initial_state(B, before))
+    state = tuple(tensor.detach() for tensor in state)
     outputs, after = layer(x, state)
     stepped = state
     expected = [[s[b].numpy() for s in state] for b in range(B)]
