@@ -1,0 +1,142 @@
+"""A new run gets a folder of its own, and nothing that is not a run is ever removed for it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from charrnn.errors import CharrnnError
+from charrnn.store.folder import is_run, new_folder
+from charrnn.store.lock import locked
+
+DEAD, LIVING = "999999999", str(os.getpid())
+LEFTOVERS = {"lock", ".lock-99999999", "config.yaml", "vocab.json", ".run.json.tmp"}
+"""What a training may leave that was killed before its run was whole."""
+NAMES = sorted(LEFTOVERS - {"lock"}) + ["notes.txt", "run.json.bak", "checkpoints/step-1", "samples.txt", ".hidden"]
+
+
+def make(folder: Path, files: dict[str, str]) -> dict[str, str]:
+    """A folder with these files and no others."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for name, content in files.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(content)
+    return files
+
+
+def content(folder: Path) -> dict[str, str]:
+    files = (file for file in folder.rglob("*") if file.is_file())
+    return {str(file.relative_to(folder)): file.read_text() for file in files}
+
+
+@given(
+    names=st.sets(st.sampled_from(NAMES)),
+    lock=st.sampled_from([None, DEAD, LIVING, "mine"]),
+    overwrite=st.booleans(),
+)
+def test_only_what_a_killed_training_left_is_removed(names: set[str], lock: str | None, overwrite: bool) -> None:
+    out = Path("out")
+    before = make(out, {name: f"own {name}" for name in names} | ({} if lock is None else {"lock": lock}))
+    leftover = "lock" in " ".join(before) and lock != LIVING and before.keys() <= LEFTOVERS
+    if leftover or not before:
+        assert new_folder(out, "name", overwrite) == out
+        assert content(out) == {}
+    else:
+        with pytest.raises(CharrnnError, match="is not a run"):
+            new_folder(out, "name", overwrite)
+        assert content(out) == before
+
+
+@given(names=st.sets(st.sampled_from(NAMES)), lock=st.sampled_from([None, DEAD, LIVING]), overwrite=st.booleans())
+def test_a_run_is_replaced_only_when_asked_and_never_while_it_trains(
+    names: set[str], lock: str | None, overwrite: bool
+) -> None:
+    out = Path("out")
+    before = make(out, dict.fromkeys(names, "x") | {"run.json": "{}"} | ({} if lock is None else {"lock": lock}))
+    if overwrite and lock != LIVING:
+        assert new_folder(out, "name", overwrite) == out
+        assert out.is_dir() and content(out) == {}
+    else:
+        with pytest.raises(CharrnnError, match=f"process {LIVING}" if overwrite else "already holds a run"):
+            new_folder(out, "name", overwrite)
+        assert content(out) == before
+
+
+def test_a_run_that_this_process_trains_is_free_when_it_has_ended() -> None:
+    out = Path("out")
+    make(out, {"run.json": "{}"})
+    with locked(out), pytest.raises(CharrnnError, match=f"process {LIVING}"):
+        new_folder(out, "name", overwrite=True)
+    assert is_run(out)
+    assert new_folder(out, "name", overwrite=True) == out
+    assert not is_run(out)
+
+
+@given(taken=st.sets(st.integers(1, 7)), files=st.sets(st.integers(1, 7)), overwrite=st.booleans())
+def test_without_a_name_of_its_own_it_gets_the_first_number_that_is_free(
+    taken: set[int], files: set[int], overwrite: bool
+) -> None:
+    """Whatever takes the others: a run, an empty folder, a file."""
+    runs = Path("runs")
+    make(runs, {name(number): "a file" for number in files - taken})
+    for number in taken:
+        (runs / name(number)).mkdir()
+        if number % 2:
+            (runs / name(number) / "run.json").write_text("{}")
+    before, free = content(runs), min(set(range(1, 9)) - taken - files)
+    assert new_folder(None, "poem", overwrite) == runs / name(free)
+    assert new_folder(None, "other", overwrite) == runs / "other"
+    assert (runs / name(free)).is_dir() and list((runs / name(free)).iterdir()) == []
+    assert content(runs) == before
+
+
+def name(number: int) -> str:
+    return "poem" if number == 1 else f"poem-{number}"
+
+
+@pytest.mark.parametrize("count", [5])
+def test_many_new_runs_are_numbered_without_a_gap(count: int) -> None:
+    assert [new_folder(None, "poem", False) for _ in range(count)] == [
+        Path("runs") / name(number) for number in range(1, count + 1)
+    ]
+
+
+@pytest.mark.parametrize("out", ["new", "deep/er/and/deeper", Path("as/a/path"), "秋 天", "a.b"])
+def test_a_folder_that_is_not_there_is_made_with_all_above_it(out: str | Path) -> None:
+    made = new_folder(out, "name", False)
+    assert made == Path(out) and made.is_dir() and not list(made.iterdir())
+    assert new_folder(out, "name", False) == made  # an empty one holds nothing
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize("out", ["file", "file/below", "link", "x" * 300, "file/run.json"])
+def test_where_no_folder_can_be_the_name_is_told_and_nothing_is_touched(out: str, overwrite: bool) -> None:
+    Path("file").write_text("mine")
+    Path("link").symlink_to("nowhere")
+    with pytest.raises(CharrnnError, match=out[:4]):
+        new_folder(out, "name", overwrite)
+    assert Path("file").read_text() == "mine"
+    assert Path("link").is_symlink()
+    assert sorted(path.name for path in Path().iterdir()) == ["file", "link"]
+
+
+def test_a_file_where_all_runs_lie_is_told() -> None:
+    Path("runs").write_text("mine")
+    with pytest.raises(CharrnnError, match="runs"):
+        new_folder(None, "name", True)
+    assert Path("runs").read_text() == "mine"
+
+
+def test_a_run_is_a_folder_with_the_file_that_is_written_last() -> None:
+    make(Path("begun"), dict.fromkeys(LEFTOVERS, ""))
+    make(Path("whole"), {"run.json": "{}"})
+    make(Path("folder"), {"run.json/x": ""})
+    Path("file").write_text("")
+    paths = ["begun", "whole", "folder", "file", "file/x", "nowhere", "x" * 5000]
+    assert [path for path in paths if is_run(Path(path))] == ["whole"]

@@ -1,0 +1,216 @@
+"""Small files: whatever lies there is read or refused in bounds, and what is written is there whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import Field
+
+from charrnn import files
+from charrnn.errors import CharrnnError
+from charrnn.files import Amount, Count, Record, read_json, read_record, read_small, replace_text, sync, write_json
+
+text = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
+values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False) | text,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(text, inner, max_size=3),
+    max_leaves=8,
+)
+
+
+class Poem(Record):
+    lines: Count
+    weight: Amount = 1.0
+    inner: dict[str, Count] = Field(default={})
+
+
+@given(content=st.binary(max_size=60), most=st.integers(0, 60))
+def test_all_is_read_or_none_where_it_is_more_than_allowed(content: bytes, most: int) -> None:
+    file = Path("small")
+    file.write_bytes(content)
+    if len(content) <= most:
+        assert read_small(file, most) == content
+    else:
+        with pytest.raises(CharrnnError, match=f"small: larger than {most} bytes; give less"):
+            read_small(file, most, "give less")
+
+
+@pytest.mark.parametrize("name", ["nowhere", "folder", "zero", "pipe", "loop", "dangling", "x" * 300, "file/below"])
+def test_what_is_no_file_is_refused_and_not_waited_for(name: str) -> None:
+    Path("folder").mkdir()
+    Path("file").touch()
+    Path("zero").symlink_to("/dev/zero")
+    Path("dangling").symlink_to("nowhere")
+    Path("loop").symlink_to("loop")
+    os.mkfifo("pipe")
+    for read in (lambda: read_small(Path(name), 10), lambda: read_json(Path(name))):
+        with pytest.raises(CharrnnError, match=f"^{name[:20]}.*: cannot be read"):
+            read()
+
+
+@given(st.dictionaries(text, values, max_size=5))
+def test_an_object_comes_back_as_it_was_written(document: dict[str, Any]) -> None:
+    file = Path("any.json")
+    write_json(file, document)
+    assert read_json(file) == document
+    json.loads(file.read_text(encoding="utf-8"))
+
+
+@given(st.binary(max_size=60) | values.map(lambda value: json.dumps(value).encode()))
+def test_any_bytes_are_an_object_or_refused(content: bytes) -> None:
+    file = Path("any.json")
+    file.write_bytes(content)
+    try:
+        got = read_json(file)
+    except CharrnnError as error:
+        assert str(error).startswith("any.json: ")
+        try:
+            assert not isinstance(json.loads(content), dict)
+        except ValueError:
+            pass
+    else:
+        assert got == json.loads(content)
+
+
+@pytest.mark.parametrize("content", ["[" * 500_000, '{"a":' * 150_000, "9" * 500_000, '{"a": ' + "9" * 5000 + "}"])
+def test_what_is_nested_or_long_beyond_measure_is_refused(content: str) -> None:
+    Path("deep.json").write_text(content)
+    with pytest.raises(CharrnnError, match=r"deep\.json: not JSON"):
+        read_json(Path("deep.json"))
+
+
+def test_no_more_is_read_than_any_such_file_has() -> None:
+    file = Path("large.json")
+    file.write_text(json.dumps({"a": "x" * 1000}))
+    assert read_json(file, most=file.stat().st_size) == {"a": "x" * 1000}
+    with pytest.raises(CharrnnError, match="larger than"):
+        read_json(file, most=file.stat().st_size - 1)
+
+
+@pytest.mark.parametrize(
+    ("document", "key"),
+    [
+        ({}, "lines"),
+        ({"lines": -1}, "lines"),
+        ({"lines": 2**63}, "lines"),
+        ({"lines": "3"}, "lines"),
+        ({"lines": 3.0}, "lines"),
+        ({"lines": True}, "lines"),
+        ({"lines": 3, "weight": -0.5}, "weight"),
+        ({"lines": 3, "weight": 1e15}, "weight"),
+        ({"lines": 3, "weight": float("nan")}, "weight"),
+        ({"lines": 3, "weight": float("inf")}, "weight"),
+        ({"lines": 3, "inner": {"a": -1}}, r"inner\.a"),
+    ],
+)
+def test_the_key_that_is_wrong_is_named(document: dict[str, Any], key: str) -> None:
+    Path("poem.json").write_text(json.dumps(document))
+    with pytest.raises(CharrnnError, match=rf"^poem\.json: {key}: "):
+        read_record(Path("poem.json"), Poem)
+
+
+@given(lines=st.integers(0, 2**63 - 1), more=st.dictionaries(text.map("other {}".format), values, max_size=3))
+def test_other_keys_may_stand_beside_those_that_are_named(lines: int, more: dict[str, Any]) -> None:
+    write_json(Path("poem.json"), {"lines": lines, **more})
+    record = read_record(Path("poem.json"), Poem)
+    assert (record.lines, record.weight) == (lines, 1.0)
+    assert record.model_extra == more
+
+
+@given(before=st.none() | text, after=text)
+def test_a_file_is_replaced_by_what_is_written(before: str | None, after: str) -> None:
+    file = Path("note.txt")
+    file.unlink(missing_ok=True)
+    if before is not None:
+        file.write_text(before, encoding="utf-8")
+    replace_text(file, after)
+    assert file.read_bytes().decode() == after.replace("\n", os.linesep)
+    assert list(Path().iterdir()) == [file]
+
+
+@pytest.mark.parametrize("old", [None, "what was there"])
+@pytest.mark.parametrize("fault", ["write", "sync", "replace", "text"])
+def test_where_writing_fails_the_old_one_is_there_and_nothing_beside_it(
+    old: str | None, fault: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, whole = Path("note.txt"), Path.write_text
+    if old is not None:
+        file.write_text(old)
+
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    def half(self: Path, text: str, **keys: Any) -> None:
+        whole(self, text[: len(text) // 2], **keys)
+        full()
+
+    text = "half a pair: \ud800" if fault == "text" else "what was to come"
+    with monkeypatch.context() as patch:
+        if fault == "write":
+            patch.setattr(Path, "write_text", half)
+        elif fault == "sync":
+            patch.setattr(files, "sync", full)
+        elif fault == "replace":
+            patch.setattr(Path, "replace", full)
+        with pytest.raises(UnicodeEncodeError if fault == "text" else OSError):
+            replace_text(file, text)
+    assert [path.name for path in Path().iterdir()] == ([] if old is None else ["note.txt"])
+    assert old is None or file.read_text() == old
+
+
+def test_it_is_on_the_disk_before_it_takes_the_place_of_the_old_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    file, synced = Path("folder/note.txt"), []
+    file.parent.mkdir()
+    file.write_text("old")
+
+    def seen(path: Path) -> None:
+        synced.append((path.name, path.read_text() if path.is_file() else None, file.read_text()))
+        sync(path)
+
+    monkeypatch.setattr(files, "sync", seen)
+    replace_text(file, "new")
+    (_, written, old), last = synced
+    assert (written, old) == ("new", "old")
+    assert last == ("folder", None, "new")
+
+
+def test_a_reader_never_sees_half_of_a_file() -> None:
+    file = Path("note.txt")
+    contents = {character * 50_000 for character in "abc"}
+    replace_text(file, "a" * 50_000)
+    seen: list[str] = []
+    done = threading.Event()
+
+    def read() -> None:
+        while not done.is_set():
+            seen.append(file.read_text())
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        for _ in range(10):
+            for content in sorted(contents):
+                replace_text(file, content)
+    finally:
+        done.set()
+        reader.join()
+    assert seen and set(seen) <= contents
+
+
+def test_waiting_for_the_disk_takes_files_and_folders_and_closes_them() -> None:
+    Path("note.txt").write_text("x")
+    open_files = Path("/proc/self/fd")
+    before = len(list(open_files.iterdir())) if open_files.exists() else 0
+    for path in (Path("note.txt"), Path()):
+        for _ in range(3):
+            sync(path)
+    with pytest.raises(FileNotFoundError):
+        sync(Path("nowhere"))
+    assert (len(list(open_files.iterdir())) if open_files.exists() else 0) == before
