@@ -1,9 +1,10 @@
-"""A model as a compressor, beside the usual ones, on the part of its corpus that it did not learn from.
+"""Compares a model as a compressor with the usual ones, on the part of its corpus that it did not learn from.
 
     python benchmarks/compression.py RUN [RUN ...]
 
-Prints bytes and bits per character of gzip -9, xz -9e, zstd -19 (where the package zstandard is installed) and each
-run, which is decompressed again and compared. What `charrnn eval` says stands beside it: the two agree within 1 %.
+Prints bytes and bits per character of gzip -9, xz -9e, zstd -19 (if the package zstandard is installed) and each run.
+The text is also decompressed with each run and compared. The figure of `charrnn eval` is printed beside: the two agree
+within 1 %.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import charrnn
 
 
 def main() -> None:
-    """Compresses the validation part of the first run's corpus in every way."""
+    """Compresses the validation part of the first run's corpus in every way, and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", nargs="+")
     runs = [charrnn.load(path, "cpu") for path in parser.parse_args().runs]

@@ -1,21 +1,21 @@
-"""How fast a text becomes ids, and in how much memory: `charrnn.text.dataset.load_dataset` beside the usual ways.
+"""Speed and memory of encoding a text: `charrnn.text.dataset.load_dataset` beside two usual ways.
 
     python benchmarks/encoding.py [TEXT ...] [--megabytes 100] [--repeat 3]
 
-Each TEXT (UTF-8) is repeated until it has the size. Without one, two texts are made: ASCII of 90 characters and
-Chinese of 4,000, drawn independently with Zipf frequencies, a line end about every 40th.
+Each TEXT (UTF-8) is repeated until it has the size. Without TEXT, two texts are made: one of 90 ASCII characters and
+one of 4,000 Chinese characters, drawn independently with Zipf frequencies; about every 40th is a line end.
 
-The sides:
+The sides are:
   charrnn      `load_dataset` with an empty cache: a checksum, counting, encoding and writing, from disk to disk
   one by one   a dictionary look-up and an assignment to an array per character, over the text twice, as the
                preprocess.py of torch-rnn does
   a list       a dictionary look-up per character in a list comprehension, then one array, over a text held in
                memory whole, as the prepare.py of nanoGPT does
 
-The other two get a tenth of the text, since they take so much longer; their speed does not depend on the size.
-Every measurement is a fresh process that imports first and is timed after; the sides take turns. The text has been
-read once before, so that no side waits for the disk. MB are 10^6 bytes of UTF-8. Peak memory is the process's
-largest resident set (getrusage), `before` the same after the imports. Unix only.
+The other two sides get a tenth of the text, because they are so much slower; their speed does not depend on the size.
+Every measurement is a fresh process, timed after its imports; the sides take turns. The text has been read once
+before, so that no side waits for the disk. MB are 10^6 bytes of UTF-8. Peak memory is the largest resident set of the
+process (getrusage); `before` is the same after the imports. Unix only.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def main() -> None:
                     print(f"turn {turn + 1}/{arguments.repeat}: {name}, {side} ", end="\r", file=sys.stderr)
                     found.setdefault((name, side), []).append(in_a_fresh_process(side, folder / f"{i} {side}"))
     print(" " * 78, end="\r", file=sys.stderr)
-    from machine import describe  # brings PyTorch: not before the processes whose memory is measured have run
+    from machine import describe  # imports PyTorch, so only after the processes whose memory is measured
 
     print(f"{describe()}, NumPy {version('numpy')}")
     print(f"{arguments.megabytes} MB of each text, medians of {arguments.repeat}\n")
@@ -80,7 +80,7 @@ def main() -> None:
 
 
 def make(file: Path, points: range, characters: int = 2_000_000) -> Path:
-    """A text of these code points in Zipf frequencies, in UTF-8, a line end about every 40th character."""
+    """A text in UTF-8, of these code points with Zipf frequencies; about every 40th character is a line end."""
     rng = random.Random(0)
     alphabet = [chr(point) for point in points]
     rng.shuffle(alphabet)
@@ -92,9 +92,9 @@ def make(file: Path, points: range, characters: int = 2_000_000) -> Path:
 
 
 def repeat(source: Path, file: Path, size: int) -> None:
-    """Writes `source` again and again, to the last whole character within `size` bytes.
+    """Writes `source` again and again, up to the last whole character within `size` bytes.
 
-    Piece by piece: a process counts the memory of its parent as its own peak, so the parent stays small.
+    It writes piece by piece, because a process counts its parent's memory in its own peak.
     """
     with source.open("rb") as sample, file.open("wb") as out:
         left, piece = size, b""
@@ -110,7 +110,7 @@ def repeat(source: Path, file: Path, size: int) -> None:
 
 
 def in_a_fresh_process(side: str, file: Path) -> dict[str, float]:
-    """What `measure` finds in a process of its own, with a cache of its own that is thrown away."""
+    """The result of `measure` in a process of its own, with a cache of its own that is removed."""
     with tempfile.TemporaryDirectory(prefix="charrnn-cache-", dir=file.parent) as cache:
         command = [sys.executable, __file__, "--one", side, str(file)]
         done = subprocess.run(
@@ -121,7 +121,7 @@ def in_a_fresh_process(side: str, file: Path) -> dict[str, float]:
 
 
 def measure(side: str, file: Path) -> dict[str, float]:
-    """MB/s of one side on one file, and the peak memory in MB, before and in all."""
+    """MB/s of one side on one file, and the peak memory in MB, before the measurement and at its end."""
     import numpy as np
 
     from charrnn.config import CorpusConfig, VocabConfig
@@ -168,13 +168,13 @@ def measure(side: str, file: Path) -> dict[str, float]:
 
 
 def peak_memory() -> float:
-    """The largest resident set of this process so far, in MB."""
+    """The largest resident set of this process until now, in MB."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak * (1 if sys.platform == "darwin" else 1024) / MB
 
 
 def table(texts: list[str], found: dict[tuple[str, str], list[dict[str, float]]]) -> str:
-    """A row for each text and side; the ratio says how many times as fast charrnn is."""
+    """The table, with a row for each text and side. The ratio is charrnn's speed divided by the side's."""
     rows = [["text", "side", "MB", "characters", "alphabet", "MB/s", "slowest-fastest", "ratio", "peak MB", "before"]]
     for text in texts:
         ours = statistics.median(one["speed"] for one in found[text, SIDES[0]])

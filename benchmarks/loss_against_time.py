@@ -1,11 +1,11 @@
-"""Loss against time on tiny-shakespeare: the whole `charrnn train` command, then its validation loss.
+"""Loss against time on tiny-shakespeare: the time of the whole command `charrnn train`, and its validation loss.
 
     python benchmarks/loss_against_time.py                             # every row below, one after the other
     python benchmarks/loss_against_time.py shakespeare-fast "shakespeare-fast training.minutes=1.4"
 
-Each row is a config and what is set in it. The seconds are those of the command, from its start to its end, with the
-import of PyTorch, reading the text, evaluations and checkpoints. The loss is that of the best checkpoint on the last
-tenth of the text: in blocks of 256 characters, each from a fresh state (nanoGPT's protocol), and the state carried.
+Each row is a config and the keys that are set in it. The seconds are those of the whole command, with the import of
+PyTorch, reading the text, evaluations and checkpoints. The loss is that of the best checkpoint on the last tenth of the
+text, once in blocks of 256 characters from a fresh state (nanoGPT's protocol), and once with the state carried along.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ ROWS = [
 
 
 def main() -> None:
-    """Trains and evaluates each row, and prints it."""
+    """Trains, evaluates and prints each row."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("rows", nargs="*", default=ROWS)
     arguments = parser.parse_args()

@@ -1,4 +1,4 @@
-"""The machine that a figure was measured on."""
+"""Describes the machine that a figure is measured on."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 
 
 def describe() -> str:
-    """Processor, cores, memory and versions, in a line."""
+    """The processor, its cores, the memory and the versions, in one line."""
     cpuinfo = Path("/proc/cpuinfo")
     models = [line.split(":")[1].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
     model = models[0] if models else platform.processor()

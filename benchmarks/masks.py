@@ -1,4 +1,4 @@
-"""Ways to draw a dropout mask, in turns: why `Dropout` compares integers of 16 bits.
+"""Compares ways to draw a dropout mask, and shows why `Dropout` compares integers of 16 bits.
 
 python benchmarks/masks.py
 """
@@ -19,24 +19,24 @@ P, TIMES = 0.3, 25
 
 
 def bernoulli(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
-    """What PyTorch's own dropout does."""
+    """The way of PyTorch's own dropout: bernoulli_."""
     return torch.empty(shape).bernoulli_(1 - P, generator=generator).div_(1 - P)
 
 
 def uniform(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
-    """A float32 each."""
+    """A random float32 for each number."""
     return (torch.empty(shape).uniform_(generator=generator) >= P).float().mul_(1 / (1 - P))
 
 
 def charrnn(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
-    """A quarter of an int64 each, and the product with what is dropped from besides."""
+    """A quarter of a random int64 for each number, as in `Dropout`; the product with x is timed too."""
     dropout = Dropout(P)
     dropout.generator = generator
     return dropout(torch.ones(shape))
 
 
 def main() -> None:
-    """Medians in milliseconds for a window of activations, the same locked, and recurrent weights."""
+    """Prints medians in milliseconds for the activations of a window, for locked masks, and for recurrent weights."""
     ways: list[Callable[[tuple[int, ...], torch.Generator], Tensor]] = [bernoulli, uniform, charrnn]
     shapes = {"64 × 16 × 256 units": (64, 16, 256), "locked": (16, 256), "weights of LSTM 1000": (4000, 1000)}
     print(f"{describe()}; {torch.get_num_threads()} threads\n")

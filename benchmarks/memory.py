@@ -1,9 +1,9 @@
-"""Peak memory of the loss of a large alphabet and its gradient: in chunks, and the plain way.
+"""Peak memory of the loss of a large alphabet and its gradient, in chunks and at once.
 
     python benchmarks/memory.py [--vocabulary 10000] [--batch 64] [--window 128] [--width 256]
 
-Each side is a fresh process that makes one LSTM's features, computes the loss and its gradient three times and prints
-its largest resident set (getrusage) before and after, in MB of 10^6 bytes, and the quickest time. `plain` is
+Each side is a fresh process. It makes the features of one LSTM, computes the loss and its gradient three times, and
+prints its largest resident set (getrusage) before and after, in MB of 10^6 bytes, and the shortest time. `plain` is
 cross_entropy of the whole logits `[T·B, V]` in float32; `chunks` is `charrnn.training.loss`. Unix only.
 """
 
@@ -19,7 +19,7 @@ from encoding import peak_memory
 
 
 def measure(side: str, vocabulary: int, rows: int, width: int) -> dict[str, float]:
-    """Peak memory before and after, and seconds, of one side."""
+    """The peak memory of one side before and after, and its seconds."""
     import torch
     from torch.nn import functional as F
 

@@ -1,9 +1,10 @@
-"""What a training spends on what is nobody's model: data, bookkeeping, logging, evaluation, samples, checkpoints.
+"""The time that a training spends outside its model: data, bookkeeping, logging, evaluation, samples, checkpoints.
 
     python benchmarks/overhead.py [--seconds 60]
 
-One `charrnn.train` of an LSTM of 2 × 128 units, batch 50, window 50, on made text, with the defaults for everything
-else, one thread. A clock around forward and backward, clipping and the optimizer tells the model's time from the rest.
+It is measured in one `charrnn.train` of an LSTM of 2 × 128 units, batch 50, window 50, on made text, in one thread and
+with the defaults for everything else. Clocks around forward and backward, clipping and the optimizer measure the time
+of the model.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ SPENT: defaultdict[str, float] = defaultdict(float)
 
 
 def clocked(name: str, work: Callable[..., Any]) -> Callable[..., Any]:
-    """The same function, its seconds added to SPENT."""
+    """The function with a clock, which adds its seconds to SPENT."""
 
     def timed(*arguments: Any, **keys: Any) -> Any:
         began = time.perf_counter()
@@ -42,7 +43,7 @@ def clocked(name: str, work: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def main() -> None:
-    """Trains, and prints where the time went."""
+    """Trains, and prints the share of each part of the time."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=60)
     own = parser.parse_args()
@@ -78,7 +79,7 @@ def main() -> None:
 
 
 def whole(events: Callable[..., Any]) -> Callable[..., Any]:
-    """The generator of events, its listeners' time included."""
+    """The events of the training, with a clock that also counts the time of the listeners."""
 
     def timed(own: Any) -> Any:
         began = time.perf_counter()

@@ -1,9 +1,9 @@
-"""The products of a layer's U in float32: those in C beside PyTorch's, in turns.
+"""The products of a layer's U in float32, in C and by PyTorch, in turns.
 
     python benchmarks/products.py [--places 2500] [--rounds 40]
 
-For a layer of H units with four gates: U x, from `[places, H]` to `[places, 4 H]`, and the gradients of x and of U.
-Medians in ms, and GFLOP/s of the side in C.
+The layer has H units and four gates. The products are U x, from `[places, H]` to `[places, 4 H]`, and the gradients of
+x and of U. The figures are medians in ms, and GFLOP/s of the C.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def products(places: int, units: int) -> dict[str, tuple[Side, Side]]:
 
 
 def seconds(sides: tuple[Side, Side], rounds: int) -> tuple[float, float]:
-    """The median time of both sides, which take turns."""
+    """The median times of both sides, which take turns."""
     times: tuple[list[float], list[float]] = ([], [])
     for _ in range(rounds + 1):
         for side, own in zip(sides, times, strict=True):

@@ -1,4 +1,4 @@
-"""What the ready-made configs reach: trains each from the start and prints its held-out loss, time and a sample.
+"""The quality of the ready-made configs: trains each from the start and prints its validation loss, time and a sample.
 
     python benchmarks/quality.py                       # shakespeare, hongloumeng, tang: about 12 minutes
     python benchmarks/quality.py demo --minutes 0.5
@@ -19,7 +19,7 @@ import charrnn
 
 
 def main() -> None:
-    """Trains, evaluates on the whole validation part, samples."""
+    """Trains each config, evaluates it on the whole validation part, and prints its figures and a sample."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("configs", nargs="*", default=["shakespeare", "hongloumeng", "tang"])
     parser.add_argument("--minutes", type=float, help="instead of the length that the config gives")

@@ -1,10 +1,10 @@
-"""The configs of published records against a plain loop over nn.LSTM of the same sizes: time per step, peak memory.
+"""Time per step and peak memory of the configs of published records, beside a plain loop over nn.LSTM.
 
     python benchmarks/records.py                                # as published: for a GPU
     python benchmarks/records.py --set training.batch_size=8    # on a CPU, in minutes
 
-The text is tiny-shakespeare, so that nothing has to be at hand. The plain loop has the same optimizer, clipping and
-windows but none of what the config drops or varies: it does less. Each side trains in processes of its own, in turns.
+The text is tiny-shakespeare, so that no other text is needed. The plain loop has the same sizes, optimizer, clipping
+and windows, but no dropout and no varying windows: it does less. Each side trains in processes of its own, in turns.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ DEVICE = find_device("auto")
 
 
 class Plain(nn.Module):
-    """What a tutorial would write, with a tied last layer."""
+    """The model of a tutorial: nn.Embedding, nn.LSTM and a last layer that is tied to the embedding."""
 
     def __init__(self, vocab_size: int, config: Config) -> None:
         super().__init__()
@@ -50,7 +50,7 @@ class Plain(nn.Module):
         nn.init.uniform_(self.embedding.weight, -0.1, 0.1)
 
     def forward(self, ids: Tensor, states: list[Any]) -> tuple[Tensor, list[Any]]:
-        """ids `[T, B]` to logits `[T, B, V]`, and the new states."""
+        """ids `[T, B]` to logits `[T, B, V]` and the new states."""
         x = self.embedding(ids)
         after = []
         for layer, state in zip(self.layers, states, strict=True):
@@ -60,7 +60,7 @@ class Plain(nn.Module):
 
 
 def train_plain(config: Config, part: Part, boundary: int, steps: int) -> tuple[list[float], list[float], int]:
-    """Seconds and loss of each step, and how many parameters."""
+    """The seconds and the loss of each step of the plain loop, and the number of its parameters."""
     training = config.training
     torch.manual_seed(training.seed)
     model = Plain(boundary + 1, config).to(DEVICE)
@@ -87,7 +87,7 @@ def train_plain(config: Config, part: Part, boundary: int, steps: int) -> tuple[
 
 
 def train_charrnn(config: Config, part: Part, boundary: int, steps: int) -> tuple[list[float], list[float], int]:
-    """The same of the config's own training."""
+    """The seconds and the loss of each step of charrnn's training, and the number of its parameters."""
     training = config.training.model_copy(update={"epochs": None, "steps": steps, "log_every": 1})
     deviation = training.window_deviation
     batches = training_batches(part, training.batch_size, training.window, boundary, training.seed, deviation)
@@ -102,7 +102,7 @@ def train_charrnn(config: Config, part: Part, boundary: int, steps: int) -> tupl
 
 
 def main() -> None:
-    """Both sides of each config in turns, then the table."""
+    """Measures both sides of each config in turns, and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("configs", nargs="*", default=["ptb-awd-lstm", "enwik8-awd-lstm"])
     parser.add_argument("--steps", type=int, default=12, help="of each training, the first two not counted")
@@ -137,7 +137,7 @@ def main() -> None:
 
 
 def measure(name: str, side: str, steps: int, overrides: list[str]) -> dict[str, Any]:
-    """One training in this process."""
+    """The figures of one training in this process."""
     config = load_config(name, ["corpus.name=tiny-shakespeare", *overrides])
     files, corpus = resolve(config.corpus)
     dataset = load_dataset(files, corpus, config.vocab)

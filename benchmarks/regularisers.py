@@ -1,11 +1,11 @@
-"""What each regulariser does: trains every variant of the sweeps, then prints their losses as a table.
+"""The effect of each regulariser: trains every variant of the sweeps and prints their losses in tables.
 
     python benchmarks/regularisers.py                      # half an hour on one core; goes on where it was stopped
     python benchmarks/regularisers.py regularisers-mingru --out /tmp/runs --set training.steps=500
 
-All in nats per character of the validation part, the state carried or fresh for every 256 characters (nanoGPT's
-protocol). "Best" are the weights of the best of ten evaluations, as `charrnn eval` and `sample` take them. All make the
-same number of steps: what each costs in time, `masks.py` says.
+The losses are nats per character of the validation part, with the state carried along, or fresh for every 256
+characters (nanoGPT's protocol). "Best" are the weights of the best of ten evaluations, which `charrnn eval` and
+`sample` take too. All variants make the same number of steps; `masks.py` measures their cost in time.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from charrnn.run import Run
 
 
 def main() -> None:
-    """A table for each sweep."""
+    """Trains each sweep and prints its table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("configs", nargs="*", default=["regularisers", "regularisers-mingru"])
     parser.add_argument("--out", type=Path, default=Path(tempfile.gettempdir()) / "charrnn-regularisers")
@@ -45,8 +45,8 @@ def main() -> None:
 
 
 def measure(run: Run) -> tuple[float, float, float, float, float]:
-    """Validation loss of the best weights, carried and in blocks, and of the last ones; the last training loss, with
-    all that was dropped; passes over the text.
+    """The validation loss of the best weights (carried, in blocks) and of the last ones, the last training loss with
+    dropout, and the passes over the text.
     """
     history = run.history()
     losses = [line["loss"] for line in history if "loss" in line][-10:]

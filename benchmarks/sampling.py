@@ -1,19 +1,19 @@
-"""How fast a model writes: `charrnn sample` beside PyTorch's nn.LSTM called once per character.
+"""The speed of writing: `charrnn sample` beside PyTorch's nn.LSTM, which is called once per character.
 
     python benchmarks/sampling.py [--repeat 5] [--seconds 0.5]
 
 The sides, which take turns, write at temperature 0.8 with an LSTM over 67 symbols, as tiny-shakespeare has:
-  charrnn        `Sampler.sample` with all that belongs to it: random numbers, decoding, log-probabilities
-  in NumPy       the same where there is no compiler
+  charrnn        the whole of `Sampler.sample`, with random numbers, decoding and log-probabilities
+  in NumPy       the same without a compiler
   nn.LSTM        nn.Embedding, nn.LSTM, nn.Linear, softmax, multinomial once per character, under no_grad
 
-One text is written by one thread, 256 by all. The limits, measured in the same turns: for one text a loop in C that
-reads as many bytes from the cache as the weights have that a character needs; for many a PyTorch matrix product
-2048 x 2048 x 2048 in float32. Multiplications with zeros that only pad are not counted.
+One thread writes one text; all threads write 256. The limits are measured in the same turns. For one text it is a loop
+in C that reads as many bytes from the cache as the weights for a character have; for many texts it is a PyTorch matrix
+product 2048 x 2048 x 2048 in float32. Multiplications with the zeros of padding are not counted.
 
-The commands are whole processes, the start of Python included: `charrnn sample RUN --length 500 --device cpu`, and the
-same text written through PyTorch, as it is where there is no other way; each has been called once before. Medians, and
-in brackets slowest and fastest; for commands the processor's time too, which other work on the machine changes less.
+The commands are whole processes, with the start of Python: `charrnn sample RUN --length 500 --device cpu`, and the same
+text written through PyTorch. Each has been called once before. Figures are medians, with the slowest and the fastest in
+brackets. For commands the processor's time is printed too, because other work on the machine changes it less.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def main() -> None:
 
 
 def row(layers: int, hidden: int, count: int, threads: int, repeat: int, seconds: float) -> str:
-    """One line of the first table."""
+    """A line of the first table: one model, writing `count` texts."""
     os.environ["OMP_NUM_THREADS"] = str(threads)
     torch.set_num_threads(threads)
     config = ModelConfig(num_layers=layers, hidden_size=hidden)
@@ -116,7 +116,7 @@ def row(layers: int, hidden: int, count: int, threads: int, repeat: int, seconds
 
 
 def in_turns(sides: Mapping[str, Callable[[int], object]], repeat: int, seconds: float) -> dict[str, list[float]]:
-    """Seconds for each unit of each side's work, turn after turn; a side is called with how many units to do."""
+    """The seconds of each side for a unit of work, for each turn. A side is called with a number of units."""
     units = {}
     for name, side in sides.items():
         side(2)
@@ -133,13 +133,13 @@ def in_turns(sides: Mapping[str, Callable[[int], object]], repeat: int, seconds:
 
 
 def writes(stepper: Stepper, count: int) -> Callable[[int], object]:
-    """charrnn, as the command does it."""
+    """The side `charrnn`: `Sampler.sample`, as the command calls it."""
     sampler = Sampler(stepper, VOCABULARY, Filters(0.8), documents=False)
     return lambda length: sampler.sample([0, 1], length, list(range(count)))
 
 
 def lstm(layers: int, hidden: int, count: int) -> Callable[[int], object]:
-    """What every tutorial does."""
+    """The side nn.LSTM: a loop over characters as in tutorials."""
     embedding, output = nn.Embedding(V, 64), nn.Linear(hidden, V)
     network = nn.LSTM(64, hidden, layers)
 
@@ -157,18 +157,18 @@ def lstm(layers: int, hidden: int, count: int) -> Callable[[int], object]:
 
 
 def reads(size: int) -> Callable[[int], object]:
-    """Reads as many bytes again and again, as fast as a core can."""
+    """The limit for one text: reads the bytes of the weights again and again, as fast as a core can."""
     library = native_way.library()
     assert library is not None
     count = -(-size // 4 // 128) * 128
     room = np.ones(count + 16, np.float32)
     start = room.ctypes.data + -room.ctypes.data % 64
-    keep = [room]  # for as long as the function lives
+    keep = [room]  # kept as long as the function
     return lambda times: keep and library.sampling_read(start, count, times)
 
 
 def matrix_product() -> Callable[[int], object]:
-    """The matrix product that the peak is measured by."""
+    """The limit for many texts: a matrix product, by which the peak of the machine is measured."""
     a, b = torch.randn(2048, 2048), torch.randn(2048, 2048)
     c = torch.empty(2048, 2048)
 
@@ -180,7 +180,7 @@ def matrix_product() -> Callable[[int], object]:
 
 
 def command(layers: int, hidden: int, repeat: int) -> str:
-    """One line of the second table."""
+    """A line of the second table: the commands with one model."""
     rng = np.random.default_rng(0)
     with tempfile.TemporaryDirectory() as folder:
         text = Path(folder) / "text.txt"
@@ -196,7 +196,7 @@ def command(layers: int, hidden: int, repeat: int) -> str:
             "through": [sys.executable, "-c", THROUGH_TORCH, run],
         }
         found: dict[str, list[float]] = {name: [] for name in commands}
-        # As for anyone who calls it for the second time: with Python's bytecode and the C compiled.
+        # The first call compiles Python's bytecode and the C; the second is measured.
         environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
         for line in commands.values():
             subprocess.run(line, capture_output=True, check=True, env=environment)
@@ -219,7 +219,7 @@ def command(layers: int, hidden: int, repeat: int) -> str:
 
 
 def processor_time() -> float:
-    """Seconds that finished child processes have kept a core busy."""
+    """The processor's seconds of all finished child processes."""
     times = os.times()
     return times.children_user + times.children_system
 

@@ -1,10 +1,10 @@
-"""What saving costs: how long the training waits for a checkpoint, and how long its writing takes beside it.
+"""The cost of saving: the time that a training waits for a checkpoint, and the time that its thread takes to write it.
 
     python benchmarks/saving.py                        # two trainings of a minute each
     python benchmarks/saving.py --minutes 0.2 --text novel.txt
 
-Both with a checkpoint every 10 % of the time, as the defaults have it, and one more whenever an evaluation is the best
-so far. The README's figures are this script's output.
+Both trainings write a checkpoint after every 10 % of the time, as by default, and one after each evaluation that is the
+best so far. The README's figures are this script's output.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ MODELS = {"LSTM 1 × 256 (the default)": {}, "LSTM 2 × 512": {"num_layers": 2, 
 
 
 class Watched(CheckpointSaver):
-    """A saver with a stop-watch."""
+    """A saver that measures its times."""
 
     held: list[float]
     written: list[float]
 
     def hear(self, event: Event) -> None:
-        """The training waits while it is in here."""
+        """Handles an event and measures the time, in which the training waits."""
         before, started = self._copied, time.perf_counter()
         super().hear(event)
         if self._copied != before:

@@ -1,15 +1,15 @@
-"""What a corpus costs by its size: encoding, starting, a step, memory.
+"""The costs of a corpus by its size: encoding, starting, a step, memory.
 
     python benchmarks/scale.py [TEXT] [--megabytes 1 10 100 1000] [--plot docs/scale.png]
 
-TEXT (UTF-8; without one, a made text) is repeated until it has the size. Everything happens in a temporary folder,
-which is removed. Of each size, in MB of 10^6 bytes:
+TEXT (in UTF-8; by default a made text) is repeated until it has the size. All files are in a temporary folder, which is
+removed. The figures of each size, in MB of 10^6 bytes, are:
   encoding    MB/s and peak memory of `load_dataset` with an empty cache (benchmarks/encoding.py)
-  start       seconds from starting `charrnn train` to the end of its first step, the cache there
+  start       seconds from the start of `charrnn train` to the end of its first step, with a filled cache
   step        milliseconds of a step, the median of 100, of an LSTM of 256 units, batch 16, window 64
-  memory      the largest resident set of that training; pages of the memory-mapped corpus count
+  memory      the largest resident set of that training, with pages of the memory-mapped corpus
 
-One thread (OMP_NUM_THREADS), medians of `--repeat`. Unix only.
+They are medians of `--repeat` measurements in one thread (OMP_NUM_THREADS). Unix only.
 """
 
 from __future__ import annotations
@@ -57,11 +57,11 @@ def main() -> None:
         for megabytes in own.megabytes:
             file = folder / f"{megabytes}.txt"
             repeat(source, file, megabytes * MB)
-            time.sleep(6)  # a file that was written just now is not trusted to be what it was
+            time.sleep(6)  # charrnn reads a file again that has changed in the last seconds
             rows.append({"size": float(megabytes)} | measure(file, own.repeat))
             file.unlink()
             shutil.rmtree(folder / "cache", ignore_errors=True)
-    from machine import describe  # brings PyTorch: not before the processes whose memory is measured have run
+    from machine import describe  # imports PyTorch, so only after the processes whose memory is measured
 
     print(f"{describe()}; one thread, medians of {own.repeat}\n")
     print("| corpus | " + " | ".join(FIGURES) + " |\n|---:|" + "---:|" * len(FIGURES))
@@ -73,7 +73,7 @@ def main() -> None:
 
 
 def measure(file: Path, turns: int) -> dict[str, float]:
-    """The figures of one corpus. The first training fills the cache and does not count."""
+    """The figures of one corpus. The first training fills the cache and is not counted."""
     found: dict[str, list[float]] = {key: [] for key in FIGURES}
     for turn in range(turns):
         encoded = in_a_fresh_process("charrnn", file)
@@ -113,7 +113,7 @@ def train(file: Path, began: float) -> None:
 
 
 def draw(rows: list[dict[str, float]], file: Path) -> None:
-    """Each figure against the size, on logarithmic axes: what does not depend on it is a level line."""
+    """Plots each figure against the size on logarithmic axes; one that does not depend on the size is a level line."""
     import matplotlib
 
     matplotlib.use("agg")

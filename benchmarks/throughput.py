@@ -1,13 +1,13 @@
-"""Training throughput: charrnn's trainer beside a plain PyTorch loop, on the same model, data and machine.
+"""The throughput of training: charrnn's trainer beside a plain PyTorch loop with the same model and data.
 
     python benchmarks/throughput.py                    # every row, about five minutes
     python benchmarks/throughput.py "lstm 2 x 128"
 
-The sides make two seconds of steps in turns, several times, each in its own process; the table holds medians. charrnn's
-side is the whole trainer with its data, clipping and metrics. The plain loop has an embedding, PyTorch's module, a
-linear layer, cross-entropy, clipping and fused Adam, on windows that lie ready in memory. The loop over time is what
-the tutorials' char-RNNs do, a character at a time. `of the peak` counts 6 floating-point operations a character for
-each weight outside the embedding, and takes for the peak the product of two 2048 x 2048 matrices in float32, measured
+Each side has its own process. They take turns of two seconds, several times; the table has medians. charrnn's side is
+the whole trainer with its data, clipping and metrics. The plain loop has an embedding, PyTorch's module, a linear
+layer, cross-entropy, clipping and fused Adam, on windows that are ready in memory. The loop over time reads one
+character at a time, as the char-RNNs of tutorials do. `of the peak` counts 6 floating-point operations per character
+for each weight outside the embedding. The peak is that of the product of two 2048 x 2048 matrices in float32, measured
 in the same turns.
 """
 
@@ -53,7 +53,7 @@ MODELS = {
 
 
 class PlainLoop(nn.Module):
-    """What a tutorial writes around PyTorch's modules."""
+    """The model of a tutorial: an embedding, one of PyTorch's recurrent modules, and a linear layer."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -69,8 +69,8 @@ class PlainLoop(nn.Module):
 
 
 def time_loop(model: PlainLoop, text: str, alphabet: str) -> Steps:
-    """What the char-RNNs of PyTorch's tutorials do: a Python loop over time through embedding, module, last layer and
-    loss, on windows from anywhere in the text that are encoded when they are needed; Adam as it comes.
+    """Training steps as in the char-RNNs of PyTorch's tutorials: a Python loop over time through embedding, module,
+    last layer and loss, with Adam's defaults. Windows are from anywhere in the text, and encoded when they are needed.
     """
     optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
     place = random.Random(0)
@@ -108,7 +108,7 @@ def plain(model: PlainLoop, ids: np.ndarray[tuple[int], np.dtype[np.int64]]) -> 
 
 
 def trainer(model: LanguageModel, ids: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Steps:
-    """Training steps of charrnn, with all that the trainer does between them."""
+    """Training steps of charrnn, with all work of the trainer between them."""
     config = TrainingConfig(steps=10**9, batch_size=B, window=T, evaluate_every="100%", checkpoint_every="100%")
     batches = training_batches(Part(ids), B, T, V, 0)
     events = Trainer(model, batches, Part(ids[:0]), config, torch.device("cpu")).events()
@@ -123,7 +123,7 @@ def products() -> Steps:
 
 
 def steps_of(side: str, config: ModelConfig) -> Steps:
-    """What a side does."""
+    """The step of a side."""
     torch.manual_seed(0)
     ids = np.random.default_rng(0).integers(0, V, 1_000_000)
     if side == "ours":
@@ -137,7 +137,7 @@ def steps_of(side: str, config: ModelConfig) -> Steps:
 
 
 def serve(side: str, config: ModelConfig, threads: int, pipe: Connection) -> None:
-    """Gives steps a second, over SECONDS, each time it is asked; runs in a process of its own."""
+    """Runs in a process of its own, and gives the steps per second, over SECONDS, each time it is asked."""
     torch.set_num_threads(threads)
     steps = steps_of(side, config)
     while pipe.recv():
@@ -149,7 +149,7 @@ def serve(side: str, config: ModelConfig, threads: int, pipe: Connection) -> Non
 
 
 def measure(config: ModelConfig, sides: list[str], rounds: int, threads: int) -> dict[str, float]:
-    """The median rate of each side, which take turns; a side waits while another is asked."""
+    """The median rate of each side. The sides take turns; a side waits while another one runs."""
     spawn = multiprocessing.get_context("spawn")
     pipes: dict[str, Connection] = {}
     rates: dict[str, list[float]] = {side: [] for side in sides}

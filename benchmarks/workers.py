@@ -1,9 +1,10 @@
-"""Processes against threads: `charrnn train` with 2 workers of one thread, and with one process of 2 threads.
+"""Processes against threads: `charrnn train` with two workers of one thread, and with one process of two threads.
 
     python benchmarks/workers.py [--steps 150] [--repeat 3]
 
-The same model and the same batches on both sides, in turns, on random text. Each figure is the median of the
-characters per second that the training logs, without its first quarter; prints the medians of all turns and the ratio.
+Both sides have the same model and the same batches of random text, and take turns. The figure of a training is the
+median of the characters per second that it logs, without its first quarter. The table has the medians of all turns, and
+their ratio.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ def main() -> None:
 
 
 def measure(folder: Path, layers: int, units: int, workers: int, threads: int, steps: int) -> float:
-    """Characters per second of one training."""
+    """The characters per second of one training."""
     config = {
         "corpus": {"path": str(folder / "text.txt"), "split": [1.0, 0.0, 0.0]},
         "model": {"num_layers": layers, "hidden_size": units},

@@ -5,8 +5,7 @@
 >>> run.sample("ROMEO:", length=200)[0].text               # doctest: +SKIP
 >>> charrnn.load("runs/shakespeare").evaluate()            # doctest: +SKIP
 
-The names below are imported when they are first used, so that `import charrnn` (and with it `charrnn --help`)
-does not wait for PyTorch.
+A name below is imported when it is first used, so that `import charrnn` and `charrnn --help` do not wait for PyTorch.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -9,5 +9,5 @@ import platformdirs
 
 
 def cache_folder() -> Path:
-    """$CHARRNN_CACHE, or the user's cache folder."""
+    """The folder $CHARRNN_CACHE, or charrnn's folder in the user's cache."""
     return Path(os.environ.get("CHARRNN_CACHE") or platformdirs.user_cache_dir("charrnn"))

@@ -1,6 +1,6 @@
-"""The whole YAML schema on one page: every key, its default, its unit, its bound.
+"""The whole YAML schema on one page: every key with its default, its unit and its bounds.
 
-How a file becomes a `Config`, and how a mistake in it is told, is in `loading.py`.
+`loading.py` makes a `Config` from a file and words the messages of its mistakes.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Interval(NamedTuple):
 
 @cache
 def parse_interval(text: str) -> Interval:
-    """The interval that `text` names. Raises ValueError, with the form expected, when it names none."""
+    """The interval that `text` names. Raises ValueError, which shows the expected form, if it names none."""
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(steps?|minutes?|epochs?|%)\s*", text)
     if not match or not 0 < float(match[1]) < 1e12:
         raise ValueError("an amount above 0 and a unit, such as '500 steps', '2 minutes', '1 epoch' or '10%'")
@@ -56,7 +56,7 @@ Probability = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Section(BaseModel):
-    """A section of the file: unknown keys and wrong types are mistakes, not guesses."""
+    """A section of the file. Unknown keys and wrong types are mistakes."""
 
     model_config = ConfigDict(extra="forbid", strict=True, use_attribute_docstrings=True, allow_inf_nan=False)
 
@@ -67,22 +67,22 @@ class CorpusConfig(Section):
     name: str | None = None
     """A named corpus (`charrnn corpus list`). Give either this or `path`."""
     path: str | list[str] | None = None
-    """Your own text: a file, a list of files, a glob such as "songs/*.txt", or a folder (its *.txt files),
-    relative to the folder in which the command runs."""
+    """Your own text: a file, a list of files, a glob such as "songs/*.txt", or a folder (its *.txt files).
+    Relative paths begin at the folder in which the command runs."""
     mode: Literal["stream", "documents"] | None = None
-    """`stream` reads one long text (a novel), the state carried along; `documents` reads many short ones
-    (poems), each from a fresh state. Default: what a named corpus says of itself, otherwise `stream`."""
+    """`stream` reads one long text (a novel) and carries the state along; `documents` reads many short texts
+    (poems), each from a fresh state. Default: the mode of a named corpus, otherwise `stream`."""
     separator: Literal["blank-line", "line", "file"] = "blank-line"
-    """What ends a document, in documents mode; a file's end always does."""
+    """What ends a document, in documents mode; the end of a file always does."""
     encoding: str = "utf-8"
-    """A codec's name (utf-8, gb18030, big5, shift_jis, utf-16, latin-1, ...) or `auto` to recognise it."""
+    """The name of a codec (utf-8, gb18030, big5, shift_jis, utf-16, latin-1, ...), or `auto` to recognise it."""
     normalization: Literal["none", "nfc", "nfkc"] = "none"
     """Unicode normalisation of the text and of prompts."""
     simplify: bool = False
-    """Traditional Chinese characters to simplified ones (extra `charrnn[simplify]`)."""
+    """Turns traditional Chinese characters into simplified ones (extra `charrnn[simplify]`)."""
     split: Annotated[list[Fraction], Field(min_length=3, max_length=3)] = [0.9, 0.1, 0.0]
-    """Fractions for training, validation and test; their sum is 1. In stream mode the parts lie one after
-    the other; in documents mode each document belongs to one part, dealt in a fixed shuffled order."""
+    """Fractions for training, validation and test; their sum is 1. In stream mode the parts follow one
+    another; in documents mode each document belongs to one part, in a fixed shuffled order."""
 
     @model_validator(mode="after")
     def _one_source(self) -> CorpusConfig:
@@ -96,57 +96,57 @@ class CorpusConfig(Section):
 
 
 class VocabConfig(Section):
-    """The alphabet."""
+    """The alphabet: its kind and its size."""
 
     kind: Literal["char", "byte"] = "char"
-    """`char`: Unicode characters. `byte`: the 256 byte values, so that any file at all can be read."""
+    """`char`: Unicode characters. `byte`: the 256 byte values, so that any file can be read."""
     min_count: Annotated[int, Field(ge=1)] = 1
     """Characters that occur less often than this become <unk>."""
     max_size: Annotated[int, Field(ge=1)] | None = None
-    """At most this many characters, the most frequent; the others become <unk>."""
+    """Only this many characters are kept, the most frequent; the others become <unk>. null keeps all."""
 
 
 class ModelConfig(Section):
-    """The network."""
+    """The model: its architecture, sizes and dropout."""
 
     cell: Cell = "lstm"
-    """The architecture (see charrnn/cells.py and charrnn/models/)."""
+    """The architecture (charrnn/cells.py and charrnn/models/)."""
     num_layers: Annotated[int, Field(ge=1, le=64)] = 1
-    """Recurrent layers, stacked; of `cell: mlp`, fully connected ones."""
+    """Number of stacked recurrent layers; for `cell: mlp`, of fully connected layers."""
     hidden_size: Annotated[int, Field(ge=1, le=65536)] = 256
-    """Units of each layer."""
+    """Number of units of each layer."""
     embedding_size: Annotated[int, Field(ge=1, le=65536)] = 64
-    """Numbers by which a character is represented."""
+    """Length of the vector that represents a character."""
     dropout: Probability = 0.0
-    """Probability with which a unit is dropped: of the embedding and of what each layer gives."""
+    """Probability that a unit of the embedding, or of a layer's output, is dropped."""
     input_dropout: Probability | None = None
     """Dropout of the embedding; null uses `dropout`."""
     output_dropout: Probability | None = None
-    """Dropout of what the last layer gives; null uses `dropout`."""
+    """Dropout of the last layer's output; null uses `dropout`."""
     embedding_dropout: Probability = 0.0
-    """Probability with which a character of the alphabet is dropped, wherever it stands in a window."""
+    """Probability that a character of the alphabet is dropped, at all its places in a window."""
     weight_dropout: Probability = 0.0
-    """Probability with which a recurrent weight (from the last state to the next) is dropped, for a whole window."""
+    """Probability that a recurrent weight (from the last state to the next) is dropped, for a whole window."""
     locked_dropout: bool = False
-    """One dropout mask for all time steps of a window, instead of one each (arXiv:1512.05287)."""
+    """Use one dropout mask for all time steps of a window, instead of one for each (arXiv:1512.05287)."""
     order: Annotated[int, Field(ge=1, le=8)] = 5
-    """Characters of which `cell: ngram` counts, the predicted one among them; it has no layers and no units."""
+    """Length of the n-grams of `cell: ngram` in characters, with the predicted one. It has no layers and no units."""
     context: Annotated[int, Field(ge=1, le=1000)] = 8
-    """Characters that `cell: mlp` sees."""
+    """Number of characters that `cell: mlp` sees."""
     activation: Literal["tanh", "relu"] = "tanh"
     """The non-linearity of rnn and mlp; a relu rnn starts from identity recurrent weights."""
     forget_bias: Annotated[float, Field(ge=-20, le=20)] = 1.0
-    """Bias with which the forget gates of lstm start; above 0 the cell at first keeps what it holds."""
+    """Initial bias of the forget gates of lstm; above 0 the cell at first keeps what it holds."""
     input_layers: Annotated[int, Field(ge=0, le=64)] = 0
-    """Fully connected layers of `hidden_size` between the embedding and the recurrence."""
+    """Number of fully connected layers of `hidden_size` units between the embedding and the recurrence."""
     output_layers: Annotated[int, Field(ge=0, le=64)] = 0
-    """Fully connected layers of `hidden_size` between the recurrence and the output."""
+    """Number of fully connected layers of `hidden_size` units between the recurrence and the output."""
     bidirectional: bool = False
-    """Predict each character from those before and after it (rnn, lstm, gru): fills blanks, cannot write on."""
+    """Predict each character from those before and after it (rnn, lstm, gru), to fill blanks; it cannot write on."""
     residual: bool = False
-    """Each recurrent layer adds to its input instead of replacing it, where their widths agree."""
+    """Each recurrent layer adds its output to its input, if their widths agree."""
     norm: Literal["none", "layer", "rms"] = "none"
-    """Normalisation before each recurrent layer and after the last."""
+    """Normalisation before each recurrent layer and after the last one."""
     tie_embedding: bool = False
     """The output layer uses the embedding's weights (arXiv:1608.05859); the last recurrent layer is then
     `embedding_size` wide."""
@@ -171,7 +171,7 @@ class ModelConfig(Section):
         return self
 
     def describe(self) -> str:
-        """The model in a line: cell, depth and width, and all that differs from the defaults."""
+        """The model in one line: its cell, depth and width, and every key that differs from its default."""
         if self.cell == "ngram":
             return f"ngram of order {self.order}"
         named = {"cell", "num_layers", "hidden_size", "embedding_size", "bidirectional", "options"}
@@ -190,89 +190,89 @@ class TrainingConfig(Section):
     """How long, in which steps, and how carefully."""
 
     minutes: Annotated[float, Field(gt=0, le=525_600)] | None = None
-    """Length of the training in minutes, over which the learning rate anneals. Default, when neither `steps`
-    nor `epochs` is given: 5."""
+    """Length of the training in minutes, over which the learning rate anneals. Default: 5, if neither `steps`
+    nor `epochs` is given."""
     steps: Annotated[int, Field(ge=1)] | None = None
     """Length of the training in optimizer steps."""
     epochs: Annotated[float, Field(gt=0)] | None = None
     """Length of the training in passes over the training text."""
     batch_size: Annotated[int, Field(ge=1, le=1_000_000)] = 16
-    """Texts read side by side: streams, or documents."""
+    """Number of texts that are read side by side: streams, or documents."""
     window: Annotated[int, Field(ge=1, le=1_000_000)] = 64
-    """Characters through which the gradient flows back (truncated backpropagation through time)."""
+    """Number of characters through which the gradient flows back (truncated backpropagation through time)."""
     window_deviation: Annotated[float, Field(ge=0, le=1_000_000)] = 0.0
-    """Standard deviation of a window's length around `window`, in characters; one in twenty is around half of it. The
-    learning rate is scaled with the length (stream mode)."""
+    """Standard deviation of a window's length around `window`, in characters. One window in twenty has half of `window`
+    as its mean. The learning rate is scaled with the length (stream mode)."""
     forget: Fraction = 0.0
-    """Probability with which a stream begins a window in the initial state instead of the carried one: the network
-    learns to start from nothing too (stream mode)."""
+    """Probability that a stream begins a window in the initial state instead of the carried one, so that the network
+    also learns to start from nothing (stream mode)."""
     optimizer: Literal["adamw", "muon", "adam", "rmsprop", "sgd"] = "adamw"
-    """The rule by which weights follow the gradient. `muon`: the matrices of the layers take orthogonal steps, all
-    other weights those of adamw; a step costs more and gives more (Jordan et al. 2024)."""
+    """The rule by which weights follow the gradient. With `muon` the matrices of the layers take orthogonal steps, and
+    adamw moves all other weights; a step costs more and gives more (Jordan et al. 2024)."""
     learning_rate: Annotated[float, Field(gt=0, le=1000)] = 3e-3
     """The highest learning rate."""
     weight_decay: Annotated[float, Field(ge=0, le=100)] = 0.01
-    """Decay of matrices (never of biases), per step and unit of learning rate."""
+    """Decay of matrices (never of biases), for each step and unit of learning rate."""
     beta1: Annotated[float, Field(ge=0, lt=1)] = 0.9
-    """Memory of the gradient: Adam's first moment, or the momentum of sgd and rmsprop."""
+    """Decay of the mean gradient: Adam's first moment, or the momentum of sgd and rmsprop."""
     beta2: Annotated[float, Field(ge=0, lt=1)] = 0.99
-    """Memory of the squared gradient (adamw, adam, rmsprop, and the adamw beside muon)."""
+    """Decay of the mean squared gradient (adamw, adam, rmsprop, and the adamw beside muon)."""
     schedule: Literal["cosine", "constant", "step"] = "cosine"
     """How the learning rate falls after the warm-up."""
     warmup: Every | None = "5%"
-    """Linear rise of the learning rate from 0; null for none."""
+    """Time of the linear rise of the learning rate from 0; null for no rise."""
     final_rate: Fraction = 0.02
     """`schedule: cosine` ends at this fraction of the learning rate."""
     decay_every: Every = "25%"
-    """`schedule: step` multiplies the learning rate by `decay_factor` each time this has passed."""
+    """`schedule: step` multiplies the learning rate by `decay_factor` after each such interval."""
     decay_at: list[Every] = []
-    """Moments at which `schedule: step` does so, in the place of `decay_every`, such as ["60%", "80%"]."""
+    """Moments at which `schedule: step` multiplies it instead of every `decay_every`, such as ["60%", "80%"]."""
     decay_factor: Annotated[float, Field(gt=0, le=1)] = 0.5
-    """See `decay_every`."""
+    """The factor by which `schedule: step` multiplies the learning rate."""
     clip_norm: Annotated[float, Field(gt=0)] | None = 1.0
-    """Gradients longer than this are shortened to it (arXiv:1211.5063); null for no clipping."""
+    """A gradient longer than this is shortened to this length (arXiv:1211.5063); null for no clipping."""
     clip_value: Annotated[float, Field(gt=0)] | None = None
-    """Each component of the gradient is cut to [-clip_value, clip_value]; null for no cutting."""
+    """Each component of the gradient is limited to [-clip_value, clip_value]; null for no limit."""
     explosion_steps: Annotated[int, Field(ge=1)] = 3
-    """After so many steps in a row without a finite loss and gradient (none is applied) the last checkpoint is loaded
-    and training goes on with half the learning rate."""
+    """A step whose loss or gradient is not finite is not applied. After this many such steps in a row, the last
+    checkpoint is loaded, and training goes on with half the learning rate."""
     explosions: Annotated[int, Field(ge=0)] = 5
-    """How often that may happen before the training gives up."""
+    """How often the last checkpoint may be loaded in this way before the training gives up."""
     activation_penalty: Annotated[float, Field(ge=0)] = 0.0
-    """Times the mean square of what the last recurrent layer gives, as it is after dropout, added to the loss in
-    nats (AR of arXiv:1708.01009)."""
+    """Factor of a term of the loss: the mean square of the last recurrent layer's output after dropout, in nats
+    (AR of arXiv:1708.01009)."""
     slowness_penalty: Annotated[float, Field(ge=0)] = 0.0
-    """Times the mean square of its change from character to character, added too (TAR)."""
+    """Factor of another term: the mean square of the change of that output from character to character (TAR)."""
     average_after: Every | None = None
-    """From here on the mean of the weights after each step is taken, and that is what is evaluated, sampled from and
+    """From this moment on, the weights are averaged over the steps, and the average is evaluated, sampled from and
     saved (Polyak & Juditsky 1992); null for never."""
     average_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
-    """Below 1 the mean is an exponential one: at each step it keeps this much of itself. 1: all steps count alike."""
+    """1: all steps count alike. Below 1 the average is exponential and keeps this fraction of itself at each step."""
     evaluate_every: Every = "10%"
-    """How often the validation loss is measured and a checkpoint written if it is the best so far."""
+    """How often the validation loss is measured. The best loss so far is saved as a checkpoint."""
     evaluate_characters: Annotated[int, Field(ge=1)] | Literal["auto", "all"] = "auto"
-    """Validation characters each time, at most, from places evenly spread. `auto`: a 60th of those learnt from until
-    the first evaluation, which takes some 1 % of the time, and at least 5,000; all for an n-gram."""
+    """The most validation characters of an evaluation, from evenly spread places. `auto`: one for 60 characters that
+    were learnt from before the first evaluation (some 1 % of the time), at least 5,000, and all for an n-gram."""
     checkpoint_every: Every = "10%"
-    """How often a checkpoint is written to resume from."""
+    """How often a checkpoint is written, from which a training can be resumed."""
     keep: Annotated[int, Field(ge=1, le=1000)] = 2
-    """Checkpoints that are kept, the newest ones, beside the best."""
+    """Number of the newest checkpoints that are kept, beside the best one."""
     sample_every: Every | None = "25%"
     """How often a sample is written; null for never."""
     log_every: Annotated[int, Field(ge=1)] = 10
-    """Steps between two lines of metrics.jsonl."""
+    """Number of steps between two lines of metrics.jsonl."""
     patience: Annotated[int, Field(ge=1)] | None = None
-    """Training stops after this many evaluations without a better one; null for never."""
+    """Training stops after this many evaluations without a better loss; null for never."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
-    """Of the initial weights, the order of documents and the dropout masks."""
+    """Seed of the initial weights, the order of documents and the dropout masks."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Of matrix products in training: `auto` is bfloat16 on CUDA and float32 on the CPU. `bfloat16` on a CPU that has
-    no instructions for it is float32. Evaluation is always float32."""
+    """Precision of matrix products in training: `auto` is bfloat16 on CUDA and float32 on the CPU. A CPU without
+    instructions for bfloat16 computes in float32. Evaluation is always in float32."""
     kernels: Literal["auto", "plain"] = "auto"
-    """How recurrences are computed: `auto` by the fastest way there is, in C or by PyTorch's kernels. `plain` by the
-    equations as models/ has them, one time step after the other: slow, and to be stepped through."""
+    """How recurrences are computed: `auto` takes the fastest way there is, in C or by PyTorch's kernels. `plain` takes
+    the equations in models/, one time step after the other: slow, and good to step through in a debugger."""
     tensorboard: bool = False
-    """Writes TensorBoard files into the run (extra `charrnn[tensorboard]`)."""
+    """Write TensorBoard files into the run (extra `charrnn[tensorboard]`)."""
 
     @model_validator(mode="after")
     def _one_length(self) -> TrainingConfig:
@@ -285,24 +285,24 @@ class TrainingConfig(Section):
 
 
 class SamplingConfig(Section):
-    """What the training writes now and then, and the defaults of `charrnn sample`."""
+    """How the samples of a training are written, and the defaults of `charrnn sample`."""
 
     prompt: str = ""
-    """The text to go on from."""
+    """The text that a sample continues."""
     length: Annotated[int, Field(ge=1, le=10_000_000)] = 200
-    """Characters to write after the prompt, at most."""
+    """The most characters that are written after the prompt."""
     temperature: Annotated[float, Field(ge=0, le=100)] = 0.8
-    """Below 1 more careful, above 1 bolder; 0 always takes the most likely character."""
+    """Below 1 the choice is more careful, above 1 bolder; 0 always takes the most likely character."""
     top_k: Annotated[int, Field(ge=1)] | None = None
-    """Only the k most likely characters; null for all."""
+    """Draw only from the k most likely characters; null draws from all."""
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
-    """Only the most likely characters that hold this much of the probability (arXiv:1904.09751)."""
+    """Draw only from the most likely characters that together have this probability (arXiv:1904.09751)."""
     repetition_penalty: Annotated[float, Field(ge=1, le=100)] = 1.0
-    """Above 1, characters among the last 64 become less likely: their log-probability is multiplied by it."""
+    """Multiplies the log-probability of the last 64 characters; above 1 they become less likely."""
 
 
 class Config(Section):
-    """A whole experiment."""
+    """A whole config: corpus, vocabulary, model, training and sampling."""
 
     corpus: CorpusConfig
     vocab: VocabConfig = Field(default_factory=VocabConfig)
@@ -325,4 +325,4 @@ EXCLUSIVE = (
     ("corpus.name", "corpus.path"),
     ("training.minutes", "training.steps", "training.epochs"),
 )
-"""Keys of which a config gives one: setting one of them from outside takes the place of the others."""
+"""Groups of keys of which a config gives one. An override of one key removes the other keys of its group."""

@@ -1,4 +1,4 @@
-"""Where tensors live, and how they get there."""
+"""The device that tensors live on, and how arrays get there."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 from charrnn.errors import CharrnnError
 
-if TYPE_CHECKING:  # PyTorch is imported where it is needed: writing on a CPU goes without it
+if TYPE_CHECKING:  # PyTorch is imported only where it is needed: writing on a CPU does without it
     import numpy.typing as npt
     import torch
     from torch import Tensor
 
 DRIVERS = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/dxg", "/dev/kfd", "C:/Windows/System32/nvcuda.dll")
-"""What lies on a machine whose GPU PyTorch could use: NVIDIA's driver, that of WSL, AMD's, NVIDIA's on Windows."""
+"""Files of a machine whose GPU PyTorch could use: the drivers of NVIDIA, of WSL, of AMD, and of NVIDIA on Windows."""
 
 
 def is_cpu(name: str) -> bool:
-    """Whether a device is the CPU for sure, without asking PyTorch, which takes seconds to import."""
+    """Whether a device is certainly the CPU. PyTorch is not asked, because its import takes seconds."""
     if name != "auto":
         return name == "cpu"
     if os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1") or not any(Path(file).exists() for file in DRIVERS):
@@ -41,7 +41,10 @@ def in_bfloat16(precision: str, device: torch.device) -> bool:
 
 
 def find_device(name: str = "auto") -> torch.device:
-    """`auto` (CUDA where there is one), `cpu`, `cuda` or `cuda:n`. Raises CharrnnError where it cannot be had."""
+    """The device of a name: `auto` (CUDA if there is one, else the CPU), `cpu`, `cuda` or `cuda:n`.
+
+    Raises CharrnnError where this machine does not have it.
+    """
     import torch
 
     if name == "auto":
@@ -61,12 +64,12 @@ def find_device(name: str = "auto") -> torch.device:
 
 
 def cores() -> int:
-    """Processor cores that this process may use."""
+    """The number of processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def to_device(array: npt.NDArray[Any], device: torch.device) -> Tensor:
-    """An array as a tensor; to CUDA it goes from pinned memory, so that nobody waits for the copy."""
+    """The array as a tensor on a device. It goes to CUDA from pinned memory, so that nobody waits for the copy."""
     import torch
 
     tensor = torch.from_numpy(array)
@@ -76,5 +79,5 @@ def to_device(array: npt.NDArray[Any], device: torch.device) -> Tensor:
 
 
 def copied(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Contiguous copies on the CPU, each with memory of its own, as safetensors wants them."""
+    """Contiguous copies of the tensors on the CPU. Each has memory of its own, as safetensors requires."""
     return {key: value.detach().to("cpu", copy=True).contiguous() for key, value in tensors.items()}

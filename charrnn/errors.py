@@ -1,4 +1,4 @@
-"""The one exception that a user may see: a mistake that a message can mend."""
+"""The one exception that a user may see: a mistake that the user can correct."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ import re
 
 _PARAMETER = re.compile(r"‹(\w+)(?:=(.*?))?›", re.DOTALL)
 _OPTIONS = {"overrides": "set"}
-"""Parameters whose option has another name."""
+"""Parameters whose command-line option has another name, with that name."""
 
 
 class CharrnnError(Exception):
-    """A mistake in what the user gave: the command prints its message alone and ends with exit code 2.
+    """A mistake in what the user gave. The command prints its message, without a traceback, and exits with code 2.
 
-    The message names the file, the key or the character, says what was expected and what to do.
-    Anything else that is raised is a bug, and shows its traceback.
+    The message names the file, the key or the character, and says what was expected and what to do.
+    Any other exception is a bug, and shows its traceback.
 
     A message writes a parameter as `‹length=0›`. Python shows it as `length=0`, the command as `--length 0`.
     """
 
     def __str__(self) -> str:
-        """The message, with parameters as Python has them."""
+        """The message, with parameters as Python writes them."""
         return _PARAMETER.sub(lambda match: match[1] if match[2] is None else f"{match[1]}={match[2]}", self.message)
 
     @property
     def message(self) -> str:
-        """The message as it was raised, to be put into another one."""
+        """The message as it was raised, for use in another message."""
         return super().__str__()
 
     @property

@@ -1,7 +1,7 @@
 """The small files of a run.
 
-Reading: a stranger may have written them, so nothing is believed and nothing large is read. Writing: a reader sees the
-old file or the new one, never half of one.
+A stranger may have written the files that are read, so everything is checked and nothing large is read. A file is
+replaced at once: a reader sees the old one or the new one, never a part of one.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from charrnn.errors import CharrnnError
 
 MAX_JSON = 1_000_000
-"""Bytes of a JSON file of a run; each is far smaller."""
+"""The most bytes of a run's JSON file that are read; real ones are far smaller."""
 
 Count = Annotated[int, Field(ge=0, lt=2**63)]
 Amount = Annotated[float, Field(ge=0, lt=1e15)]
 
 
 class Record(BaseModel):
-    """A JSON object of a run. Other keys may stand beside those that are named."""
+    """A JSON object of a run. It may have other keys than those named here."""
 
     model_config = ConfigDict(strict=True, extra="allow", allow_inf_nan=False)
 
@@ -32,7 +32,7 @@ OwnRecord = TypeVar("OwnRecord", bound=Record)
 
 
 def read_small(file: Path, most: int, hint: str = "such a file never is") -> bytes:
-    """The bytes of a file of at most `most`. Raises CharrnnError where it is larger, no file, or cannot be read."""
+    """The bytes of a file of at most `most` bytes. Raises CharrnnError where it is larger, no file, or unreadable."""
     try:
         if file.exists() and not file.is_file():  # a folder, or a device that never ends
             raise CharrnnError(f"{file}: cannot be read: not a file")
@@ -46,7 +46,7 @@ def read_small(file: Path, most: int, hint: str = "such a file never is") -> byt
 
 
 def read_json(file: Path, most: int = MAX_JSON) -> dict[str, Any]:
-    """The object in a JSON file. Raises CharrnnError where there is none."""
+    """The object in a JSON file. Raises CharrnnError where the file holds none."""
     try:
         document = json.loads(read_small(file, most))
     except (ValueError, RecursionError) as error:
@@ -57,7 +57,7 @@ def read_json(file: Path, most: int = MAX_JSON) -> dict[str, Any]:
 
 
 def read_record(file: Path, record: type[OwnRecord]) -> OwnRecord:
-    """The object in a JSON file as a record. Raises CharrnnError, with the key that is wrong, where it is another."""
+    """The object in a JSON file as a record. Raises CharrnnError, naming the wrong key, where it does not fit."""
     try:
         return record.model_validate(read_json(file))
     except ValidationError as error:
@@ -72,7 +72,7 @@ def write_json(file: Path, document: dict[str, Any]) -> None:
 
 
 def replace_text(file: Path, text: str) -> None:
-    """Replaces a file at once: a reader sees the old one or the new one, whenever the machine stops."""
+    """Replaces a file at once: even if the machine stops, a reader sees the old file or the new one."""
     temporary = file.with_name(f".{file.name}.tmp")
     try:
         temporary.write_text(text, encoding="utf-8")

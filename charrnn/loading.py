@@ -1,4 +1,4 @@
-"""From a YAML file and `--set` overrides to a validated `Config`, and every mistake told in one place."""
+"""Makes a validated `Config` from a YAML file and `--set` overrides, and words the message of every mistake."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from charrnn.errors import CharrnnError
 from charrnn.files import read_small
 
 MAX_BYTES = 100_000
-"""A config is a page; a larger file is something else, and would be parsed for half a minute."""
+"""The most bytes of a config file. A config is a page; parsing a much larger file would take half a minute."""
 
 MAX_MISTAKES = 20
-"""Of a config are told at once."""
+"""The most mistakes of a config that one message lists."""
 
 KeyPath = tuple[str, ...]
 Marks = dict[KeyPath, str]
@@ -28,12 +28,12 @@ Marks = dict[KeyPath, str]
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML with the scalars of version 1.2: `4e-3` is a number and `no` is a text, as people expect."""
+    """YAML with the scalars of version 1.2: `4e-3` is a number and `no` is a text."""
 
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 (PyYAML's own way)
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        """Composes a node; aliases are refused, since a few lines of them unfold to gigabytes, and so are tags."""
+        """Composes a node. Refuses tags, and aliases too, because a few lines of aliases can expand to gigabytes."""
         event: Any = self.peek_event()  # type: ignore[no-untyped-call]
         if self.check_event(yaml.AliasEvent):
             raise yaml.MarkedYAMLError(
@@ -47,16 +47,16 @@ class _Loader(yaml.SafeLoader):
         return super().compose_node(parent, index)
 
     def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
-        """Decimal unless it begins with 0x: 010 is ten."""
+        """An integer. It is decimal unless it begins with 0x: 010 is ten."""
         text = str(self.construct_scalar(node)).replace("_", "")
         return int(text, 16 if "x" in text else 10)
 
 
 class _Dumper(yaml.SafeDumper):
-    """Quotes every text that `_Loader`, or any other reader of YAML, would take for something else."""
+    """Quotes every text that `_Loader`, or another reader of YAML, would not read as that text."""
 
     def represent_text(self, text: str) -> yaml.Node:
-        """U+0085 is read as a line end unless it is escaped, which it is between double quotes."""
+        """A text. Double quotes escape U+0085, which would otherwise be read as a line end."""
         return self.represent_scalar("tag:yaml.org,2002:str", text, style='"' if "\x85" in text else None)
 
 
@@ -78,28 +78,28 @@ for _tag, _pattern, _first in (
         _class.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(_pattern), list(_first))
 
 _NO_YAML = (yaml.YAMLError, ValueError, OverflowError, RecursionError)
-"""What PyYAML raises where a text is not what it should be; OverflowError for "\\UFFFFFFFF"."""
+"""The exceptions that PyYAML raises for invalid YAML; OverflowError comes from "\\UFFFFFFFF"."""
 
 
 def configs_folder() -> Path:
-    """The folder of the ready-made configs: in the package, or beside it in a source checkout."""
+    """The folder of the ready-made configs. It is in the package, or beside it in a source checkout."""
     here = Path(__file__).parent
     packaged = here / "configs"
     return packaged if packaged.is_dir() else here.parent / "configs"
 
 
 def ready_made() -> dict[str, Path]:
-    """Name and file of each ready-made config, in alphabetical order."""
+    """The name and the file of each ready-made config, in alphabetical order."""
     return {file.stem: file for file in sorted(configs_folder().glob("*.yaml"), key=lambda file: file.stem)}
 
 
 def find_config(config: str | Path) -> Path:
-    """The file that `config` names: a path, or the name of a ready-made config.
+    """The file of `config`, which is a path or the name of a ready-made config.
 
-    Raises CharrnnError, naming the ready-made ones, when there is neither.
+    Raises CharrnnError, which lists the ready-made configs, if neither exists.
     """
     path = Path(config)
-    with contextlib.suppress(OSError):  # a name too long is no file's
+    with contextlib.suppress(OSError):  # no file has so long a name
         if path.is_file():
             return path
     names = ready_made()
@@ -112,16 +112,16 @@ def find_config(config: str | Path) -> Path:
 
 
 def load_config(config: str | Path, overrides: Sequence[str] = ()) -> Config:
-    """The validated config of a YAML file, or of a ready-made one's name, with `key.path=value` overrides.
+    """The validated config of a YAML file or a ready-made config, with `key.path=value` overrides.
 
-    Raises CharrnnError with file, line, key path, what was expected and the nearest valid key.
+    Raises CharrnnError with the file, the line, the key path, what was expected and the nearest valid key.
     """
     path = find_config(config)
     return parse_config(read_config(path), str(path), overrides)
 
 
 def read_config(path: Path) -> str:
-    """The text of a config file. Raises CharrnnError where it cannot be one."""
+    """The text of a config file. Raises CharrnnError where the file is too large, unreadable or not UTF-8."""
     try:
         return read_small(path, MAX_BYTES, "is it the text itself?").decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -129,7 +129,7 @@ def read_config(path: Path) -> str:
 
 
 def parse_config(text: str, source: str = "config", overrides: Sequence[str] = ()) -> Config:
-    """The validated config of a YAML text; `source` names it in messages. Raises CharrnnError."""
+    """The validated config of a YAML text, which messages call `source`. Raises CharrnnError for a mistake."""
     data, marks = read_yaml(text, source)
     for override in overrides:
         apply_override(data, marks, override)
@@ -137,7 +137,7 @@ def parse_config(text: str, source: str = "config", overrides: Sequence[str] = (
 
 
 def validate(data: Any, source: str, marks: Marks | None = None) -> Config:
-    """The `Config` that plain `data` describes. Raises CharrnnError with the mistakes, a line each."""
+    """The `Config` that plain `data` describes. Raises CharrnnError with one line for each mistake."""
     try:
         return Config.model_validate(data)
     except ValidationError as error:
@@ -148,12 +148,12 @@ def validate(data: Any, source: str, marks: Marks | None = None) -> Config:
 
 
 def dump(config: Config) -> str:
-    """The config as YAML, every default written out: what a run keeps."""
+    """The config as YAML with every default written out, as a run keeps it."""
     return yaml.dump(config.model_dump(), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
 
 
 def read_yaml(text: str, source: str) -> tuple[dict[str, Any], Marks]:
-    """The plain data of a YAML text, and the line of every key. Raises CharrnnError where it is no mapping."""
+    """The plain data of a YAML text, and the line of every key. Raises CharrnnError where the text is no mapping."""
     try:
         loader = _Loader(text)
         try:
@@ -177,7 +177,7 @@ def read_yaml(text: str, source: str) -> tuple[dict[str, Any], Marks]:
 
 
 def _mark(node: yaml.Node, path: KeyPath, marks: Marks, source: str) -> None:
-    """Notes the line of every key, and refuses what would silently mean something else."""
+    """Writes the line of every key into `marks`. Raises CharrnnError for a key given twice and for deep nesting."""
     if len(path) > 8:
         raise CharrnnError(f"{source}, line {node.start_mark.line + 1}: {'.'.join(path)}: nested too deeply")
     marks.setdefault(path, f"line {node.start_mark.line + 1}")
@@ -195,7 +195,7 @@ def _mark(node: yaml.Node, path: KeyPath, marks: Marks, source: str) -> None:
 
 
 def apply_override(data: dict[str, Any], marks: Marks, override: str) -> None:
-    """Sets one `key.path=value` in `data`; the value is read as YAML. Raises CharrnnError."""
+    """Sets one `key.path=value` in `data`. The value is read as YAML. Raises CharrnnError for a malformed override."""
     key, equals, value = override.partition("=")
     path = tuple(part.strip() for part in key.split("."))
     if not equals or not all(path):
@@ -215,12 +215,13 @@ def apply_override(data: dict[str, Any], marks: Marks, override: str) -> None:
 
 
 def set_key(data: dict[str, Any], path: KeyPath, value: Any) -> None:
-    """Sets a section's key in plain data; keys that exclude it (minutes and steps, say) give way."""
+    """Sets a section's key in plain data, and removes the keys that exclude it (`steps` excludes `minutes`)."""
     section = data.setdefault(path[0], {})
     if section is None:
-        section = data[path[0]] = {}
+        section = {}
+        data[path[0]] = section
     if not isinstance(section, dict):
-        return  # the file's own mistake, which validation tells
+        return  # a mistake in the file, which validation reports
     for group in EXCLUSIVE:
         if ".".join(path) in group and value is not None:
             for other in group:
@@ -229,9 +230,10 @@ def set_key(data: dict[str, Any], path: KeyPath, value: Any) -> None:
 
 
 def _explain(item: dict[str, Any], data: Any, source: str, marks: Marks) -> str:
-    """One line for one of pydantic's errors: where, which key, what was expected, what was found."""
+    """The line for one of pydantic's errors: the place, the key, what was expected and what was found."""
     path = _path_in(data, item["loc"])
-    kind, message, context = item["type"], item["msg"], item.get("ctx", {})
+    kind, message = item["type"], item["msg"]
+    context = item.get("ctx", {})
     if kind in ("extra_forbidden", "missing"):
         path = tuple(str(part) for part in item["loc"])
     place = next((marks[path[:n]] for n in range(len(path), -1, -1) if path[:n] in marks), "")
@@ -258,7 +260,7 @@ def _explain(item: dict[str, Any], data: Any, source: str, marks: Marks) -> str:
 
 
 def _path_in(data: Any, loc: Iterable[str | int]) -> KeyPath:
-    """The part of pydantic's location that exists in the data: it also names the branches of unions."""
+    """The part of pydantic's location that exists in the data; the rest names branches of unions."""
     path: list[str] = []
     for part in loc:
         if isinstance(data, dict) and part in data:
@@ -272,7 +274,7 @@ def _path_in(data: Any, loc: Iterable[str | int]) -> KeyPath:
 
 
 def _keys(section: KeyPath) -> list[str]:
-    """The valid keys of a section, or the sections."""
+    """The valid keys of a section; for the empty path, the names of the sections."""
     fields = Config.model_fields
     if not section:
         return list(fields)
@@ -281,7 +283,7 @@ def _keys(section: KeyPath) -> list[str]:
 
 
 def _nearest(word: str, valid: Iterable[str]) -> str:
-    """' (nearest: X)' where X is close to the word; nothing otherwise."""
+    """The text ' (nearest: X)' if a valid word X is close to `word`, else an empty text."""
     close = difflib.get_close_matches(word, list(valid), n=1, cutoff=0.5)
     return f" (nearest: {close[0]})" if close else ""
 
@@ -291,7 +293,7 @@ def _nearest_path(key: str) -> str:
 
 
 def _show(value: Any) -> str:
-    """The value, short enough for a message."""
+    """The value as a text of at most 60 characters, for a message."""
     try:
         text = "nothing" if value is None else repr(value)
     except ValueError:  # an integer of more than 4300 digits
@@ -300,7 +302,7 @@ def _show(value: Any) -> str:
 
 
 def absolute(config: Config) -> Config:
-    """The config with its corpus files named so that the run can be used from any folder."""
+    """The config with absolute paths of its corpus files, so that the run works from any folder."""
     path = config.corpus.path
     if path is None:
         return config

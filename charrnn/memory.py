@@ -1,5 +1,6 @@
-"""How much memory there is, asked before much is taken: a config of one line can want more than any machine has; and
-what becomes of memory that is free again.
+"""How much memory is free, and what becomes of memory that the process frees.
+
+The free memory is asked for before much is taken: one line of a config can want more than any machine has.
 """
 
 from __future__ import annotations
@@ -12,9 +13,12 @@ from pathlib import Path
 
 from charrnn.errors import CharrnnError
 
+MALLOC_OPTIONS = ((-1, 2**30), (-2, 2**26), (-3, 2**25))
+"""M_TRIM_THRESHOLD, M_TOP_PAD and M_MMAP_THRESHOLD of malloc.h, each with its value in bytes."""
+
 
 def require(size: int, what: str, remedy: str) -> None:
-    """Raises CharrnnError where `size` bytes, for `what`, are more than this process may still take."""
+    """Raises CharrnnError if `what` takes `size` bytes, and this process may not take that much more."""
     free = available()
     if size > free:
         raise CharrnnError(
@@ -23,21 +27,20 @@ def require(size: int, what: str, remedy: str) -> None:
 
 
 def available() -> int:
-    """Bytes that this process may still take: what the machine has free, or less where a limit is set."""
+    """The bytes that this process may still take: the machine's free memory, or less if a limit is set."""
     return max(0, min([_of_machine(), _of_container(), _of_process()]))
 
 
 def keep_freed() -> None:
-    """Has the process keep what it frees, up to 1 GB, instead of giving it back to the system; only glibc can.
+    """Makes the process keep up to 1 GB of the memory that it frees, instead of giving it back to the system.
 
-    A training step frees tens of megabytes that the next one takes again, and the system hands them out page by page,
-    each filled with zeros: some 7 % of the time of a small network.
+    A training step frees tens of megabytes that the next step takes again. The system fills each page with zeros before
+    it hands it out, which takes some 7 % of the time of a small network. Only glibc has this setting.
     """
-    trim_threshold, top_pad, mmap_threshold = -1, -2, -3  # the numbers of malloc.h
     with contextlib.suppress(OSError, AttributeError):
         if sys.platform == "linux":
             library = ctypes.CDLL(None)
-            for key, size in ((trim_threshold, 2**30), (top_pad, 2**26), (mmap_threshold, 2**25)):
+            for key, size in MALLOC_OPTIONS:
                 library.mallopt(key, size)
 
 
@@ -45,13 +48,13 @@ def _of_machine() -> int:
     with contextlib.suppress(OSError, ValueError, IndexError):
         text = Path("/proc/meminfo").read_text(encoding="ascii")
         return int(text.split("MemAvailable:")[1].split()[0]) * 1024
-    with contextlib.suppress(OSError, ValueError, AttributeError):  # macOS: all of it, since what is free is not told
+    with contextlib.suppress(OSError, ValueError, AttributeError):  # macOS does not tell what is free: all of it
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return 2**63
 
 
 def _of_container() -> int:
-    """What the control group (version 2) leaves."""
+    """The bytes that the control group (version 2) still allows."""
     group = Path("/sys/fs/cgroup")
     with contextlib.suppress(OSError, ValueError):  # "max" is no number, and no limit
         limit = int((group / "memory.max").read_text(encoding="ascii"))
@@ -60,7 +63,7 @@ def _of_container() -> int:
 
 
 def _of_process() -> int:
-    """What `ulimit -v` leaves."""
+    """The bytes that `ulimit -v` still allows."""
     with contextlib.suppress(ImportError, OSError, ValueError):
         import resource
 

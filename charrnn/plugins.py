@@ -1,4 +1,4 @@
-"""Files of one's own that the user names on the command line: they are run, and register cells."""
+"""Plugins: Python files that the user names on the command line, which are run and register cells."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from charrnn.errors import CharrnnError
 
 
 def load_plugin(file: Path) -> None:
-    """Runs a Python file, once in a process. Raises CharrnnError where it is none, or fails."""
+    """Runs a Python file, once in a process. Raises CharrnnError where it is not a Python file, or fails."""
     name = f"charrnn_plugin_{file.stem}"
     if not file.is_file() or file.suffix != ".py":
         raise CharrnnError(f"‹plugin={file}›: a Python file was expected, such as my_cell.py")
@@ -27,7 +27,7 @@ def load_plugin(file: Path) -> None:
     except CharrnnError as error:
         del sys.modules[name]
         raise CharrnnError(f"{file}: {error.message}") from None
-    except Exception as error:  # whatever a file of the user's raises is the user's to mend
+    except Exception as error:  # the user's own file is the user's to correct
         del sys.modules[name]
         own = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == module.__file__]
         line = getattr(error, "lineno", None) if isinstance(error, SyntaxError) else next(iter(own), None)

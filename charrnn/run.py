@@ -1,10 +1,10 @@
-"""A run: the folder that a training leaves, complete in itself, and what can be done with it.
+"""A run: the folder that a training leaves, which is complete in itself, and what can be done with it.
 
-config.yaml     the whole config, every default written out
+config.yaml     the whole config, with every default written out
 run.json        format, corpus, parameters
 vocab.json      the alphabet
-metrics.jsonl   a line for every log and evaluation
-samples.txt     what it wrote on the way
+metrics.jsonl   a line for every log and every evaluation
+samples.txt     the samples that the model wrote during the training
 checkpoints/    weights and optimizer state
 """
 
@@ -38,7 +38,7 @@ from charrnn.text.reader import find_files, normalizer, read_corpus
 from charrnn.text.vocab import Vocabulary
 from charrnn.version import __version__
 
-if TYPE_CHECKING:  # imported where they are needed: writing on a CPU goes without PyTorch, and begins at once
+if TYPE_CHECKING:  # imported only where they are needed: writing on a CPU does without PyTorch, and begins at once
     import torch
 
     from charrnn.evaluation.likelihood import Likelihood
@@ -48,25 +48,25 @@ if TYPE_CHECKING:  # imported where they are needed: writing on a CPU goes witho
     from charrnn.text.dataset import Dataset, Part, SplitName
 
 Report = Callable[[int], None]
-"""Is told how many characters have been read since the last call."""
+"""A callback that is given the number of characters read since its last call."""
 Unknown = Literal["error", "replace"]
-"""What becomes of characters that the model does not know: a mistake, or <unk>."""
+"""What happens to characters that the model does not know: `error` raises, `replace` makes them <unk>."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """A training's folder. Made by `Run.create`, opened by `charrnn.load`."""
+    """The folder of a training. `Run.create` makes one and `charrnn.load` opens one."""
 
     path: Path
     config: Config
     vocabulary: Vocabulary
     facts: Facts
     where: str
-    """The device's name, which may be `auto`."""
+    """The name of the device, which may be `auto`."""
 
     @classmethod
     def create(cls, path: Path, config: Config, dataset: Dataset, parameters: int, device: torch.device) -> Run:
-        """Writes all of a new run but its checkpoints, into a folder that is empty or not there yet."""
+        """Writes a new run, without checkpoints, into a folder that is empty or does not exist yet."""
         import torch
 
         split = config.corpus.split
@@ -94,14 +94,14 @@ class Run:
         return run
 
     def write(self) -> None:
-        """Writes all that does not change in training, `run.json` last: with it the folder is a run."""
+        """Writes the files that do not change in training. `run.json` comes last, because it makes the folder a run."""
         (self.path / "config.yaml").write_text(dump(self.config), encoding="utf-8")
         self.vocabulary.save(self.path / "vocab.json")
         write_json(self.path / "run.json", self.facts.model_dump())
 
     @classmethod
     def open(cls, path: str | Path, device: str = "auto") -> Run:
-        """Opens a run. Raises CharrnnError where the folder is none, or of a newer format."""
+        """Opens a run. Raises CharrnnError where the folder is not a run, or has a newer format."""
         path = Path(path)
         if not is_run(path):
             what = (
@@ -131,7 +131,7 @@ class Run:
         return cls(path, config, Vocabulary.load(path / "vocab.json"), facts, device)
 
     def with_size(self, parameters: int) -> Run:
-        """The run with its size noted, which of an n-gram is known only when it has counted."""
+        """The run with its number of parameters written down. That of an n-gram is known only after counting."""
         if parameters == self.facts.parameters:
             return self
         facts = self.facts.model_copy(update={"parameters": parameters})
@@ -142,7 +142,7 @@ class Run:
         return replace(self, facts=facts)
 
     def with_config(self, config: Config) -> Run:
-        """The run with a changed config, which it keeps from now on. Raises CharrnnError where it cannot be written."""
+        """The run with another config, which is also written. Raises CharrnnError where it cannot be written."""
         try:
             replace_text(self.path / "config.yaml", dump(config))
         except OSError as error:
@@ -151,29 +151,29 @@ class Run:
 
     @property
     def checkpoints(self) -> Checkpoints:
-        """The run's checkpoints."""
+        """The checkpoints of this run."""
         return Checkpoints(self.path, self.facts.id)
 
     @cached_property
     def device(self) -> torch.device:
-        """Where the model lives."""
+        """The device that the model lives on."""
         return find_device(self.where)
 
     @property
     def is_documents(self) -> bool:
-        """Whether its corpus is many short texts, each read from a fresh state, and not one long one."""
+        """Whether the corpus is many short texts, each read from a fresh state, instead of one long text."""
         return self.facts.mode == "documents"
 
     @property
     def separator(self) -> str | None:
-        """What stands between the documents of its corpus; None where that is one long text."""
+        """The text between the documents of the corpus; None if the corpus is one long text."""
         if not self.is_documents:
             return None
         return {"blank-line": "\n\n", "line": "\n", "file": ""}[self.config.corpus.separator]
 
     @cached_property
     def model(self) -> LanguageModel:
-        """The model with its best weights, ready to predict. Raises CharrnnError where there are none."""
+        """The model with its best weights, ready to predict. Raises CharrnnError where no weights are found."""
         import torch
 
         from charrnn.models import build_model
@@ -184,7 +184,7 @@ class Run:
         return model.to(self.device).eval().requires_grad_(False)
 
     def sampler(self, filters: Filters) -> Sampler:
-        """A sampler that writes with this run's model: on the CPU without PyTorch, where the model can."""
+        """A sampler that writes with this run's model. On the CPU it does without PyTorch if the model allows it."""
         if self.config.model.bidirectional:
             raise CharrnnError(
                 f"{self.path}: a bidirectional model cannot write from left to right: it needs what comes after; "
@@ -221,10 +221,10 @@ class Run:
         stop: str | None = None,
         unknown: Unknown = "error",
     ) -> list[Sample]:
-        """Texts that go on from `prompt`; what is None is as the run's config has it under `sampling`.
+        """Texts that continue `prompt`. The section `sampling` of the run's config replaces each None.
 
-        Sample i is written with the seed `seed + i`. Raises CharrnnError for a prompt with unknown characters and for
-        impossible values.
+        Sample i has the seed `seed + i`. Raises CharrnnError for a prompt with unknown characters and for values out of
+        bounds.
         """
         filters = Filters.of(self.config.sampling, temperature, top_k, top_p, repetition_penalty)
         ids, length = self._beginning(prompt, length, unknown)
@@ -244,7 +244,7 @@ class Run:
         stop: str | None = None,
         unknown: Unknown = "error",
     ) -> Iterator[str]:
-        """The text of `sample`, in pieces as they come: first the prompt, then character by character."""
+        """The text of `sample` in pieces, as they are written: first the prompt, then one character at a time."""
         filters = Filters.of(self.config.sampling, temperature, top_k, top_p, repetition_penalty)
         ids, length = self._beginning(prompt, length, unknown)
         yield self.vocabulary.decode(ids)
@@ -252,13 +252,13 @@ class Run:
             yield pieces[0][0]
 
     def _beginning(self, prompt: str | None, length: int | None, unknown: Unknown) -> tuple[list[int], int]:
-        """The prompt's ids and the length, those of the config where they are None."""
+        """The ids of the prompt, and the length. The config replaces each None."""
         sampling = self.config.sampling
         ids = self.encode_prompt(sampling.prompt if prompt is None else prompt, unknown)
         return ids, sampling.length if length is None else length
 
     def encode_prompt(self, text: str, unknown: Unknown = "error") -> list[int]:
-        """The ids of a prompt, brought to the same form as the corpus. Raises CharrnnError for unknown characters."""
+        """The ids of a prompt, which is normalised as the corpus was. Raises CharrnnError for unknown characters."""
         return self.vocabulary.encode(normalizer(self.config.corpus)(text), unknown)
 
     def evaluate(
@@ -269,12 +269,12 @@ class Run:
         dynamic: float | None = None,
         progress: Report = lambda _: None,
     ) -> Likelihood:
-        """The likelihood of a part of the run's corpus, or of a text file that the model may never have seen.
+        """The likelihood of a part of the run's corpus, or of a text file.
 
-        With `block` the state is fresh every so many characters. With `dynamic` the model goes on learning, at that
-        rate, from what it has been scored on (see `dynamic_likelihood`); `progress` is then told how many characters
-        have been read. Characters outside the vocabulary count as <unk>. Raises CharrnnError where there is nothing
-        to evaluate, and for a combination that has no meaning.
+        `block` is a number of characters after which the state is fresh again. `dynamic` is a rate at which the model
+        goes on learning from the characters that it has been scored on (see `dynamic_likelihood`); `progress` is then
+        given the number of characters read since its last call. Characters outside the vocabulary count as <unk>.
+        Raises CharrnnError where there is nothing to evaluate, and for options that exclude each other.
         """
         from charrnn.evaluation.dynamic import dynamic_likelihood
         from charrnn.evaluation.likelihood import largest_block, likelihood
@@ -299,7 +299,7 @@ class Run:
         return likelihood(self.model, part, block=block)
 
     def score(self, text: str | Path, by: By = "line", progress: Report = lambda _: None) -> list[Scored]:
-        """The surprise of each line, document or character of a text file. Raises CharrnnError for an empty one."""
+        """The surprise of each line, document or character of a text file. Raises CharrnnError for an empty file."""
         from charrnn.evaluation.surprise import score
 
         part = self.read_part(text)
@@ -308,19 +308,19 @@ class Run:
         return score(self.model, self.vocabulary, part, by, progress)
 
     def compress(self, data: bytes, progress: Report = lambda _: None) -> bytes:
-        """`data` in as few bytes as the model allows (see `evaluation.compression`). Raises CharrnnError."""
+        """`data` compressed with the model. Raises CharrnnError as `evaluation.compression.compress` does."""
         from charrnn.evaluation.compression import compress
 
         return compress(self.model, self.vocabulary, self.separator, data, progress)
 
     def decompress(self, packed: bytes, progress: Report = lambda _: None) -> bytes:
-        """What `compress` was given. Raises CharrnnError for another model's file and for a damaged one."""
+        """The data that `compress` was given. Raises CharrnnError for another model's file and for a damaged file."""
         from charrnn.evaluation.compression import decompress
 
         return decompress(self.model, self.vocabulary, self.separator, packed, progress)
 
     def read_part(self, text: str | Path) -> Part:
-        """A text file in this run's alphabet, read as its corpus was."""
+        """A text file in this run's alphabet, read in the same way as its corpus."""
         from charrnn.text.dataset import encode_text
 
         corpus = self.config.corpus.model_copy(update={"mode": self.facts.mode})
@@ -328,10 +328,10 @@ class Run:
         return encode_text(read_corpus(find_files(str(text), "‹text›"), corpus, raw), self.vocabulary)
 
     def dataset(self, corpus: CorpusConfig | None = None) -> Dataset:
-        """The corpus that the run was trained on, from the user's cache, or made again where it has a name.
+        """The corpus that the run was trained on. It comes from the user's cache; a named corpus can be made again.
 
-        The files that the run's config names are never read, since a stranger may have written it; `corpus` is where
-        the user says the text is. Raises CharrnnError where it is not at hand, or is another text.
+        The files that the run's config names are never read, because a stranger may have written it. The user names
+        files in `corpus`. Raises CharrnnError where the text is not found, or is another text.
         """
         from charrnn.text.corpora import resolve
         from charrnn.text.dataset import cached_dataset, load_dataset
@@ -354,10 +354,10 @@ class Run:
         return dataset
 
     def history(self) -> list[dict[str, Any]]:
-        """The lines of metrics.jsonl; one that was cut short when the training was killed is left out."""
+        """The lines of metrics.jsonl, without a line that was cut short when the training was killed."""
         return read_history(self.path / "metrics.jsonl")
 
 
 def load(path: str | Path, device: str = "auto") -> Run:
-    """Opens the folder of a run, to sample from and to evaluate. Raises CharrnnError where it is none."""
+    """Opens the folder of a run, to sample from it and to evaluate it. Raises CharrnnError where it is not a run."""
     return Run.open(path, device)

@@ -1,4 +1,4 @@
-"""The command `charrnn`: each subcommand a file; here they are put together and users' mistakes are told."""
+"""The command `charrnn`. Each subcommand has a file; this one joins them and prints the messages of mistakes."""
 
 from __future__ import annotations
 
@@ -43,28 +43,28 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def _root(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None: ...
 
 
 def main() -> None:
-    """Runs the command. A user's mistake is one message and exit code 2; a bug is a traceback."""
+    """Runs the command. A user's mistake gives one message and exit code 2; a bug gives a traceback."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure") and (stream.encoding or "").lower().replace("-", "") != "utf8":
-            stream.reconfigure(encoding="utf-8", errors=stream.errors)  # poems, whatever the locale
+            stream.reconfigure(encoding="utf-8", errors=stream.errors)  # so that any text can be printed in any locale
     try:
         app()
         sys.stdout.flush()
     except CharrnnError as error:
         from charrnn.terminal import printable
 
-        # What was given stands in the message, and must not command the terminal.
+        # The message repeats what the user gave, which must not control the terminal.
         for line in error.for_command.splitlines():
             typer.echo(f"charrnn: {printable(line)}", err=True)
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
-    except BrokenPipeError:  # `charrnn sample ... | head`: the reader has had enough
+    except BrokenPipeError:  # `charrnn sample ... | head`: the reader has closed its end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)

@@ -23,9 +23,9 @@ def compare(
     plugin: Plugin = None,
     as_json: Json = False,
 ) -> None:
-    """Set runs beside each other: a table, best first, and their learning curves.
+    """Compare runs in a table, best first, and in a plot of their learning curves.
 
-    The best checkpoint of each is evaluated on the whole held-out part, as `charrnn eval` does.
+    The best checkpoint of each run is evaluated on its whole validation part, as `charrnn eval` does.
     """
     from charrnn.run import load
 
@@ -46,7 +46,7 @@ def sweep(
 ) -> None:
     """Train every variant of a config, one after the other, and compare them.
 
-    Started again it goes on where it was: what has finished is left as it is.
+    The same command goes on with an interrupted sweep. Finished runs are not trained again.
     """
     from charrnn.experiments.sweep import sweep as run_sweep
     from charrnn.training.session import Interrupted
@@ -55,7 +55,7 @@ def sweep(
     try:
         runs = run_sweep(config, overrides=[*(overrides or []), *extra], out=out, device=device)
     except Interrupted as interrupted:
-        typer.echo("stopped and saved; the same command goes on", err=True)
+        typer.echo("stopped and saved; the same command goes on with it", err=True)
         raise typer.Exit(128 + interrupted.number) from None
     _show(runs, plot, as_json)
 
@@ -88,9 +88,9 @@ def _show(runs: list[Run], file: Path | None, as_json: bool) -> None:
         ]
         typer.echo(table([head, *cells]))
         if any(row.measure != "likelihood" for row in rows):
-            typer.echo("* pseudo-likelihood: a bidirectional model has seen what comes after; not to be compared")
+            typer.echo("* pseudo-likelihood: a bidirectional model sees what comes after; not to be compared")
         if any(row.estimated for row in rows):
-            typer.echo("~ as its training estimated it: text or checkpoint are not at hand, see charrnn eval RUN")
+            typer.echo("~ estimated by its training: the text or the checkpoint is missing, see charrnn eval RUN")
     if file is not None:
         plot(runs, rows, file)
         typer.echo(f"the learning curves are in {file}", err=True)

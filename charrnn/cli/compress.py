@@ -16,12 +16,12 @@ Out = Annotated[Path | None, typer.Option(help="The file to write. An existing o
 
 def compress(
     run: RunFolder,
-    file: Annotated[Path, typer.Argument(help="The text (UTF-8; any file for a model of bytes).", show_default=False)],
+    file: Annotated[Path, typer.Argument(help="A UTF-8 text; any file for a model of bytes.", show_default=False)],
     out: Out = None,
     plugin: Plugin = None,
     device: Device = "cpu",
 ) -> None:
-    """Compress a text with a model's probabilities, without loss, and print the new file's path (FILE.crnn)."""
+    """Compress a text without loss, with a model's probabilities, and print the new file's path (FILE.crnn)."""
     target = _free(out or file.with_name(file.name + SUFFIX))
     data = _read(file)
 
@@ -41,14 +41,14 @@ def compress(
 
 def decompress(
     run: RunFolder,
-    file: Annotated[Path, typer.Argument(help="What `charrnn compress` wrote with this run.", show_default=False)],
+    file: Annotated[Path, typer.Argument(help="A file of `charrnn compress` with this run.", show_default=False)],
     out: Out = None,
     plugin: Plugin = None,
     device: Device = "cpu",
 ) -> None:
-    """Give back a compressed text exactly, and print the new file's path (FILE without .crnn).
+    """Restore a compressed text exactly, and print the new file's path (FILE without .crnn).
 
-    Another model, a damaged file, or a machine whose arithmetic rounds differently is an error, never a wrong text.
+    Another model, a damaged file, or a machine whose arithmetic rounds differently gives an error, never a wrong text.
     """
     if out is None and file.suffix != SUFFIX:
         raise CharrnnError(f"{file}: does not end in {SUFFIX}; name the file to write with --out")

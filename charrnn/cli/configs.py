@@ -13,7 +13,7 @@ from charrnn.cli.options import Json, complete_config
 from charrnn.errors import CharrnnError
 
 app = typer.Typer(
-    help="The ready-made configs: list, copy, and the schema of all.",
+    help="The ready-made configs: list them, copy one, print the schema of all configs.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -46,10 +46,10 @@ def copy(
     ],
     to: Annotated[
         Path | None,
-        typer.Argument(help="Where to: a file or a folder. Default: NAME.yaml here.", show_default=False),
+        typer.Argument(help="The file or folder to copy to. Default: NAME.yaml in this folder.", show_default=False),
     ] = None,
 ) -> None:
-    """Copy a ready-made config, to change it; prints the copy's path. An existing file is never replaced."""
+    """Copy a ready-made config, so that it can be changed, and print the copy's path. No file is replaced."""
     from charrnn.loading import find_config, ready_made
 
     source = ready_made().get(name) or find_config(name)
@@ -67,7 +67,7 @@ def copy(
 
 @app.command()
 def schema() -> None:
-    """Print the JSON Schema of a config, with which editors complete and check keys."""
+    """Print the JSON Schema of a config, which lets editors complete and check keys."""
     from charrnn.config import Config
 
     typer.echo(json.dumps(Config.model_json_schema(), ensure_ascii=False, indent=1))

@@ -12,7 +12,7 @@ import typer
 from charrnn.cli.options import Json, complete_corpus
 from charrnn.errors import CharrnnError
 
-app = typer.Typer(help="The named corpora: list, fetch, look into.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(help="The named corpora: list all, fetch one, show one.", no_args_is_help=True, rich_markup_mode=None)
 Name = Annotated[
     str,
     typer.Argument(help="A name from `charrnn corpus list`.", autocompletion=complete_corpus, show_default=False),
@@ -21,7 +21,7 @@ Name = Annotated[
 
 @app.command("list")
 def list_corpora(as_json: Json = False) -> None:
-    """List the named corpora: language, size, licence."""
+    """List the named corpora with their sizes, modes and languages."""
     from charrnn.terminal import table
     from charrnn.text.corpora import register
 
@@ -37,12 +37,12 @@ def list_corpora(as_json: Json = False) -> None:
 @app.command()
 def get(
     name: Name,
-    out: Annotated[Path, typer.Option(help="The folder that NAME.txt is put into.")] = Path("data"),
+    out: Annotated[Path, typer.Option(help="The folder for NAME.txt.")] = Path("data"),
     overwrite: Annotated[bool, typer.Option(help="Replace a file of that name.")] = False,
 ) -> None:
-    """Fetch a corpus, check it, put it as NAME.txt (UTF-8) into data/, and print the file's path.
+    """Fetch and check a corpus, write it as data/NAME.txt (UTF-8), and print the file's path.
 
-    Training by name (`corpus: {name: ...}`) does not need this: it keeps a copy of its own in the cache.
+    A training with `corpus: {name: ...}` does not need this file: it keeps a copy of its own in the cache.
     """
     from charrnn.text.corpora import prepare
 
@@ -60,7 +60,7 @@ def get(
 
 @app.command()
 def show(name: Name, length: Annotated[int, typer.Option(help="Characters of the text to show.", min=0)] = 300) -> None:
-    """Say what a corpus is, and show how it begins."""
+    """Describe a corpus, and show how its text begins."""
     from charrnn.terminal import printable, table
     from charrnn.text.corpora import named, prepare
 

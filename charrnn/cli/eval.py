@@ -18,21 +18,21 @@ def evaluate(
     split: Annotated[str, typer.Option(help="The part of the run's corpus: val, test or train.")] = "val",
     protocol: Annotated[
         str,
-        typer.Option(help="carried: the state goes on; blocks: it is fresh every --block characters."),
+        typer.Option(help="carried: the state is carried along; blocks: it is fresh every --block characters."),
     ] = "carried",
-    block: Annotated[int, typer.Option(help="Characters of a block, with --protocol blocks.")] = 256,
+    block: Annotated[int, typer.Option(help="Number of characters of a block, with --protocol blocks.")] = 256,
     dynamic: Annotated[
-        bool, typer.Option("--dynamic", help="Go on learning from the text, each character after it was scored.")
+        bool, typer.Option("--dynamic", help="Go on learning from the text, from each character after it is scored.")
     ] = False,
     dynamic_rate: Annotated[float, typer.Option(help="Learning rate of --dynamic.")] = 1e-4,
     plugin: Plugin = None,
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
-    """Measure how well a model predicts a text: bits per character, on every character, the state carried.
+    """Measure how well a model predicts a text, in bits per character, over every character.
 
-    Characters outside the vocabulary count as <unk>; in documents mode the end of each counts as a character. What a
-    bidirectional model gives is a pseudo-likelihood: it has seen what comes after, so it is not to be compared.
+    Characters outside the vocabulary count as <unk>. In documents mode the end of each document counts as a character.
+    A bidirectional model gives a pseudo-likelihood: it sees what comes after, so do not compare it with other models.
     """
     if split not in ("val", "test", "train"):
         raise CharrnnError(f"--split {split}: val, test or train was expected")

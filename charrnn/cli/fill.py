@@ -15,16 +15,18 @@ def fill(
     run: RunFolder,
     text: Annotated[str, typer.Argument(help='A text with blanks: "我饿了，我要去食堂＿＿。"', show_default=False)],
     blank: Annotated[str | None, typer.Option(help="The character that marks a blank. Default: ＿ and _.")] = None,
-    samples: Annotated[int, typer.Option(help="How many different fillings to list, at most.")] = 1,
-    best: Annotated[bool, typer.Option("--best", help="The likeliest, not drawn (bidirectional models).")] = False,
-    seed: Annotated[int, typer.Option(help="Of the drawing.")] = 0,
+    samples: Annotated[int, typer.Option(help="The most different fillings to list.")] = 1,
+    best: Annotated[
+        bool, typer.Option("--best", help="Search the likeliest filling instead of drawing (bidirectional models).")
+    ] = False,
+    seed: Annotated[int, typer.Option(help="The same seed draws the same fillings.")] = 0,
     plugin: Plugin = None,
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
-    """Fill the blanks of a text, each blank one character, from what stands before and after them.
+    """Fill the blanks of a text from the characters before and after them. Each blank is one character.
 
-    With several --samples each is printed after its log-probability (natural logarithm), likeliest first.
+    With several --samples, each text is printed after its log-probability (natural logarithm), likeliest first.
     """
     if blank is not None and len(blank) != 1:
         raise CharrnnError(f"--blank {blank!r}: a single character was expected")

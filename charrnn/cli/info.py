@@ -12,7 +12,7 @@ from charrnn.cli.options import Json, Plugin, RunFolder
 
 
 def info(run: RunFolder, plugin: Plugin = None, as_json: Json = False) -> None:
-    """Say what a run is: architecture, parameters, corpus, vocabulary, best loss and its history."""
+    """Describe a run: architecture, parameters, corpus, vocabulary, best loss, and the history of evaluations."""
     from charrnn.run import load
     from charrnn.terminal import printable, table
 

@@ -1,4 +1,4 @@
-"""Options and their completion that several commands share."""
+"""Options that several commands share, and their completion."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ Plugin = Annotated[
         metavar="FILE.py",
         callback=_load_plugins,
         is_eager=True,
-        help="A Python file of yours that registers cells; it is run. May be repeated.",
+        help="A Python file of yours that is run and registers cells. May be repeated.",
     ),
 ]
 
 
 def complete_config(incomplete: str) -> list[str]:
-    """The ready-made configs that begin so."""
+    """The names of ready-made configs that begin with `incomplete`."""
     from charrnn.loading import ready_made
 
     return [name for name in ready_made() if name.startswith(incomplete)]
 
 
 def complete_corpus(incomplete: str) -> list[str]:
-    """The named corpora that begin so."""
+    """The names of corpora that begin with `incomplete`."""
     from charrnn.text.corpora import register
 
     return [name for name in register() if name.startswith(incomplete)]

@@ -17,44 +17,45 @@ def sample(
     run: RunFolder,
     prompt: Annotated[
         str | None,
-        typer.Option(help="The text to go on from; - reads standard input. Default: the config's."),
+        typer.Option(help="The text to continue; - reads standard input. Default: the config's."),
     ] = None,
     prompt_file: Annotated[
-        Path | None, typer.Option(help="A UTF-8 file with the text to go on from; - is standard input.")
+        Path | None, typer.Option(help="A UTF-8 file with the text to continue; - is standard input.")
     ] = None,
     length: Annotated[
-        int | None, typer.Option(help="Characters to write after the prompt, at most. Default: the config's.")
+        int | None, typer.Option(help="The most characters to write after the prompt. Default: the config's.")
     ] = None,
     temperature: Annotated[
         float | None,
-        typer.Option(help="Below 1 more careful, above 1 bolder, 0 the most likely. Default: the config's."),
+        typer.Option(help="Below 1: more careful; above 1: bolder; 0: always the likeliest. Default: the config's."),
     ] = None,
     top_k: Annotated[
-        int | None, typer.Option(help="Draw from the K most likely characters only. Default: from all.")
+        int | None, typer.Option(help="Draw only from the K likeliest characters. Default: from all.")
     ] = None,
     top_p: Annotated[
         float | None,
-        typer.Option(help="Draw from the likeliest characters that hold this much probability. Default: 1, all."),
+        typer.Option(help="Draw only from the likeliest characters that together have this probability. Default: 1."),
     ] = None,
     repetition_penalty: Annotated[
         float | None,
-        typer.Option(help="Above 1, the last 64 characters become less likely again. Default: 1."),
+        typer.Option(help="Above 1: the last 64 characters become less likely. Default: 1."),
     ] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same text; sample i has the seed SEED + i.")] = 0,
-    samples: Annotated[int, typer.Option(help="How many texts, written side by side.")] = 1,
-    stop: Annotated[str | None, typer.Option(help=r"End a text once this has been written; \n is a line end.")] = None,
+    samples: Annotated[int, typer.Option(help="How many texts to write, side by side.")] = 1,
+    stop: Annotated[str | None, typer.Option(help=r"End a text after this is written; \n is a line end.")] = None,
     unknown: Annotated[
-        str, typer.Option(help="Characters of the prompt that the model does not know: error or replace.")
+        str,
+        typer.Option(help="What to do with characters of the prompt that the model does not know: error or replace."),
     ] = "error",
     stream: Annotated[
         bool | None,
-        typer.Option("--stream/--no-stream", help="Show characters as they come. Default: on a terminal."),
+        typer.Option("--stream/--no-stream", help="Show characters as they are written. Default: on a terminal."),
     ] = None,
     plugin: Plugin = None,
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
-    """Write with a trained model. The text goes to standard output and nothing else does."""
+    """Write with a trained model. Only the text goes to standard output."""
     if unknown not in ("error", "replace"):
         raise CharrnnError(f"--unknown {unknown}: error or replace was expected")
     text = _prompt(prompt, prompt_file)
@@ -94,7 +95,7 @@ def sample(
 
 
 def _safe(text: str) -> str:
-    """What a terminal shows must not command it; a pipe gets the text as it is."""
+    """The text without characters that could control a terminal, if standard output is one."""
     if not sys.stdout.isatty():
         return text
     from charrnn.terminal import printable
@@ -115,4 +116,4 @@ def _prompt(prompt: str | None, file: Path | None) -> str | None:
         raise CharrnnError(f"--prompt-file {name}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
         raise CharrnnError(f"--prompt-file {name}: not UTF-8 at byte {error.start}") from None
-    return text.removesuffix("\n")  # editors and echo end a file with one
+    return text.removesuffix("\n")  # editors and echo end a file with a line end

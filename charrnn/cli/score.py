@@ -16,24 +16,24 @@ if TYPE_CHECKING:
     from charrnn.evaluation.surprise import Scored
 
 SHADES = (255, 252, 229, 222, 215, 208, 202, 196)
-"""Colours of the 256 of a terminal, from white (0 bits) to red (14 bits and more), one every two bits."""
+"""Numbers of a terminal's 256 colours, from white (0 bits) to red (14 bits and more), one for every two bits."""
 
 
 def score(
     run: RunFolder,
     file: Annotated[Path, typer.Argument(help="The text to score.", show_default=False)],
-    by: Annotated[str, typer.Option(help="line, document or character.")] = "line",
+    by: Annotated[str, typer.Option(help="The unit to score: line, document or character.")] = "line",
     sort: Annotated[
-        bool, typer.Option("--sort", help="The most surprising first, instead of in the text's order.")
+        bool, typer.Option("--sort", help="Print the most surprising first instead of in the order of the text.")
     ] = False,
     color: Annotated[
-        bool, typer.Option("--color", help="Print the text, each character coloured by its surprise.")
+        bool, typer.Option("--color", help="Print the text with each character coloured by its surprise.")
     ] = False,
     plugin: Plugin = None,
     device: Device = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines instead of a table.")] = False,
 ) -> None:
-    """Say how surprising each line of a text is, in bits per character: which one does not belong here?"""
+    """Print how surprising each line of a text is, in bits per character, to find lines that do not belong there."""
     if by not in ("line", "document", "character"):
         raise CharrnnError(f"--by {by}: line, document or character was expected")
 

@@ -30,29 +30,29 @@ def train(
         ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="The run's folder. Default: runs/NAME, numbered where that is taken.")
+        Path | None, typer.Option(help="The run's folder. Default: runs/NAME, with a number if that is taken.")
     ] = None,
     minutes: Annotated[
-        float | None, typer.Option(help="Train for this many minutes, whatever length the config gives.")
+        float | None, typer.Option(help="Train for this many minutes instead of the config's length.")
     ] = None,
     resume: Annotated[
-        Path | None, typer.Option(metavar="RUN", help="Go on with this run instead of beginning one.")
+        Path | None, typer.Option(metavar="RUN", help="Go on with this run instead of beginning a new one.")
     ] = None,
-    overwrite: Annotated[bool, typer.Option(help="Replace a run that lies in --out.")] = False,
+    overwrite: Annotated[bool, typer.Option(help="Replace a run that is in --out.")] = False,
     plugin: Plugin = None,
     device: Device = "auto",
     workers: Annotated[
         str,
         typer.Option(
             metavar="N|auto",
-            help="Processes that share out every batch: auto is one for each GPU. On several machines: torchrun.",
+            help="Number of processes that divide every batch; auto: one for each GPU. On several machines: torchrun.",
         ),
     ] = "1",
-    quiet: Annotated[bool, typer.Option(help="No bar, no log, no samples on standard error.")] = False,
+    quiet: Annotated[bool, typer.Option(help="Print no progress bar, no log and no samples.")] = False,
 ) -> None:
     """Train a model as a config says, and print the folder of its run.
 
-    Ctrl-C saves a checkpoint first. What was measured is in the run's metrics.jsonl, what it wrote in samples.txt.
+    Ctrl-C saves a checkpoint first. The run's metrics.jsonl has the metrics, its samples.txt the samples.
     """
     if (config is None) == (resume is None):
         from charrnn.loading import ready_made

@@ -1,6 +1,6 @@
-"""Lossless compression with a model's probabilities and a range coder: the proof of `eval`.
+"""Lossless compression with a model's probabilities and a range coder, which proves the figures of `eval`.
 
-A character of probability p costs -log2 p bits, so a compressed text is as long as its likelihood says.
+A character of probability p costs -log2 p bits, so a text is compressed to the length that its likelihood says.
 """
 
 from __future__ import annotations
@@ -23,11 +23,12 @@ from charrnn.text.vocab import CODE_POINTS, Vocabulary
 
 MAGIC = b"charrnn\x01"
 HEADER = struct.Struct("<8s16s16sQQ")
-"""Magic and version, fingerprint of the model, checksum of the data, number of texts, characters of the data."""
+"""Magic bytes with the version, fingerprint of the model, checksum of the data, number of texts, of characters."""
 
 Probabilities = npt.NDArray[np.float32]
 Code = Callable[[int, list[int], Probabilities], list[int]]
-"""Given the time, the lanes that go on and their distributions `[A, V]`: codes and returns their symbols."""
+"""A function that codes the symbols of one time step and returns them. It takes the time, the A lanes that have not
+ended, and their probabilities `[A, V]`."""
 
 
 def compress(
@@ -37,10 +38,10 @@ def compress(
     data: bytes,
     progress: Callable[[int], None] = lambda _: None,
 ) -> bytes:
-    """`data` in as few bytes as the model allows. Characters outside the vocabulary escape, at 21 bits each.
+    """`data` in as few bytes as the model allows. A character outside the vocabulary costs 21 bits more than <unk>.
 
-    `separator` is what stands between documents; None for a model of one long text. Raises CharrnnError for data that
-    is no UTF-8 where the model is one of characters, and for bidirectional models.
+    `separator` is the text between documents; None for a model of one long text. Raises CharrnnError for data that is
+    not UTF-8 if the model is one of characters, and for bidirectional models.
     """
     constriction = _constriction()
     _causal(model)
@@ -79,7 +80,7 @@ def decompress(
     packed: bytes,
     progress: Callable[[int], None] = lambda _: None,
 ) -> bytes:
-    """What `compress` was given. Raises CharrnnError for another model's file and for a damaged one."""
+    """The data that `compress` was given. Raises CharrnnError for another model's file and for a damaged file."""
     constriction = _constriction()
     _causal(model)
     if len(packed) < HEADER.size or not packed.startswith(MAGIC) or (len(packed) - HEADER.size) % 4:
@@ -99,8 +100,8 @@ def decompress(
         def code(time: int, active: list[int], probabilities: Probabilities) -> list[int]:
             nonlocal bits
             chosen: list[int] = decoder.decode(family, probabilities).tolist()
-            # A text holds no more information than its file has bits; what claims to is damage, and might never end.
-            # The coder leaves every other symbol 2^-24 of the probability, so that none is free.
+            # A text has no more information than its file has bits. A file that claims more is damaged, and decoding
+            # it might never end. The coder gives every other symbol 2^-24 of the probability, so that none is free.
             own = probabilities[range(len(chosen)), chosen].astype(np.float64)
             bits += float(np.log2(np.minimum(own + 2.0**-22, 1 - len(vocabulary) * 2.0**-24)).sum())
             if bits < 0:
@@ -119,7 +120,8 @@ def decompress(
 
     damaged = CharrnnError("the compressed file is damaged, or was written by a machine that rounds differently")
     try:
-        lengths: Sequence[int] = range(count) if ends else _stream_lengths(characters)  # those of documents show later
+        # Documents have lengths that are not known before they are decoded: only their number counts here.
+        lengths: Sequence[int] = range(count) if ends else _stream_lengths(characters)
         if len(lengths) != count:
             raise ValueError("another number of streams than the header says")
         for _, group in _groups(lengths, ends):
@@ -138,7 +140,7 @@ def decompress(
 
 
 def fingerprint(model: LanguageModel, vocabulary: Vocabulary, separator: str | None) -> bytes:
-    """16 bytes of the SHA-256 of a model's weights, vocabulary and way of reading."""
+    """16 bytes of the SHA-256 of a model's weights, its vocabulary and the separator of documents."""
     digest = hashlib.sha256(json.dumps([vocabulary.kind, vocabulary.characters, separator or ""]).encode())
     for name, tensor in sorted(model.state_dict().items()):
         digest.update(name.encode())
@@ -148,10 +150,10 @@ def fingerprint(model: LanguageModel, vocabulary: Vocabulary, separator: str | N
 
 @torch.no_grad()
 def _walk(model: LanguageModel, code: Code, lanes: int, lengths: list[int] | None) -> None:
-    """Steps the model through some texts side by side, and has each next symbol coded.
+    """Steps the model through some texts side by side, and calls `code` for the symbols of each time step.
 
-    Texts end at `lengths`, or without them at the boundary. Both directions make exactly the same calls, so that
-    both see exactly the same probabilities.
+    Texts end at `lengths`, or without lengths at the boundary. Compression and decompression make exactly the same
+    calls, so that both see exactly the same probabilities.
     """
     boundary, device = model.boundary, model.device
     state = model.initial_state(lanes)
@@ -179,21 +181,21 @@ def _causal(model: LanguageModel) -> None:
 
 
 def _texts(separator: str | None, text: str) -> list[str]:
-    """The texts that are coded side by side: joining them with the separator gives the text again."""
+    """The texts that are coded side by side. The whole text is these, joined with the separator."""
     if separator is not None:
         return text.split(separator) if separator else [text]
     return [text[a:b] for a, b in itertools.pairwise(itertools.accumulate(_stream_lengths(len(text)), initial=0))]
 
 
 def _stream_lengths(characters: int) -> list[int]:
-    """A long text is cut into streams that are coded side by side, as `eval` reads it."""
+    """The lengths of the streams into which a long text is cut, as `eval` does. Streams are coded side by side."""
     streams = stream_count(characters)
     length = -(-characters // streams)
     return [max(0, min(length, characters - i * length)) for i in range(streams)]
 
 
 def _groups(lengths: Sequence[int], documents: bool) -> Iterator[tuple[int, Sequence[int]]]:
-    """All streams together; documents in groups of at most MAX_STREAMS."""
+    """Groups that are coded together, each with its first number: all streams, or MAX_STREAMS documents."""
     size = MAX_STREAMS if documents else max(1, len(lengths))
     for first in range(0, len(lengths), size):
         yield first, lengths[first : first + size]

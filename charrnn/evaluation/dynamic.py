@@ -1,4 +1,4 @@
-"""Dynamic evaluation: a model that goes on learning from the text while it reads it."""
+"""Dynamic evaluation: a model goes on learning from a text while it reads it."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from charrnn.text.batches import Batch, DocumentBatches, StreamBatches, once
 from charrnn.text.dataset import Part
 
 WINDOW = 32
-"""Characters that are scored before the model learns from them."""
+"""The number of characters that are scored before the model learns from them."""
 DOCUMENTS = 8
-"""Documents that are scored before the model learns from them."""
+"""The number of documents that are scored before the model learns from them."""
 
 
 def dynamic_likelihood(
@@ -26,11 +26,11 @@ def dynamic_likelihood(
     decay: float = 1e-3,
     progress: Callable[[int], None] = lambda _: None,
 ) -> Likelihood:
-    """The likelihood of a text under a copy of the model that adapts to it, window by window.
+    """The likelihood of a text under a copy of the model that adapts to the text, window by window.
 
-    After a window has been scored, and only then, the weights take a step along its gradient, divided by the root of
-    its mean square, and fall back by `decay` towards those of the training (arXiv:1709.07432, section 4; the mean
-    square here is that of the text read so far). The text is one stream; the model given does not change.
+    Only after a window has been scored, the weights take a step along its gradient, divided by the root of its mean
+    square, and move back by `decay` towards the trained weights (arXiv:1709.07432, section 4; here the mean square is
+    that of the text read so far). A text is read as one stream. The given model does not change.
 
     Raises CharrnnError for a model without weights.
     """

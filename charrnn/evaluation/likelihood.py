@@ -16,39 +16,40 @@ from charrnn.text.batches import Batch, DocumentBatches, StreamBatches, blocks, 
 from charrnn.text.dataset import Part
 
 STREAM = 10_000
-"""Characters that a stream of an evaluation has at least: so few streams begin without a past that it does not show."""
+"""The fewest characters of a stream of an evaluation: the start without a past then hardly changes the result."""
 MAX_STREAMS = 64
+"""The most texts that are read side by side."""
 MAX_LOGITS = 2**24
-"""Numbers that one window of logits may hold: 64 MB."""
+"""The most logits of a window: 64 MB."""
 
 
 @dataclass(frozen=True)
 class Likelihood:
-    """How surprised a model was by a text."""
+    """The likelihood of a text under a model."""
 
     nats: float
-    """-ln P(text), of all characters together."""
+    """-ln P(text), the sum over all characters."""
     characters: int
-    """How many were predicted; in documents mode the end of each counts as one."""
+    """The number of predicted characters. In documents mode the end of each document counts as one."""
 
     @property
     def nats_per_char(self) -> float:
-        """Cross-entropy in nats: the loss that training shows."""
+        """The cross-entropy in nats, which is the loss that training shows."""
         return self.nats / self.characters
 
     @property
     def bits_per_char(self) -> float:
-        """Cross-entropy in bits: what a perfect compressor would need for a character."""
+        """The cross-entropy in bits, which a perfect compressor would need for a character."""
         return self.nats_per_char / math.log(2)
 
     @property
     def perplexity(self) -> float:
-        """Among how many equally likely characters the model in effect chooses."""
+        """The number of equally likely characters that would be as hard to predict."""
         return math.exp(min(self.nats_per_char, 700))
 
 
 def surprisal(model: LanguageModel, batch: Batch, state: State) -> tuple[Tensor, State]:
-    """-ln p of each character of a batch, `[T, B]`, 0 where there is none to predict, and the state after it."""
+    """-ln p of each target of a batch, `[T, B]`, 0 where there is nothing to predict, and the new state."""
     inputs, targets = to_device(batch.inputs, model.device), to_device(batch.targets, model.device)
     log_probs, state = model.log_prob(inputs, targets, state)
     return -log_probs, state
@@ -56,7 +57,7 @@ def surprisal(model: LanguageModel, batch: Batch, state: State) -> tuple[Tensor,
 
 @torch.no_grad()
 def surprisals(model: LanguageModel, batches: Iterable[Batch]) -> Iterator[tuple[Batch, Tensor]]:
-    """Each batch with its `surprisal`, the state carried from one to the next where the texts go on."""
+    """Each batch with its `surprisal`. The state is carried from batch to batch where the texts go on."""
     training = model.training
     model.eval()
     state: State = ()
@@ -69,10 +70,11 @@ def surprisals(model: LanguageModel, batches: Iterable[Batch]) -> Iterator[tuple
 
 
 def likelihood(model: LanguageModel, part: Part, *, block: int | None = None, stream: int | None = None) -> Likelihood:
-    """The likelihood of every character of `part`: streams with the state carried, documents each from a fresh one.
+    """The likelihood of every character of `part`. Streams carry the state; each document has a fresh one.
 
-    A long text is read as up to 64 streams side by side, of `stream` characters or more (10,000). With `block` the
-    state is fresh every so many characters, the one before the block given: what nanoGPT reports for its window.
+    A long text is read as up to 64 streams side by side, of at least `stream` characters (default 10,000). With `block`
+    it is read in blocks of so many characters, each from a fresh state after the character before it; nanoGPT reports
+    this for its window.
     """
     nats, characters = torch.zeros((), dtype=torch.float64, device=model.device), 0
     for batch, own in surprisals(model, evaluation_batches(model, part, block=block, stream=stream)):
@@ -84,7 +86,7 @@ def likelihood(model: LanguageModel, part: Part, *, block: int | None = None, st
 def evaluation_batches(
     model: LanguageModel, part: Part, *, block: int | None = None, stream: int | None = None
 ) -> Iterator[Batch]:
-    """Batches that hold every character of a part once."""
+    """Batches that contain every character of a part once."""
     if block is not None:
         return blocks(part, block, max(1, largest_block(model.vocab_size) // block), model.boundary)
     if part.documents is not None:
@@ -95,20 +97,20 @@ def evaluation_batches(
 
 
 def largest_block(vocab_size: int) -> int:
-    """Characters of which the logits are held at once, at most."""
+    """The most characters whose logits are held at once."""
     return MAX_LOGITS // vocab_size
 
 
 def stream_count(characters: int, stream: int | None = None) -> int:
-    """Streams as which a text of so many characters is evaluated."""
+    """The number of streams as which a text of so many characters is evaluated."""
     return max(1, min(MAX_STREAMS, characters // (stream or STREAM)))
 
 
 def some_characters(part: Part, limit: int, stream: int | None = None) -> Part:
-    """About `limit` characters of a part, from places evenly spread: as many as `likelihood` reads streams of `stream`.
+    """About `limit` characters of a part, from evenly spread places. `likelihood` reads each of them as a stream.
 
-    A text is not everywhere as hard: its beginning alone would say something else than the whole. Documents, which
-    were shuffled, are taken whole from the first on, at least one.
+    Parts of a text differ in difficulty, so its beginning alone would not stand for the whole. Documents are shuffled
+    already, so the first ones are taken whole, at least one.
     """
     if part.characters <= limit:
         return part

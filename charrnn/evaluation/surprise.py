@@ -1,4 +1,4 @@
-"""Which line does not belong here: a model's surprise at each character of a text, summed as one likes."""
+"""A model's surprise at each line, document or character of a text, which shows lines that do not belong there."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ By = Literal["line", "document", "character"]
 
 @dataclass(frozen=True)
 class Scored:
-    """A stretch of text and how surprising it was."""
+    """A line, document or character, and how surprising it was."""
 
     number: int
-    """Of the line, document or character, from 1."""
+    """The number of the line, document or character, from 1."""
     text: str
     bits: npt.NDArray[np.float64]
-    """-log2 p of each character; of a document, last that of its end."""
+    """-log2 p of each character, and at the end of a document also of that end."""
 
     @property
     def bits_per_char(self) -> float:
-        """The mean."""
+        """The mean of `bits`."""
         return float(self.bits.mean())
 
 
@@ -42,7 +42,7 @@ def score(
     by: By = "line",
     progress: Callable[[int], None] = lambda _: None,
 ) -> list[Scored]:
-    """The surprise of each line (with its line end), document or character of a text, in its order."""
+    """The surprise of each line (with its line end), document or character of a text, in the order of the text."""
     decode = vocabulary.decode
     if part.documents is None:
         whole = _stream(model, part, progress)
@@ -79,7 +79,7 @@ def _documents(model: LanguageModel, part: Part, progress: Callable[[int], None]
     scored: list[npt.NDArray[np.float64]] = []
     for first in range(0, len(part.documents), MAX_STREAMS):
         own = part.documents[first : first + MAX_STREAMS]
-        order = np.argsort(own[:, 1] - own[:, 0], kind="stable")  # as the evaluation reads them
+        order = np.argsort(own[:, 1] - own[:, 0], kind="stable")  # the order of the evaluation
         batches = list(evaluation_batches(model, Part(part.ids, own)))
         nats = [values.double().cpu().numpy() for _, values in surprisals(model, batches)]
         counted = np.concatenate([batch.targets for batch in batches]) != IGNORE

@@ -1,1 +1,1 @@
-"""Many runs: trained from one config, and set beside each other."""
+"""Many runs: sweeps train them from one config, comparisons put them into a table."""

@@ -1,4 +1,4 @@
-"""Runs beside each other: one table, one plot."""
+"""Compares runs in a table and a plot."""
 
 from __future__ import annotations
 
@@ -14,26 +14,27 @@ from charrnn.run import Run
 
 @dataclass(frozen=True)
 class Row:
-    """What a comparison says of a run."""
+    """The row of a run in a comparison."""
 
     run: str
     architecture: str
     parameters: int
     bits_per_char: float
-    """Of the best checkpoint on the whole validation part; a bidirectional model's are of another kind."""
+    """The bits per character of the best checkpoint, on the whole validation part."""
     measure: str
+    """`likelihood`, or for a bidirectional model `pseudo-likelihood`; the two must not be compared."""
     estimated: bool
-    """Whether that could not be measured, for want of the text, and the best that its training found stands here."""
+    """Whether `bits_per_char` is the best value of the training itself, because it could not be measured now."""
     minutes: float
     characters_seen: int
     characters_per_second: float
 
 
 def compare(runs: Iterable[Run]) -> list[Row]:
-    """A row for each run, best first, bidirectional ones after the others, because they see what comes after.
+    """A row for each run, best first. Bidirectional runs come last, because they see the text after a character.
 
-    Each is evaluated anew: what trainings note is of as many characters as each had time for. A run without a
-    checkpoint is infinitely bad.
+    Each run is evaluated again, because trainings evaluate on different numbers of characters. A run without any
+    evaluation gets infinitely many bits.
     """
     rows = [_row(run) for run in runs]
     return sorted(rows, key=lambda row: (row.measure != "likelihood", row.bits_per_char))
@@ -45,10 +46,9 @@ def as_dicts(rows: Sequence[Row]) -> list[dict[str, Any]]:
 
 
 def plot(runs: Sequence[Run], rows: Sequence[Row], file: Path) -> None:
-    """Learning curves, bits per character on the validation part as trainings note it, against minutes and against
-    characters seen; in the order of `rows`.
+    """Draws the validation bits per character of each training against minutes and against characters seen.
 
-    Raises CharrnnError where matplotlib is missing or the file cannot be written.
+    The curves are in the order of `rows`. Raises CharrnnError if matplotlib is missing or the file cannot be written.
     """
     try:
         import matplotlib as mpl

@@ -1,4 +1,4 @@
-"""Sweeps: many experiments from one config file, run one after the other, resumable."""
+"""Sweeps: many trainings from one config file, which run one after the other and can be resumed."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ from charrnn.text.dataset import load_dataset
 from charrnn.training.session import resume, train
 
 Overrides = dict[str, Any]
-"""`section.key` to a value."""
+"""Values by their `section.key`."""
 
 
 class SweepSection(Section):
-    """The section `sweep:` of a config: what is varied."""
+    """The section `sweep:` of a config, which says what is varied."""
 
     grid: dict[str, list[Any]] = {}
-    """`section.key` to a list of values: every combination is trained."""
+    """A list of values for each `section.key`; every combination is trained."""
     variants: dict[str, Overrides | None] = {}
-    """A name to the `section.key: value` pairs that make it."""
+    """The `section.key: value` pairs of each named variant."""
     parameters: Annotated[int, Field(ge=1)] | None = None
-    """If given, `model.hidden_size` of each is chosen so that it has about this many parameters."""
+    """If given, `model.hidden_size` of each variant is chosen so that it has about this many parameters."""
 
     @model_validator(mode="after")
     def _something(self) -> SweepSection:
@@ -44,9 +44,9 @@ class SweepSection(Section):
 
 
 def load_sweep(config: str | Path, overrides: Sequence[str] = ()) -> dict[str, Config]:
-    """The validated config of every variant of a sweep, by its name, before anything is trained.
+    """The validated configs of the variants of a sweep, by their names.
 
-    Raises CharrnnError with file, variant, key and what was expected.
+    Raises CharrnnError with the file, the variant, the key and what was expected.
     """
     path = find_config(config)
     data, marks = read_yaml(read_config(path), str(path))
@@ -82,9 +82,9 @@ def sweep(
 ) -> list[Run]:
     """Trains every variant of a sweep into `out`/NAME (default: runs/CONFIG) and returns the runs.
 
-    What has finished is left as it is and what was interrupted goes on, so a sweep can be started again at any time.
-    A training that explodes is told, and the next one begins. Raises CharrnnError before the first training if any
-    variant is wrong.
+    A sweep can be started again at any time: finished runs stay as they are, and interrupted ones go on. A training
+    that explodes is reported, and the next one begins. Raises CharrnnError before the first training if any variant is
+    wrong.
     """
     configs = load_sweep(config, overrides)
     folder = Path(out) if out is not None else Path("runs") / find_config(config).stem
@@ -99,7 +99,7 @@ def sweep(
                 say(f"{path}: finished before")
             else:
                 resume(path, device=device)
-        except Diverged as explosion:  # the others are still worth comparing
+        except Diverged as explosion:  # the other variants can still be compared
             say(f"{path}: {explosion}")
         runs.append(Run.open(path, device))
     return runs
@@ -124,9 +124,9 @@ def _finished(run: Run) -> bool:
 
 
 def _sized(config: Config, parameters: int, name: str) -> Config:
-    """The config with the `hidden_size` that comes closest to so many parameters. Counting takes no memory."""
+    """The config with the `hidden_size` that comes closest to so many parameters. Counting them takes no memory."""
     if config.model.cell == "ngram":
-        return config  # it stores what the text holds
+        return config  # its size depends on the text
     files, corpus = resolve(config.corpus)
     vocab_size = len(load_dataset(files, corpus, config.vocab).vocabulary)
 

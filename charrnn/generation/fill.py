@@ -1,4 +1,4 @@
-"""Fills blanks in a text, from what stands before and after them."""
+"""Fills blanks in a text from the characters before and after them."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from charrnn.models import LanguageModel
 from charrnn.text.vocab import Vocabulary
 
 MAX_LENGTH = 20_000
-"""Characters of a text with blanks: every one is read again and again."""
+"""The most characters of a text with blanks; all of them are read again and again."""
 BEAM = 64
+"""The number of texts that a beam search keeps."""
 SWEEPS = 25
-"""How often Gibbs sampling goes through the blanks before its text is taken."""
+"""How often Gibbs sampling goes through all blanks before a text is taken."""
 
 
 @dataclass(frozen=True)
@@ -26,23 +27,24 @@ class Filled:
 
     text: str
     log_prob: float
-    """ln P of the whole text for models that read from left to right; for a bidirectional model the sum over the
-    blanks of ln P(character | all others), its pseudo-likelihood."""
+    """ln P of the whole text for a model that reads from left to right; for a bidirectional model the sum over the
+    blanks of ln P(character | all others), which is a pseudo-likelihood."""
 
 
 class Filler:
-    """Fills blanks with a model; `documents`: the text is one whole document, whose end counts too."""
+    """Fills blanks with a model. With `documents` the text is one whole document, whose end counts too."""
 
     def __init__(self, model: LanguageModel, vocabulary: Vocabulary, documents: bool) -> None:
-        self.model, self.vocabulary, self.documents = model, vocabulary, documents
+        self.model, self.vocabulary = model, vocabulary
+        self.documents = documents
 
     @torch.no_grad()
     def fill(self, ids: Sequence[int | None], samples: int = 1, best: bool = False, seed: int = 0) -> list[Filled]:
-        """Up to `samples` different fillings of the None in `ids`, likeliest first.
+        """Up to `samples` different texts in which each None of `ids` is filled, likeliest first.
 
-        Bidirectional models draw them by Gibbs sampling, or with `best` climb to the likeliest; models that read from
-        left to right search with a beam, in which what stands after a blank decides with what stands before it.
-        Raises CharrnnError where there is no blank, or the text is too long.
+        Bidirectional models draw texts by Gibbs sampling, or with `best` climb to the likeliest. Models that read from
+        left to right use a beam search, so that the characters after a blank count too. Raises CharrnnError where there
+        is no blank, or the text is too long.
         """
         blanks = [t for t, i in enumerate(ids) if i is None]
         if not blanks:
@@ -62,7 +64,7 @@ class Filler:
         return [Filled(*item) for item in ranked[:samples]]
 
     def _beam(self, ids: Sequence[int | None], width: int) -> list[tuple[list[int], float]]:
-        """The likeliest whole texts among those whose every beginning was among the likeliest `width`."""
+        """The likeliest whole texts and their ln P, by a beam search that keeps the `width` likeliest beginnings."""
         rows: list[list[int]] = [[]]
         totals = torch.zeros(1, dtype=torch.float64, device=self.model.device)
         state = self.model.initial_state(1)
@@ -87,7 +89,7 @@ class Filler:
     def _gibbs(
         self, ids: Sequence[int | None], blanks: list[int], samples: int, best: bool, seed: int
     ) -> list[tuple[list[int], float]]:
-        """Several texts at once: each blank in turn is drawn from P(character | all others), or maximal."""
+        """Several texts at once and their pseudo-likelihoods. Blanks are drawn, or maximised, one after the other."""
         count = max(16, 4 * samples)
         generator = torch.Generator().manual_seed(seed)
         end = [self.vocabulary.boundary] if self.documents else []
@@ -96,7 +98,7 @@ class Filler:
         size = len(self.vocabulary.characters)
         text[blanks] = torch.randint(size, (len(blanks), count), generator=generator).to(self.model.device)
         for sweep in range(SWEEPS):
-            # The last sweeps of `best` climb; the first ones draw, so that the climbs begin at different places.
+            # With `best` the first sweeps draw and the last ones climb, so that climbs begin at different texts.
             climb = best and sweep >= SWEEPS // 2
             for t in (blanks[i] for i in torch.randperm(len(blanks), generator=generator).tolist()):
                 p = self._conditional(text, t).exp()
@@ -111,7 +113,7 @@ class Filler:
         return list(zip(text[: len(ids)].t().tolist(), totals.tolist(), strict=True))
 
     def _conditional(self, text: Tensor, t: int) -> Tensor:
-        """ln P(character | all others) at time t, `[count, V]`, of characters that can be written."""
+        """ln P(character | all others) at time t, `[count, V]`; -inf for <unk> and the boundary."""
         model = self.model
         before = torch.full_like(text[:1], self.vocabulary.boundary)
         features, _ = model.read(torch.cat([before, text[:-1]]), text, model.initial_state(text.shape[1]))

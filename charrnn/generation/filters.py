@@ -1,4 +1,4 @@
-"""From the model's distribution over the next character to the one that is drawn from."""
+"""The filters of sampling, from the model's probabilities to those that a character is drawn with, and the draw."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ Doubles = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 MEMORY = 64
-"""Characters back to which a repetition is penalised."""
+"""The number of last characters that the repetition penalty makes less likely."""
 
 
 @dataclass(frozen=True)
 class Filters:
-    """Temperature, top-k, top-p and repetition penalty; the docstring of each key is in `config.SamplingConfig`."""
+    """Temperature, top-k, top-p and repetition penalty. `config.SamplingConfig` explains each of them."""
 
     temperature: float = 1.0
     top_k: int | None = None
@@ -33,7 +33,7 @@ class Filters:
 
     @property
     def only_temperature(self) -> bool:
-        """Whether nothing else is asked for: the quickest case."""
+        """Whether only the temperature is set, which is the fastest case."""
         return self.top_k is None and self.top_p == 1 and self.repetition_penalty == 1
 
     def __post_init__(self) -> None:
@@ -55,7 +55,7 @@ class Filters:
         top_p: float | None = None,
         repetition_penalty: float | None = None,
     ) -> Filters:
-        """The given values, and the config's for those that are None. Raises CharrnnError out of bounds."""
+        """The filters of these values. The config replaces each None. Raises CharrnnError for values out of bounds."""
         return cls(
             config.temperature if temperature is None else temperature,
             config.top_k if top_k is None else top_k,
@@ -64,10 +64,10 @@ class Filters:
         )
 
     def __call__(self, log_probs: Floats, recent: Ints) -> Floats:
-        """log p `[N, V]` and the last characters `[N, R]` to probabilities `[N, V]` that sum to 1.
+        """ln p `[N, V]` and the last characters `[N, R]` to probabilities `[N, V]` that sum to 1.
 
-        In this order: repetition penalty (arXiv:1909.05858, on log-probabilities, where it means the same at every
-        scale), temperature, top-k, top-p. Of equally likely characters the one with the lower id comes first.
+        The order is: repetition penalty (arXiv:1909.05858, here on log-probabilities, whose scale is fixed),
+        temperature, top-k, top-p. Of equally likely characters the one with the lower id comes first.
         """
         rows = np.arange(len(log_probs))[:, None]
         if self.repetition_penalty > 1 and recent.shape[1]:
@@ -84,7 +84,7 @@ class Filters:
         if self.top_p < 1:
             order = np.argsort(-probabilities, axis=1, kind="stable")
             ordered = probabilities[rows, order]
-            # A character stays if those before it hold less than top_p: the likeliest one always does.
+            # A character stays if those before it have less than top_p together; the likeliest one always stays.
             drop = ordered.cumsum(1) - ordered >= self.top_p
             drop[:, 0] = False
             ordered[drop] = 0
@@ -101,18 +101,18 @@ def log_softmax(logits: Floats) -> Floats:
 
 
 def draw(probabilities: Floats, race: Doubles) -> Ints:
-    """One index a row of probabilities `[N, V]`, decided by independent exponential numbers `race` `[N, V]`.
+    """One index `[N]` for each row of probabilities `[N, V]`, from independent exponential numbers `race` `[N, V]`.
 
-    Each character runs for a time race / p; the first to arrive is i with probability p_i. Probabilities that differ by
-    a relative e, as those of two ways to compute them do by rounding, decide differently at most with probability 2 e,
-    however large the alphabet; a draw by cumulative sums would add up the errors of the whole alphabet.
+    The index with the smallest race / p is taken; it is i with probability p_i. Backends whose probabilities differ by
+    a relative ε pick another character with probability at most 2ε, for an alphabet of any size. A draw by cumulative
+    sums would add up the errors of the whole alphabet.
     """
     chosen: Ints = (probabilities / np.maximum(race, 1e-300)).argmax(1)
     return chosen
 
 
 def races(generators: Sequence[np.random.Generator], length: int, size: int) -> Doubles:
-    """The numbers that decide `length` draws of each text, among `size` characters: `[N, length, size]`."""
+    """Exponential numbers for `length` draws of each of N texts among `size` characters: `[N, length, size]`."""
     numbers = np.empty((len(generators), length, size))
     for generator, own in zip(generators, numbers, strict=True):
         generator.standard_exponential(out=own)

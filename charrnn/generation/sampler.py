@@ -1,4 +1,4 @@
-"""Writes texts, many side by side, with whatever computes the model."""
+"""Writes texts, many side by side, with any stepper."""
 
 from __future__ import annotations
 
@@ -14,25 +14,23 @@ from charrnn.generation.stepper import Stepper
 from charrnn.text.vocab import Decoder, Vocabulary
 
 BLOCK = 256
-"""Characters of each text that are written before any is decoded, at most."""
+"""The most characters of each text that are written before they are decoded."""
 FIRST = 32
-"""Characters of the first block; each further one has twice as many, since a text that has not ended is a long one."""
+"""The number of characters of the first block. Each further block is twice as long, as far as BLOCK allows."""
 NUMBERS = 2**20
-"""Random numbers held at once, at most, unless one character of each text needs more."""
-
-
+"""The most random numbers that are held at once, unless one character of each text needs more."""
 MAX_SAMPLES = 10_000
-"""Texts that are written side by side."""
+"""The most texts that are written side by side."""
 
 
 def check_samples(samples: int) -> None:
-    """Raises CharrnnError for a number of texts that cannot be written side by side."""
+    """Raises CharrnnError for a number of texts below 1 or above MAX_SAMPLES."""
     if not 1 <= samples <= MAX_SAMPLES:
         raise CharrnnError(f"‹samples={samples}›: expected 1 to {MAX_SAMPLES:,}")
 
 
 def check_seed(seed: int) -> None:
-    """Raises CharrnnError for what is no seed."""
+    """Raises CharrnnError for a seed out of bounds."""
     if not 0 <= seed < 2**63:
         raise CharrnnError(f"‹seed={seed}›: expected 0 to 2^63 - 1")
 
@@ -42,30 +40,30 @@ class Sample:
     """A text that a model wrote."""
 
     text: str
-    """The prompt and what came after it."""
+    """The prompt and the characters after it."""
     log_prob: float
-    """ln of the model's probability of what came after the prompt (at temperature 1, without filters); where a document
-    was ended by the model, with its end."""
+    """ln of the model's probability of the characters after the prompt (at temperature 1, without filters), and of the
+    end of a document, if the model ended it."""
     seed: int
-    """Gives the same text again."""
+    """The seed that gives the same text again."""
 
 
 class Sampler:
-    """Writes with a model; each sample has a random generator of its own, so that its text follows from its seed.
+    """Writes with a model. Each sample has a random generator of its own, so that its text depends on its seed.
 
-    The numbers are NumPy's, the same whichever way the model is computed. Two ways give the same text as long as no
-    draw is so close that rounding decides it (see `filters.draw`: with log-probabilities equal to 1e-6, less than one
-    text of 500 characters in 500).
+    NumPy draws the random numbers for all steppers. Two steppers write the same text unless rounding decides a draw. If
+    log-probabilities agree to 1e-6, that happens in less than one of 500 texts of 500 characters (see `filters.draw`).
     """
 
     def __init__(self, model: Stepper, vocabulary: Vocabulary, filters: Filters, documents: bool) -> None:
-        """`documents`: the model may end a text; otherwise it writes on until the length is reached."""
-        self.model, self.vocabulary, self.filters, self.documents = model, vocabulary, filters, documents
+        """With `documents` the model may end a text; otherwise it writes until the length is reached."""
+        self.model, self.vocabulary = model, vocabulary
+        self.filters, self.documents = filters, documents
 
     def sample(self, prompt: Sequence[int], length: int, seeds: Sequence[int], stop: str | None = None) -> list[Sample]:
-        """One text a seed: the prompt and at most `length` characters, ended before by `stop` (kept) or by the model.
+        """A text for each seed: the prompt and at most `length` characters. `stop` (kept) or the model may end it.
 
-        Raises CharrnnError for a length or a number of samples below 1.
+        Raises CharrnnError for a length, a seed or a number of samples out of bounds.
         """
         texts = [[self.vocabulary.decode(prompt)] for _ in seeds]
         log_probs = [0.0] * len(seeds)
@@ -78,9 +76,9 @@ class Sampler:
     def write(
         self, prompt: Sequence[int], length: int, seeds: Sequence[int], stop: str | None = None, block: int = BLOCK
     ) -> Iterator[list[tuple[str, float]]]:
-        """Yields, `block` characters or fewer at a time, what each text gains: some text and its log-probability.
+        """Yields, for at most `block` characters at a time, the new text of each sample and its log-probability.
 
-        A text that has ended gains nothing more.
+        The new text of a sample that has ended is empty.
         """
         if length < 1:
             raise CharrnnError(f"‹length={length}›: expected 1 or more characters")
@@ -93,29 +91,32 @@ class Sampler:
         pieces = [*vocabulary.characters, "\ufffd", ""] if vocabulary.kind == "char" else None
         texts = [_Text(vocabulary, pieces, stop) for _ in seeds]
         recent = np.array([prompt[-MEMORY:]] * len(seeds), np.int64).reshape(len(seeds), -1)
-        model = copy(self.model)  # two calls may go on in turns
+        model = copy(self.model)  # so that two calls can be consumed in turns
         model.begin([vocabulary.boundary, *prompt], len(seeds))
-        block, now, written = max(1, min(block, NUMBERS // (len(seeds) * len(vocabulary)))), FIRST, 0
+        block = max(1, min(block, NUMBERS // (len(seeds) * len(vocabulary))))
+        now, written = FIRST, 0
         while written < length and any(text.running for text in texts):
             now = min(now, block, length - written)
             chosen, gained = model.write(now, generators, self.filters, never, recent)
-            recent, written = np.concatenate([recent, chosen.T], axis=1)[:, -MEMORY:], written + now
+            recent = np.concatenate([recent, chosen.T], axis=1)[:, -MEMORY:]
+            written += now
             columns = zip(texts, chosen.T.tolist(), gained.T.tolist(), strict=True)
             yield [text.add(ids, log_probs, written == length) for text, ids, log_probs in columns]
             now *= 2
 
 
 class _Text:
-    """One text as it grows: decodes ids, and knows where it ends."""
+    """One text as it grows: decodes ids, and finds the end of the text."""
 
     def __init__(self, vocabulary: Vocabulary, pieces: list[str] | None, stop: str | None) -> None:
-        """`pieces`: the text of each id, where it does not depend on others as a byte's does."""
+        """`pieces` holds the text of each id; None for bytes, whose text depends on other bytes."""
         self.running, self._pieces = True, pieces
         self._decoder: Decoder = vocabulary.decoder()
-        self._boundary, self._stop, self._tail = vocabulary.boundary, stop, ""
+        self._boundary = vocabulary.boundary
+        self._stop, self._tail = stop, ""
 
     def add(self, ids: list[int], log_probs: list[float], last: bool) -> tuple[str, float]:
-        """The text of these ids and its log-probability, up to the text's end if it comes; `last`: it comes here."""
+        """The text of these ids up to the end of the text, and its log-probability. `last` ends the text here."""
         if not self.running:
             return "", 0.0
         if self._boundary in ids:

@@ -1,4 +1,4 @@
-"""What a sampler needs of a model: read a text once, then go on character by character. Arrays, not tensors."""
+"""The interface of a model for a sampler: it reads a prompt, then goes on character by character, in NumPy arrays."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ Generators = Sequence[np.random.Generator]
 
 
 class Stepper:
-    """A model that has read some texts, one a row, and says what comes next. N rows, V the vocabulary."""
+    """A model that has read N texts, one in each row, and predicts their next characters. V is the vocabulary."""
 
     def begin(self, ids: Sequence[int], count: int) -> None:
-        """Reads a text, which begins with the boundary, from a fresh state, once, for `count` rows.
+        """Reads a text once for `count` rows, from a fresh state. The text begins with the boundary.
 
-        What it read before is forgotten, not changed.
+        Arrays of an earlier text are replaced, not changed.
         """
         raise NotImplementedError
 
     def logits(self) -> Floats:
-        """What comes next: `[N, V]`."""
+        """The logits of the next character, `[N, V]`."""
         raise NotImplementedError
 
     def step(self, ids: Ints) -> None:
-        """Reads one more character in each row: `[N]`."""
+        """Reads one more character in each row, ids `[N]`."""
         raise NotImplementedError
 
     def write(
         self, length: int, generators: Generators, filters: Filters, never: Sequence[int], recent: Ints
     ) -> tuple[Ints, Floats]:
-        """Draws and reads `length` characters in each row: their ids and their ln p without filters, `[length, N]`.
+        """Draws and reads `length` characters in each row. Gives the ids and their ln p without filters, `[length, N]`.
 
-        Each row has its random generator (see `draw`); `never` are ids that are not drawn, `recent` `[N, R]` the last
-        characters before.
+        Each row has its own random generator. `never` holds ids that are not drawn, `recent` `[N, R]` the characters
+        before.
         """
         chosen, gained = [], []
         rows, race = np.arange(len(generators)), races(generators, length, self.logits().shape[1])

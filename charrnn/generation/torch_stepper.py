@@ -1,4 +1,4 @@
-"""Steps with a PyTorch model, on any device: while it trains, on CUDA, and where there is no faster way."""
+"""Steps with a PyTorch model on any device: during training, on CUDA, and where there is no faster way."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from charrnn.generation.stepper import Stepper
 from charrnn.models import LanguageModel, State
 
 WINDOW = 256
-"""Characters of a text that are read at once."""
+"""The number of characters of a prompt that are read at once."""
 
 
 class TorchStepper(Stepper):
-    """`model.step` behind arrays."""
+    """A stepper that calls `model.step`."""
 
     def __init__(self, model: LanguageModel) -> None:
         self._model = model
@@ -25,7 +25,7 @@ class TorchStepper(Stepper):
 
     @torch.no_grad()
     def begin(self, ids: Sequence[int], count: int) -> None:
-        """Reads a text in windows."""
+        """Reads a text in windows, in one row, and copies the result to `count` rows."""
         text = torch.tensor(ids, device=self._model.device)[:, None]
         features, state = text, self._model.initial_state(1)
         for i in range(0, len(ids), WINDOW):
@@ -34,10 +34,10 @@ class TorchStepper(Stepper):
         self._state = tuple(s.expand(count, *s.shape[1:]).contiguous() for s in state)
 
     def logits(self) -> Floats:
-        """A copy on the CPU."""
+        """The logits of the next character, `[N, V]`, on the CPU."""
         return self._logits.float().cpu().numpy().astype(np.float32, copy=False)
 
     @torch.no_grad()
     def step(self, ids: Ints) -> None:
-        """One step of the model."""
+        """Reads one more character in each row, ids `[N]`."""
         self._logits, self._state = self._model.step(torch.from_numpy(ids).to(self._model.device), self._state)

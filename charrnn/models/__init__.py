@@ -1,4 +1,4 @@
-"""The zoo: every architecture behind the one interface of `base.LanguageModel`."""
+"""All architectures. Each has the interface of `base.LanguageModel`."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ __all__ = [
 
 
 def build_model(config: ModelConfig, vocab_size: int, seed: int = 0) -> LanguageModel:
-    """The model of a config with fresh weights, the same for the same seed.
+    """The model of a config with fresh weights, which are the same for the same seed.
 
-    The seed stays here: the program's own random numbers are left as they were. Raises CharrnnError, before any memory
-    is taken, where there is not enough of it.
+    PyTorch's own random numbers are left as they were. Raises CharrnnError, before any memory is taken, where there is
+    not enough of it.
     """
     if torch.get_default_device().type != "meta":
-        with torch.device("meta"):  # the shapes alone
+        with torch.device("meta"):  # shapes without numbers
             model = model_of(config, vocab_size)
         require(
             sum(tensor.nbytes for tensor in (*model.parameters(), *model.buffers())),
@@ -52,7 +52,7 @@ def set_dropout_generator(model: LanguageModel, generator: torch.Generator) -> N
 
 
 def set_kernels(model: LanguageModel, kernels: Literal["auto", "plain"]) -> None:
-    """Has recurrences go through windows as `training.kernels` says."""
+    """Sets the way in which recurrences are computed, that of `training.kernels`."""
     for module in model.modules():
         if isinstance(module, Trunk):
             module.kernels = kernels

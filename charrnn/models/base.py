@@ -1,4 +1,4 @@
-"""The one interface: what a language model gives to everyone who trains, samples, scores or exports."""
+"""The interface of every language model: training, sampling and scoring know a model by it alone."""
 
 from __future__ import annotations
 
@@ -16,22 +16,23 @@ from charrnn.models.layers import Dropout
 from charrnn.text.batches import IGNORE
 
 State = tuple[Tensor, ...]
-"""All that a model remembers of what it has read: a flat tuple of tensors whose first dimension is the batch, so that
-every caller can detach, index, move and save it without knowing the cell."""
+"""All that a model remembers of what it has read: a flat tuple of tensors `[B, ...]`. Every caller can detach, index,
+move and save it without knowing the cell."""
 
 
 class LanguageModel(nn.Module):
-    """Gives for each character a distribution over the next one, from all characters before it.
+    """Predicts, after each character, the probabilities of the next one from all characters before it.
 
-    T is time, B the batch, V the vocabulary, D the width of the features. Three ways to call it agree with each other:
-    the whole text at once, in windows with the state carried, and character by character with `step`.
+    T is the number of time steps, B the batch size, V the size of the vocabulary, D the width of the features. A text
+    can be read at once, in windows with the state carried along, or character by character with `step`: the results are
+    the same.
 
-    A model writes `initial_state`, `features` and `readout`. One that is not `causal` has no `features` and no `step`:
-    it writes `read`.
+    A model defines `initial_state`, `features` and `readout`. A model that is not `causal` has no `features` and no
+    `step`, and defines `read` instead.
     """
 
     causal = True
-    """Whether a character is predicted from those before it alone; only the bidirectional model sees those after."""
+    """Whether a character is predicted only from those before it. The bidirectional model also sees those after it."""
 
     def __init__(self, vocab_size: int) -> None:
         super().__init__()
@@ -43,11 +44,11 @@ class LanguageModel(nn.Module):
         return cls(vocab_size, config)  # type: ignore[call-arg]
 
     def initial_state(self, batch: int) -> State:
-        """The state before anything is read; each tensor `[batch, ...]`."""
+        """The state before anything is read: tensors `[batch, ...]`."""
         raise NotImplementedError
 
     def features(self, ids: Tensor, state: State) -> tuple[Tensor, State]:
-        """ids `[T, B]` and a state to all but the last layer, `[T, B, D]`, and the new state."""
+        """ids `[T, B]` and a state to the input of the last layer, `[T, B, D]`, and the new state."""
         raise NotImplementedError
 
     def readout(self, features: Tensor) -> Tensor:
@@ -65,15 +66,15 @@ class LanguageModel(nn.Module):
         return logits[0], state
 
     def read(self, ids: Tensor, targets: Tensor, state: State) -> tuple[Tensor, State]:
-        """What the targets `[T, B]` that follow ids `[T, B]` are predicted from, `[T, B, D]`, and the new state.
+        """The features `[T, B, D]` from which the targets `[T, B]` after ids `[T, B]` are predicted, and the new state.
 
-        A target is IGNORE where there is nothing to predict. A model that reads from left to right does not look at
-        the targets.
+        A target is IGNORE where there is nothing to predict. A model that reads from left to right does not use the
+        targets.
         """
         return self.features(ids, state)
 
     def log_prob(self, ids: Tensor, targets: Tensor, state: State) -> tuple[Tensor, State]:
-        """ln p `[T, B]` of the targets `[T, B]` that follow ids `[T, B]`, 0 where a target is IGNORE; the new state."""
+        """ln p `[T, B]` of the targets `[T, B]` after ids `[T, B]`, 0 where a target is IGNORE, and the new state."""
         features, state = self.read(ids, targets, state)
         logits = self.readout(features).flatten(0, 1).float()
         nats = F.cross_entropy(logits, targets.flatten(), ignore_index=IGNORE, reduction="none")
@@ -81,46 +82,46 @@ class LanguageModel(nn.Module):
 
     @property
     def alphabet_weights(self) -> list[Tensor]:
-        """The matrices of which each row, `[V, ...]`, is about one character: the first and the last layer's."""
+        """The matrices `[V, ...]` of the first and the last layer, in which each row belongs to one character."""
         return []
 
     @property
     def boundary(self) -> int:
-        """The id that stands before and after a text: the last one of every vocabulary."""
+        """The id before and after a text: the last id of every vocabulary."""
         return self.vocab_size - 1
 
     @property
     def device(self) -> torch.device:
-        """Where its weights live."""
+        """The device that the weights live on."""
         return next((tensor.device for tensor in chain(self.parameters(), self.buffers())), torch.device("cpu"))
 
     @property
     def size(self) -> int:
-        """How many numbers were learnt."""
+        """The number of learnt numbers."""
         return sum(p.numel() for p in self.parameters())
 
 
 class RecurrentLayer(nn.Module):
     """One recurrence over a sequence of vectors: the part that a new cell defines.
 
-    A cell writes `__init__` and `step`, the equation as it is printed. `forward` carries `step` through time; a cell
-    whose gates do not look at its state writes one of its own. docs/adding-a-cell.md has all that is expected.
+    A cell defines `__init__` and `step`, its equation for one time step. `forward` is the loop of `step` over time; a
+    cell whose gates do not depend on its state can define a faster one. docs/adding-a-cell.md says what is expected.
     """
 
     recurrent_weights: tuple[str, ...] = ()
-    """Names of the weights from the last state to the next: those that `model.weight_dropout` drops, for a whole
-    window (DropConnect as in AWD-LSTM, arXiv:1708.02182). `step` uses them as they are."""
+    """Names of the weights from the last state to the next. `model.weight_dropout` drops them for a whole window
+    (DropConnect as in AWD-LSTM, arXiv:1708.02182). `step` does not drop them."""
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__()
         self.input_size, self.hidden_size = input_size, hidden_size
-        """Width of its inputs and of its outputs. In a matrix of several gates each has `hidden_size` rows."""
+        """Width of the inputs and of the outputs. In a matrix of several gates, each gate has `hidden_size` rows."""
         self.state_sizes: tuple[int, ...] = (hidden_size,)
-        """Width of each tensor of its state."""
+        """Width of each tensor of the state."""
         self.drop_weights = Dropout(0.0)
 
     def initial_state(self, batch: int, like: Tensor) -> State:
-        """The state before anything is read, zeros `[batch, size]` each, of the type and on the device of `like`."""
+        """The state before anything is read: zeros `[batch, size]`, of the type and on the device of `like`."""
         return tuple(like.new_zeros(batch, size) for size in self.state_sizes)
 
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
@@ -128,7 +129,7 @@ class RecurrentLayer(nn.Module):
         raise NotImplementedError
 
     def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        """x `[T, B, D]` and a state of `[B, H]` each to outputs `[T, B, H]` and the new state: `step` for all t."""
+        """x `[T, B, D]` and a state to outputs `[T, B, H]` and the new state: `step` for one t after the other."""
         outputs = []
         for x_t in x:
             y_t, state = self.step(x_t, state)
@@ -136,16 +137,16 @@ class RecurrentLayer(nn.Module):
         return torch.stack(outputs), state
 
     def through(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        """`forward`, where `recurrent_weights` are dropped in training, once for the whole window."""
+        """`forward` with dropout of the `recurrent_weights`: in training, one mask for the whole window."""
         weights = {name: self.drop_weights(self.get_parameter(name)) for name in self.recurrent_weights}
-        y, after = functional_call(self, weights, (x, state))  # these weights in the place of its own
-        # What a window hands on has one type, also where products are made in bfloat16.
+        y, after = functional_call(self, weights, (x, state))  # with these weights instead of its own
+        # A window hands on a state of the type that it was given, also where products are made in bfloat16.
         return y, tuple(now.to(before.dtype) for now, before in zip(after, state, strict=True))
 
 
 class Stack(NamedTuple):
-    """Recurrences one after the other: x -> x + dropout(layer(norm(x))), or where there is no residual connection
-    x -> dropout(layer(norm(x))).
+    """Recurrences one after the other. Each maps x to x + dropout(layer(norm(x))); without a residual connection, to
+    dropout(layer(norm(x))).
     """
 
     layers: Sequence[RecurrentLayer]

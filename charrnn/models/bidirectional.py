@@ -1,4 +1,4 @@
-"""The bidirectional model: a character from all before it and all after it."""
+"""The bidirectional model: it predicts a character from all characters before it and all after it."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ class BidirectionalModel(LanguageModel):
 
     .. math:: o_t = \mathrm{softmax}(V s_{t-1} + V' s'_{t+1})
 
-    It never sees the character that it is scored on. The two directions share the embedding and nothing else; those
-    of a deep model stay apart until the sum, since a layer that mixed them would carry x_t to its own place. It fills
-    blanks; it cannot write from left to right, and what it gives is a pseudo-likelihood, not to be compared with the
-    likelihood of the others.
+    The model never sees the character that it is scored on. The two directions share only the embedding. In a deep
+    model they stay apart until the sum, because a layer that mixed them would show x_t to its own prediction. The model
+    fills blanks and cannot write from left to right. Its result is a pseudo-likelihood, which must not be compared with
+    the likelihood of other models.
     """
 
     causal = False
@@ -35,22 +35,22 @@ class BidirectionalModel(LanguageModel):
 
     @property
     def alphabet_weights(self) -> list[Tensor]:
-        """Of the embedding and of both outputs."""
+        """The embedding `[V, E]` and the matrices of both outputs `[V, H]`."""
         return [self.embedding.weight, self.V.weight, self.V_back.weight]
 
     def initial_state(self, batch: int) -> State:
-        """The forward state: what comes after a window is not known before it is read."""
+        """The forward state before anything is read. The backward state is not carried: it comes from the window."""
         return self.ahead.initial_state(batch, self.V.weight)
 
     def read(self, ids: Tensor, targets: Tensor, state: State) -> tuple[Tensor, State]:
-        """Both states at every character of the targets `[T, B]`, `[T, B, 2 H]`, and the forward state after them.
+        """The states before and after each target `[T, B]`, as `[T, B, 2 H]`, and the forward state after all of them.
 
-        Of ids `[T, B]` only the first is needed, the character before the text (the boundary where it begins). What
-        follows the text of a column is IGNORE, and changes nothing.
+        Only the first row of ids `[T, B]` is used: the character before the text, or the boundary if the text begins
+        here. Targets after the end of a column's text are IGNORE, and change nothing.
         """
         lengths, text = (targets != IGNORE).sum(0), targets.clamp(min=0)
         ahead, state = self.ahead(self.embedding(torch.cat([ids[:1], text[:-1]])), state)
-        # Each column is turned around by its own length: x_L ... x_2 after a boundary, then its padding.
+        # Each column is reversed within its own length: a boundary, x_L ... x_2, then padding.
         time = torch.arange(len(text), device=text.device)[:, None]
         turned = (lengths - 1 - time).clamp(min=0)
         boundary = torch.full_like(ids[:1], self.boundary)

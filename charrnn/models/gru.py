@@ -11,7 +11,7 @@ from charrnn.models.layers import input_weights, orthogonal
 
 
 class GRULayer(RecurrentLayer):
-    r"""Mixes the old state with a new candidate, in a proportion that it learns.
+    r"""Mixes the old state with a new candidate, in proportions that it learns.
 
     .. math::
         r_t &= \sigma(U_r x_t + W_r h_{t-1} + b_r) \\
@@ -19,8 +19,8 @@ class GRULayer(RecurrentLayer):
         n_t &= \tanh(U_n x_t + b_n + r_t \odot (W_n h_{t-1} + c)) \\
         h_t &= (1 - z_t) \odot n_t + z_t \odot h_{t-1}
 
-    This is the form in which r is applied after the product with W_n, as cuDNN and PyTorch have it. Where z stays near
-    1 the state, and the gradient, pass unchanged.
+    As in cuDNN and PyTorch, r is applied after the product with W_n. Where z stays near 1, the state and the gradient
+    pass unchanged.
     """
 
     recurrent_weights = ("W",)

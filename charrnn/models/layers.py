@@ -1,4 +1,4 @@
-"""The small parts that models are made of: dropout, embedding, fully connected layers, norms, first weights."""
+"""The small parts of models: dropout, embedding, fully connected layers, normalisation, initial weights."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from charrnn.config import ModelConfig
 
 
 class Dropout(nn.Module):
-    """Drops each number with probability p while training, and divides what stays by 1 - p (p in steps of 2^-16).
+    """In training, drops each number with probability p and divides the others by 1 - p. p is a multiple of 2^-16.
 
-    `locked` drops the same units at all time steps of a window (arXiv:1512.05287); that is also quicker to draw.
+    `locked` drops the same units at all time steps of a window (arXiv:1512.05287); its masks are also drawn faster.
 
-    The masks come from `generator`, which the trainer sets and seeds anew at every step, so that a mask depends on
-    the seed and the step alone and a resumed run draws the same ones.
+    The masks come from `generator`. The trainer sets it and seeds it at every step, so that a mask depends only on the
+    seed and the step, and a resumed run draws the same masks.
     """
 
     generator: torch.Generator | None = None
@@ -26,16 +26,16 @@ class Dropout(nn.Module):
         self.p, self.locked = p, locked
 
     def forward(self, x: Tensor) -> Tensor:
-        """x of any shape to the same shape; where masks are locked, `[T, B, D]`."""
+        """x of any shape (`[T, B, D]` if `locked`) to the same shape."""
         mask = self.mask(x)
         return x if mask is None else x * mask
 
     def mask(self, x: Tensor) -> Tensor | None:
-        """What x is multiplied by: of its shape, or where masks are locked `[B, D]`; None for nothing."""
+        """The factors of x, in the shape of x (`[B, D]` if `locked`); None if nothing is dropped."""
         if not self.training or not self.p:
             return None
         like = x[0] if self.locked else x
-        # Four numbers of 16 bits from each one of 64: on a CPU several times as fast as bernoulli_.
+        # Each random integer of 64 bits gives four of 16 bits: on a CPU several times as fast as bernoulli_.
         words = torch.empty(-(-like.numel() // 4), dtype=torch.int64, device=x.device)
         words.random_(-(2**63), None, generator=self.generator)
         draws = words.view(torch.int16)[: like.numel()].view(like.shape)
@@ -44,17 +44,17 @@ class Dropout(nn.Module):
         return mask.mul_(2**16 / (2**16 - dropped))
 
     def extra_repr(self) -> str:
-        """Shown by print(model)."""
+        """The text that print(model) shows for this module."""
         return f"p={self.p}, locked={self.locked}"
 
 
 def dropout(config: ModelConfig, own: float | None = None) -> Dropout:
-    """The config's dropout, or one with a probability of its own."""
+    """A dropout layer with the probability `own`; None takes `model.dropout`."""
     return Dropout(config.dropout if own is None else own, config.locked_dropout)
 
 
 class Embedding(nn.Embedding):
-    """A vector for each character. While training, characters are dropped whole, wherever they stand in a window
+    """A vector for each character. In training, a dropped character becomes zeros at all its places in a window
     (arXiv:1512.05287, section 4.2).
     """
 
@@ -81,7 +81,7 @@ def fully_connected(
 
 
 def normalisation(kind: str, width: int) -> nn.Module:
-    """Layer normalisation (arXiv:1607.06450), its variant without a mean (arXiv:1910.07467), or nothing."""
+    """Layer normalisation (arXiv:1607.06450), its variant without a mean (arXiv:1910.07467), or the identity."""
     return {"none": nn.Identity, "layer": nn.LayerNorm, "rms": nn.RMSNorm}[kind](width)
 
 
@@ -91,7 +91,7 @@ def input_weights(rows: int, columns: int, gain: float = 1.0) -> Tensor:
 
 
 def orthogonal(size: int) -> Tensor:
-    """A random orthogonal matrix: it keeps the length of every vector, and so, at first, of a gradient through time
-    (arXiv:1312.6120).
+    """A random orthogonal matrix `[size, size]`. It keeps the length of every vector, and so at first the length of a
+    gradient that flows through time (arXiv:1312.6120).
     """
     return nn.init.orthogonal_(torch.empty(size, size))

@@ -11,7 +11,7 @@ from charrnn.models.layers import input_weights, orthogonal
 
 
 class LSTMLayer(RecurrentLayer):
-    r"""Keeps a cell that is changed by addition, behind gates that learn what to forget, write and show.
+    r"""Keeps a memory c that changes by addition. Gates learn what to forget, to write and to show.
 
     .. math::
         i_t &= \sigma(U_i x_t + W_i h_{t-1} + b_i) \\
@@ -20,11 +20,11 @@ class LSTMLayer(RecurrentLayer):
         o_t &= \sigma(U_o x_t + W_o h_{t-1} + b_o) \\
         c_t &= f_t \odot c_{t-1} + i_t \odot g_t, \qquad h_t = o_t \odot \tanh(c_t)
 
-    (the equations of arXiv:1503.04069 without peepholes). Along c the gradient is multiplied by f alone, which may
-    stay at 1: that is why it does not vanish. b_f starts at `forget_bias`: at 1 things are kept at first
-    (Jozefowicz et al. 2015), which helps where they matter long after, and costs some speed where they do not. Each W
-    starts orthogonal. U starts large enough that the input drives the gates from the first step; half of it learns
-    more slowly.
+    These are the equations of arXiv:1503.04069 without peepholes. Along c the gradient is multiplied only by f, which
+    may stay near 1: therefore it need not vanish. b_f starts at `forget_bias`. With 1, the cell at first keeps what it
+    holds (Jozefowicz et al. 2015); this helps where a text has long dependencies, and costs some speed where it has
+    none. Each W starts orthogonal. U starts with a gain of 2, so that the input drives the gates from the first step;
+    with a gain of 1 the network learns more slowly.
     """
 
     recurrent_weights = ("W",)

@@ -1,4 +1,4 @@
-"""Minimal gated recurrences: gates from the input alone, so that all time steps are computed at once."""
+"""Minimal gated recurrences: the gates depend only on the input, so that all time steps are computed at once."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from charrnn.models.base import RecurrentLayer, State
 
 
 class MinGRULayer(RecurrentLayer):
-    r"""A running average whose memory is set, unit by unit and step by step, by the input.
+    r"""A running average in each unit. At each step the input decides how much of the average is kept.
 
     .. math::
         z_t &= [x_{t-1}; x_t] \\
@@ -18,10 +18,10 @@ class MinGRULayer(RecurrentLayer):
         h_t &= f_t \odot h_{t-1} + (1 - f_t) \odot v_t \\
         y_t &= W_o (h_t \odot \mathrm{silu}(r_t))
 
-    h is that of minGRU (arXiv:2410.01201, with f = 1 - z), the two characters that a gate sees are those of QRNN
-    (arXiv:1611.01576), and the output gate is close to that of SRU (arXiv:1709.02755). Because no gate looks at
-    h, the products with W run over the whole window at once and only the third line remains sequential. The memories
-    b_f are spread from short (-1) to long (4).
+    The equation of h is that of minGRU (arXiv:2410.01201, with f = 1 - z). As in QRNN (arXiv:1611.01576), a gate sees
+    two characters. The output gate is close to that of SRU (arXiv:1709.02755). No gate depends on h, so the products
+    with W are computed for the whole window at once, and only the third line is sequential. b_f is spread from -1
+    (short memory) to 4 (long memory).
     """
 
     gate_count = 3
@@ -33,10 +33,10 @@ class MinGRULayer(RecurrentLayer):
         self.out = nn.Linear(hidden_size, hidden_size, bias=False)
         with torch.no_grad():
             self.W.bias[2 * hidden_size : 3 * hidden_size] = torch.linspace(-1, 4, hidden_size)
-            self.out.weight *= 0.5  # a residual block begins as a small change
+            self.out.weight *= 0.5  # so that a residual block at first changes x by little
 
     def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        """x `[T, B, D]`, state (h, the last x) to outputs `[T, B, H]` and the new state: gates for all t at once."""
+        """x `[T, B, D]`, state (h, the last x) to outputs `[T, B, H]` and the new state, with all gates at once."""
         h, last = state
         v, r, f = self.gates(torch.cat([torch.cat([last[None], x[:-1]]), x], dim=-1))
         states = []
@@ -59,13 +59,13 @@ class MinGRULayer(RecurrentLayer):
 
 
 class MinLSTMLayer(MinGRULayer):
-    r"""As minGRU, with a forget gate and an input gate that are normalised to sum to 1.
+    r"""A minGRU with a forget gate and an input gate, normalised so that their sum is 1.
 
     .. math::
         f'_t = \frac{f_t}{f_t + i_t}, \qquad i'_t = \frac{i_t}{f_t + i_t}, \qquad
         h_t = f'_t \odot h_{t-1} + i'_t \odot v_t
 
-    (arXiv:2410.01201, section 3.2.)
+    These are the equations of arXiv:2410.01201, section 3.2.
     """
 
     gate_count = 4
@@ -73,5 +73,5 @@ class MinLSTMLayer(MinGRULayer):
     def gates(self, z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """z `[..., 2 D]` to v, r and f' `[..., H]`."""
         v, r, f, i = self.W(z).chunk(4, dim=-1)
-        # f / (f + i) with f = sigmoid(a), i = sigmoid(b) is a sigmoid itself: that of ln f - ln i.
+        # With f = sigmoid(a) and i = sigmoid(b), f / (f + i) is the sigmoid of ln f - ln i.
         return v, r, torch.sigmoid(F.logsigmoid(f) - F.logsigmoid(i))

@@ -1,4 +1,4 @@
-"""The n-gram with modified Kneser-Ney smoothing: what a network must beat to have learnt more than counting."""
+"""The n-gram with modified Kneser-Ney smoothing. A network that does not beat it has learnt no more than to count."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from charrnn.text.dataset import Part
 
 MAX_ORDER = 8
 FALLBACK = (0.0, 0.5, 1.0, 1.5)
-"""Discounts where a text is too small or too regular to estimate them (those of KenLM's --discount_fallback)."""
+"""Discounts for a text that is too small or too regular to estimate them (those of KenLM's --discount_fallback)."""
 LAST = np.iinfo(np.int64).max
-"""Greater than every key."""
+"""The last entry of every table of keys, which is greater than every key."""
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
 
 class NGramModel(LanguageModel):
-    r"""Predicts a character from how often it followed the n-1 before it, mixed with what followed the n-2, and so on.
+    r"""Predicts a character from how often it followed the n-1 before it, mixed with the counts after n-2, and so on.
 
     .. math::
         p_m(w \mid h) &= \frac{c(hw) - D(c(hw))}{\sum_v c(hv)} + \gamma(h)\, p_{m-1}(w \mid h'), \qquad
@@ -35,23 +35,23 @@ class NGramModel(LanguageModel):
         D_1 &= 1 - 2Y\frac{n_2}{n_1}, \quad D_2 = 2 - 3Y\frac{n_3}{n_2}, \quad D_{3+} = 3 - 4Y\frac{n_4}{n_3}, \quad
         Y = \frac{n_1}{n_1 + 2 n_2}
 
-    Interpolated modified Kneser-Ney (Chen & Goodman, Computer Speech & Language 13, 1999, section 3; the discounts are
-    its equation 17). h' is h without its oldest character, n_k how many m-grams have a count of k. In the highest order
-    c counts occurrences; below it counts the different characters seen before hw, since p_{m-1} is asked only where
-    the longer context knows no answer. Before the first character of a text stands one boundary and nothing else, so
-    an m-gram that begins with it keeps its occurrences. p_0 = 1/V: no character is ever impossible, not even <unk>.
+    This is interpolated modified Kneser-Ney smoothing (Chen & Goodman, Computer Speech & Language 13, 1999, section 3;
+    the discounts are its equation 17). h' is h without its oldest character, and n_k is the number of m-grams with a
+    count of k. In the highest order c counts occurrences. Below it, c counts the different characters seen before hw,
+    because p_{m-1} matters only where the longer context knows little. Only one boundary stands before a text, so an
+    m-gram that begins with it keeps its occurrences. p_0 = 1/V: no character is ever impossible, not even <unk>.
 
-    An m-gram is named by its rank among the m-grams of the text in the order of their keys,
-    key(h w) = rank(h) · V + w, which fits 64 bits for any V and n. The continuations of a context are neighbours. For
-    each m from 2 there are three buffers: `keys_m`; `own_m`, the fraction in the first equation, for each m-gram; and
-    `gamma_m`, for each context, an (m-1)-gram. Each ends with an entry for what was not seen, found at index -1: it
-    adds 0, and passes the shorter context on whole. There are no parameters, and all is float64.
+    An m-gram has a key, key(h w) = rank(h) · V + w, and a rank, its place in the order of the keys of all m-grams of
+    the text. The keys fit into 64 bits for any V and n. The continuations of a context are neighbours. There are three
+    buffers for each m from 2: `keys_m`; `own_m`, the fraction in the first equation, for each m-gram; and `gamma_m`,
+    for each context, an (m-1)-gram. The last entry of each buffer, found at index -1, is for what was not seen: it adds
+    0 and takes the shorter context's probability whole. The model has no parameters. Probabilities are float64.
     """
 
     p_1: Tensor
 
     def __init__(self, vocab_size: int, order: int) -> None:
-        """Knows nothing before `fit`: all characters are equally likely. Raises CharrnnError for a wrong order."""
+        """Before `fit` all characters are equally likely. Raises CharrnnError for an order out of bounds."""
         super().__init__(vocab_size)
         if not 1 <= order <= MAX_ORDER:
             raise CharrnnError(f"‹order={order}›: expected 1 to {MAX_ORDER} characters, the predicted one among them")
@@ -65,25 +65,25 @@ class NGramModel(LanguageModel):
 
     @classmethod
     def of(cls, vocab_size: int, config: ModelConfig) -> LanguageModel:
-        """The n-gram of a config, which knows nothing yet."""
+        """The n-gram of a config, before it has counted a text."""
         return cls(vocab_size, config.order)
 
     @property
     def size(self) -> int:
-        """How many n-grams are stored, of all orders; the characters are V of them."""
+        """The number of stored n-grams of all orders; V of them are the characters."""
         return self.vocab_size + sum(len(self._table(m)[0]) - 1 for m in range(2, self.order + 1))
 
     @property
     def nbytes(self) -> int:
-        """The memory of the tables, and very nearly the size of their file."""
+        """The bytes of the tables, which is very nearly the size of their file."""
         return sum(buffer.nbytes for buffer in self.buffers())
 
     def initial_state(self, batch: int) -> State:
-        """The last characters that were read, ids `[batch, order - 1]`: boundaries."""
+        """The last characters before a text: boundaries, ids `[batch, order - 1]`."""
         return (torch.full((batch, self.order - 1), self.boundary, device=self.device),)
 
     def features(self, ids: Tensor, state: State) -> tuple[Tensor, State]:
-        """ids `[T, B]` to the ranks of the contexts of 1, 2, ... characters, `[T, B, order - 1]`, -1 if not seen."""
+        """ids `[T, B]` to the ranks `[T, B, order - 1]` of the contexts of 1, 2, ... characters, -1 if not seen."""
         text = torch.cat([state[0].t(), ids])
         rank, ranks = text, [ids[..., None][..., : self.order - 1]]
         for m in range(2, self.order):
@@ -92,7 +92,7 @@ class NGramModel(LanguageModel):
         return torch.cat(ranks, dim=-1), (text[len(ids) :].t(),)
 
     def readout(self, features: Tensor) -> Tensor:
-        """Ranks `[..., order - 1]` to log-probabilities `[..., V]`: every row of exp sums to 1."""
+        """Ranks `[..., order - 1]` to log-probabilities `[..., V]`."""
         contexts = features.flatten(0, -2)
         p = self.p_1.repeat(len(contexts), 1)
         for m in range(2, self.order + 1):
@@ -102,15 +102,15 @@ class NGramModel(LanguageModel):
             first = torch.searchsorted(keys, h * self.vocab_size)
             count = torch.searchsorted(keys, (h + 1) * self.vocab_size) - first
             row = torch.arange(len(h), device=h.device).repeat_interleave(count)
-            past = (count.cumsum(0) - count).repeat_interleave(count)  # continuations of all rows before
+            past = (count.cumsum(0) - count).repeat_interleave(count)  # number of continuations in the rows before
             entry = first[row] + torch.arange(len(row), device=h.device) - past
             p[row, keys[entry] % self.vocab_size] += own[entry]
         return p.log_().view(*features.shape[:-1], self.vocab_size)
 
     def log_prob(self, ids: Tensor, targets: Tensor, state: State) -> tuple[Tensor, State]:
-        """ln p of each of the targets `[T, B]` after ids `[T, B]`, float64 `[T, B]`, and the new state.
+        """ln p `[T, B]` in float64 of the targets `[T, B]` after ids `[T, B]`, and the new state.
 
-        The same as picking them from the logits, without computing the rest of the vocabulary.
+        The result equals the targets' entries of the logits; the rest of the vocabulary is not computed.
         """
         contexts, state = self.features(ids, state)
         there, targets = targets != IGNORE, targets.clamp(min=0)
@@ -122,21 +122,21 @@ class NGramModel(LanguageModel):
         return p.log() * there, state
 
     def fit(self, part: Part, progress: Callable[[int], None] = lambda _: None) -> None:
-        """Counts a text, and forgets what was counted before; `progress(1)` after each order.
+        """Counts a text, and forgets what was counted before. Calls `progress(1)` after each order.
 
-        A stream is one text that does not end; of documents each end is predicted too. Raises CharrnnError where there
-        is nothing to count.
+        The end of a stream is not predicted; the end of each document is. Raises CharrnnError for an empty text.
         """
         boundary = self.boundary
         text = _between_boundaries(part, boundary)
         if len(text) < 2:
             raise CharrnnError("the training part is empty: there is nothing to count")
-        keys, rank, occurrences = np.arange(self.vocab_size), text, np.bincount(text[1:], minlength=self.vocab_size)
+        keys, rank = np.arange(self.vocab_size), text
+        occurrences = np.bincount(text[1:], minlength=self.vocab_size)
         contexts = 1
         for m in range(1, self.order + 1):
             counts = occurrences
             if m < self.order:
-                # The boundary may begin a context but not stand within it: there another text ends.
+                # The boundary may begin a context. Within a context it is the end of another text.
                 context = rank[:-1] if m == 1 else np.where(text[:-1] == boundary, -1, rank[:-1])
                 longer_keys, longer_rank, longer_occurrences = _extend(context, text[1:], self.vocab_size)
                 suffix = np.zeros(len(longer_keys), text.dtype)
@@ -150,7 +150,8 @@ class NGramModel(LanguageModel):
                 self._store(m, keys, own, gamma)
             if m < self.order:
                 contexts = len(keys)
-                keys, rank, occurrences = longer_keys, longer_rank, longer_occurrences
+                keys, rank = longer_keys, longer_rank
+                occurrences = longer_occurrences
             progress(1)
 
     def _table(self, m: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -162,14 +163,14 @@ class NGramModel(LanguageModel):
             setattr(self, f"{name}_{m}", torch.from_numpy(np.append(values, last)).to(self.p_1.device))
 
     def _find(self, m: int, h: Tensor, w: Tensor) -> Tensor:
-        """The ranks of the m-grams h w, from the ranks of the contexts and the characters; -1 if not seen."""
+        """The ranks of the m-grams h w from the ranks of their contexts h and the characters w; -1 if not seen."""
         keys = self._table(m)[0]
         key = h * self.vocab_size + w  # below 0 where the context was not seen
         place = torch.searchsorted(keys, key)
         return torch.where(keys[place] == key, place, -1)
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
-        """Makes room first: how large the tables are depends on the text that was counted."""
+        """Gives the buffers the sizes of the saved tables, which depend on the text, before they are filled."""
         for name, buffer in list(self.named_buffers()):
             saved = state_dict.get(prefix + name)
             if name != "p_1" and saved is not None:
@@ -178,11 +179,11 @@ class NGramModel(LanguageModel):
 
 
 def _between_boundaries(part: Part, boundary: int) -> npt.NDArray[np.int32]:
-    """A boundary and the text; of documents, each with a boundary after it, which is also the one before the next."""
+    """The ids of a part after a boundary. Each document is followed by a boundary, which also begins the next one."""
     if part.documents is None:
         return np.append(np.int32(boundary), part.ids).astype(np.int32)
     starts, lengths = part.documents[:, 0], part.documents[:, 1] - part.documents[:, 0]
-    ends = np.append(0, np.cumsum(lengths + 1))  # where the boundaries stand
+    ends = np.append(0, np.cumsum(lengths + 1))  # the places of the boundaries
     text = np.full(ends[-1] + 1, boundary, np.int32)
     is_text = np.ones(len(text), bool)
     is_text[ends] = False
@@ -194,10 +195,10 @@ def _between_boundaries(part: Part, boundary: int) -> npt.NDArray[np.int32]:
 def _extend(
     context: npt.NDArray[np.int32], character: npt.NDArray[np.int32], vocab_size: int
 ) -> tuple[Ints, npt.NDArray[np.int32], Ints]:
-    """The m-grams of a text from their contexts' ranks (-1: none) and last characters.
+    """The m-grams of a text, from the ranks of their contexts (-1: none) and their last characters, both `[N]`.
 
-    Gives their sorted keys, the rank of the one that ends at each place of the text (-1: none; one place longer than
-    the arguments, since none ends at the first), and how often each occurs.
+    Gives the sorted keys of the different m-grams, the rank of the m-gram that ends at each place of the text,
+    `[N + 1]` (-1: none, as at the first place), and the number of occurrences of each m-gram.
     """
     there = context >= 0
     key = context[there].astype(np.int64) * vocab_size + character[there]
@@ -214,7 +215,7 @@ def _extend(
 
 
 def _discounted(counts: Ints, context: Ints, contexts: int) -> tuple[Floats, Floats]:
-    """(c(hw) - D) / c(h) for each m-gram, and gamma(h) for each context; 1 for those that nothing follows."""
+    """(c(hw) - D) / c(h) for each m-gram, and gamma(h) for each context, 1 for a context that nothing follows."""
     discount = np.array(_discounts(counts))[np.minimum(counts, 3)]
     total = np.bincount(context, counts, contexts)
     gamma = np.divide(np.bincount(context, discount, contexts), total, out=np.ones(contexts), where=total > 0)
@@ -222,7 +223,7 @@ def _discounted(counts: Ints, context: Ints, contexts: int) -> tuple[Floats, Flo
 
 
 def _discounts(counts: Ints) -> tuple[float, ...]:
-    """D for a count of 0, 1, 2, and 3 or more: each above 0, or some context would leave nothing to shorter ones."""
+    """D for counts of 0, 1, 2, and 3 or more. All but the first are above 0, so that every gamma(h) is above 0."""
     n1, n2, n3, n4 = np.bincount(np.minimum(counts, 5), minlength=5)[1:5].tolist()
     if not (n1 and n2 and n3 and n4):
         return FALLBACK

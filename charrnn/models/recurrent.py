@@ -1,4 +1,4 @@
-"""The recurrent language model: embedding, layers before, stacked recurrences, layers after, output."""
+"""The recurrent language model: embedding, input layers, stacked recurrences, output layers, output."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class RecurrentModel(LanguageModel):
 
     .. math:: s_t = f(U x_t + W s_{t-1}), \qquad o_t = \mathrm{softmax}(V s_t)
 
-    with any recurrence in the place of f.
+    f may be any recurrence.
     """
 
     def __init__(self, vocab_size: int, config: ModelConfig, layer: MakeLayer) -> None:
@@ -33,44 +33,45 @@ class RecurrentModel(LanguageModel):
         nn.init.zeros_(self.output.bias)
         if config.tie_embedding:
             self.output.weight = self.embedding.weight
-            nn.init.normal_(self.embedding.weight, std=config.embedding_size**-0.5)  # logits of unit variance at first
+            nn.init.normal_(self.embedding.weight, std=config.embedding_size**-0.5)  # so that logits have unit variance
 
     @property
     def alphabet_weights(self) -> list[Tensor]:
-        """Of the embedding and the output; one where they are tied."""
+        """The matrices of the embedding and of the output, `[V, ...]`, which are the same if they are tied."""
         return [self.embedding.weight, self.output.weight]
 
     def initial_state(self, batch: int) -> State:
-        """That of each layer: nothing has been read."""
+        """The states of all layers before anything is read."""
         return self.trunk.initial_state(batch, self.output.weight)
 
     def features(self, ids: Tensor, state: State) -> tuple[Tensor, State]:
-        """ids `[T, B]` to `[T, B, H]`, all time steps of a layer before the next layer."""
+        """ids `[T, B]` and a state to `[T, B, H]` and the new state, one layer after the other for all time steps."""
         if self.trunk.looks_up and ids.numel() >= self.vocab_size:
             return self.trunk(windows.alphabet(self.embedding), state, ids.contiguous())
         return self.trunk(self.embedding(ids), state)
 
     def readout(self, features: Tensor) -> Tensor:
-        """`[..., H]` to logits `[..., V]`."""
+        """Features `[..., H]` to logits `[..., V]`."""
         return self.output(features)
 
     def step(self, ids: Tensor, state: State) -> tuple[Tensor, State]:
-        """One character, by the plain equations of each layer, without the overhead of sequence kernels."""
+        """One character: ids `[B]` and a state to logits `[B, V]` and the new state, by the `step` of each layer."""
         features, state = self.trunk.step(self.embedding(ids), state)
         return self.readout(features), state
 
 
 class Trunk(nn.Module):
-    """All between the embedding and the output, deep in the three ways of Pascanu et al. (arXiv:1312.6026).
+    """All layers between the embedding and the output, deep in the three ways of Pascanu et al. (arXiv:1312.6026).
 
-    `input_layers` before the recurrence, `num_layers` recurrences stacked, `output_layers` after it. Each recurrence
-    may read a normalised input (`norm`) and add its output to it (`residual`, where the widths agree), which together
-    let gradients pass down a deep stack as gates let them pass through time. Dropout is applied to the embedding and
-    to what each layer gives, never to a state (arXiv:1409.2329); inside a recurrence weights may be dropped.
+    `input_layers` come before the recurrence, `num_layers` recurrences are stacked, `output_layers` come after them. A
+    recurrence may read a normalised input (`norm`), and may add its output to its input (`residual`, if the widths
+    agree). Together these let gradients pass down a deep stack, as gates let them pass through time. Dropout is applied
+    to the embedding and to the output of each layer, never to a state (arXiv:1409.2329). Recurrent weights may be
+    dropped too.
     """
 
     kernels: Literal["auto", "plain"] = "auto"
-    """`training.kernels`: whether layers go through a window by the fastest way there is, or by their `forward`."""
+    """`training.kernels`: `auto` computes a window in the fastest way there is, `plain` by the layers' `forward`."""
 
     def __init__(self, config: ModelConfig, layer: MakeLayer) -> None:
         super().__init__()
@@ -99,14 +100,14 @@ class Trunk(nn.Module):
 
     @property
     def looks_up(self) -> bool:
-        """Whether `forward` takes the alphabet and looks up in it: not where the same character may be another vector
-        at another place.
+        """Whether `forward` may compute each character of the alphabet once and look it up at each place. It may not
+        where dropout gives the same character different vectors at different places.
         """
         return self.kernels == "auto" and not (self.training and self.input_dropout.p > 0)
 
     def forward(self, x: Tensor, state: State, ids: Tensor | None = None) -> tuple[Tensor, State]:
-        """x `[T, B, E]`, or with ids `[T, B]` a vector for each character of the alphabet `[V, E]`, and a state to
-        `[T, B, H]` and the new state.
+        """x `[T, B, E]` and a state to `[T, B, H]` and the new state. With ids `[T, B]`, x holds the vectors of the
+        alphabet, `[V, E]`.
         """
         x = self.input_layers(self.input_dropout(x))
         stack = Stack(self.layers, list(self.norms)[:-1], self.residual, self.dropouts)
@@ -117,7 +118,7 @@ class Trunk(nn.Module):
         return self._after(x), state
 
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        """x `[B, E]` and a state to `[B, H]` and the new state, by the plain equations; nothing is dropped."""
+        """x `[B, E]` and a state to `[B, H]` and the new state, by the `step` of each layer, without dropout."""
         x = self.input_layers(x)
         rest: list[Tensor] = list(state)
         after: State = ()
@@ -128,13 +129,13 @@ class Trunk(nn.Module):
         return self._after(x), after
 
     def _after(self, x: Tensor) -> Tensor:
-        """What comes after the recurrences."""
+        """Outputs of the last recurrence to the features: normalisation and output layers."""
         x = self.norms[-1](x)
         return self.output_dropout(self.output_layers(x)) if len(self.output_layers) else x
 
 
 def through(stack: Stack, x: Tensor, state: State) -> tuple[Tensor, State]:
-    """x `[T, B, D]` and a state through all layers, each by its own `forward`, to `[T, B, H]` and the new state."""
+    """x `[T, B, D]` and a state to `[T, B, H]` and the new state, through the `forward` of each layer."""
     rest: list[Tensor] = list(state)
     after: State = ()
     for layer, norm, residual, drop in zip(*stack, strict=True):

@@ -1,4 +1,4 @@
-"""From a cell's name to its model, and how a cell of one's own gets a name."""
+"""Makes the model of a cell's name, and registers cells of the user's own."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from charrnn.models.recurrent import MakeLayer, RecurrentModel
 
 
 def model_of(config: ModelConfig, vocab_size: int) -> LanguageModel:
-    """The model of a config; its weights are drawn from PyTorch's own generator.
+    """The model of a config, with weights drawn from PyTorch's global generator.
 
-    Raises CharrnnError where `model.options` are not those of its layer.
+    Raises CharrnnError where the layer does not take the given `model.options`.
     """
     source = _class_of(CELLS[config.cell])
     if issubclass(source, RecurrentLayer):
@@ -30,9 +30,9 @@ def model_of(config: ModelConfig, vocab_size: int) -> LanguageModel:
 
 
 def register_cell(name: str, layer: type[RecurrentLayer]) -> None:
-    """Makes a recurrence of your own a cell: `model: {cell: NAME}` then works in configs, commands and Python.
+    """Registers a recurrence of your own as a cell: `model: {cell: NAME}` then works in configs, commands and Python.
 
-    `layer(input_size, hidden_size)` makes one; further keyword arguments are given as `model.options`. Raises
+    `layer(input_size, hidden_size)` makes one layer; `model.options` holds its further keyword arguments. Raises
     CharrnnError where the name is taken, or the class is not a RecurrentLayer. See docs/adding-a-cell.md.
     """
     if not (inspect.isclass(layer) and issubclass(layer, RecurrentLayer)):
@@ -55,7 +55,7 @@ def _class_of(cell: Cell) -> type:
 
 
 def _layer(layer: type[RecurrentLayer], config: ModelConfig) -> MakeLayer:
-    """The layer with the keys that are its own."""
+    """A function that makes a layer, with the layer's own keys and options filled in."""
     own = {key: getattr(config, key) for key in CELLS[config.cell].own} | config.options
     try:
         inspect.signature(layer).bind(1, 1, **own)

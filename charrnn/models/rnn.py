@@ -13,14 +13,13 @@ from charrnn.models.layers import input_weights, orthogonal
 
 
 class RNNLayer(RecurrentLayer):
-    r"""Remembers by adding: the new state is a squashed sum of the input and the old state.
+    r"""The new state is a squashed sum of the input and the old state.
 
     .. math:: h_t = f(U x_t + W h_{t-1} + b), \qquad f = \tanh \text{ or } \mathrm{relu}
 
-    Back through k steps the gradient is multiplied k times by W and by f', so it vanishes or explodes
-    (arXiv:1211.5063). What is done here against it: W starts orthogonal, so that at first it neither shrinks nor
-    stretches; with relu it starts as the identity, so that the state at first keeps what it holds (IRNN,
-    arXiv:1504.00941).
+    On its way back through k steps the gradient is multiplied k times by W and by f', so it vanishes or explodes
+    (arXiv:1211.5063). To delay this, W starts orthogonal and at first neither shrinks nor stretches a vector. With
+    relu, W starts as the identity, so that the state at first keeps what it holds (IRNN, arXiv:1504.00941).
     """
 
     recurrent_weights = ("W",)

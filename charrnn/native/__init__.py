@@ -1,9 +1,8 @@
-"""C that makes the hot loops fast, compiled by the machine's own compiler when it is first needed.
+"""C for the hot loops. The machine's own compiler compiles it when it is first needed.
 
-Nothing depends on it: where there is no compiler, or CHARRNN_NATIVE=0, `load` gives None and the caller computes the
-same with PyTorch or NumPy, more slowly. The C is portable. What the compiler tells of the processor decides how long
-its vectors and tiles are, how 1/x is computed (`__AVX512F__`), and how a number is rounded to bfloat16
-(`__AVX512BF16__`).
+Nothing depends on it: without a compiler, or with CHARRNN_NATIVE=0, `load` gives None, and the caller computes the same
+with PyTorch or NumPy, more slowly. The C is portable. Macros of the compiler decide the lengths of vectors and tiles,
+how 1/x is computed (`__AVX512F__`), and how a number is rounded to bfloat16 (`__AVX512BF16__`).
 """
 
 from __future__ import annotations
@@ -29,10 +28,10 @@ FLAGS = ["-O3", "-std=gnu11", "-fPIC", "-fno-math-errno", "-fno-trapping-math", 
 
 @cache
 def load(name: str, openmp: bool = False) -> ctypes.CDLL | None:
-    """The library made of `NAME.c` in this folder, or None where it cannot be had.
+    """The library of `NAME.c` in this folder; None where it cannot be compiled or loaded.
 
-    With `openmp` its loops run in the threads of PyTorch's own OpenMP, which must have been imported: two runtimes in
-    one process would wait for each other's threads on the same cores.
+    With `openmp` its loops run in the threads of PyTorch's own OpenMP, so PyTorch must have been imported. Two OpenMP
+    runtimes in one process would wait for each other's threads on the same cores.
     """
     if os.environ.get("CHARRNN_NATIVE", "1") == "0" or os.name == "nt":
         return None
@@ -41,7 +40,7 @@ def load(name: str, openmp: bool = False) -> ctypes.CDLL | None:
     for threads in ["-fopenmp", ""] if runtime else [""]:
         try:
             if threads:
-                ctypes.CDLL(runtime, mode=ctypes.RTLD_GLOBAL)  # its symbols, not those of a second runtime
+                ctypes.CDLL(runtime, mode=ctypes.RTLD_GLOBAL)  # so that no second runtime is loaded
             return ctypes.CDLL(str(_compiled(SOURCES / f"{name}.c", threads)))
         except (OSError, LookupError):
             continue
@@ -53,15 +52,15 @@ def load(name: str, openmp: bool = False) -> ctypes.CDLL | None:
 
 
 def _reason(said: bytes) -> str:
-    """The line of a compiler's output that says what is wrong."""
+    """The first line of a compiler's output with an error, or else its first line."""
     lines = said.decode("utf-8", "replace").strip().splitlines() or ["the compiler says nothing"]
     return next((line for line in lines if "error" in line), lines[0])
 
 
 def _compiled(source: Path, threads: str) -> Path:
-    """The shared library of a source file, from the cache or compiled now.
+    """The file of a source's shared library, which is compiled if it is not in the cache.
 
-    Raises LookupError where there is no compiler, SubprocessError where it fails.
+    Raises LookupError where there is no compiler, and SubprocessError where it fails.
     """
     compiler = (
         shlex.split(os.environ.get("CC", "")) or [name for name in ("cc", "gcc", "clang") if shutil.which(name)][:1]
@@ -69,7 +68,7 @@ def _compiled(source: Path, threads: str) -> Path:
     if not compiler:
         raise LookupError("no C compiler")
     flags = [*FLAGS, "-mcpu=native" if platform.machine() in ("arm64", "aarch64") else "-march=native"]
-    # A library is of one source, one compiler and one processor: a home folder may be shared by several.
+    # A library belongs to one source, one compiler and one processor. Several machines may share a home folder.
     key = hashlib.sha256("\0".join([*compiler, *flags, threads, _processor()]).encode())
     for file in sorted(SOURCES.glob("*.[ch]")):
         key.update(file.read_bytes())
@@ -79,7 +78,7 @@ def _compiled(source: Path, threads: str) -> Path:
         with tempfile.TemporaryDirectory(dir=library.parent) as place:
             made = Path(place) / library.name
             compiling = [*compiler, *flags, *([threads] if threads else []), "-c", str(source), "-o", f"{made}.o"]
-            # Linked without -fopenmp, so that its symbols come from the runtime that is there.
+            # It is linked without -fopenmp, so that OpenMP's symbols come from the runtime that is already loaded.
             dynamic = ["-undefined", "dynamic_lookup"] if sys.platform == "darwin" else []
             linking = [*compiler, "-shared", *dynamic, f"{made}.o", "-o", str(made), "-lm"]
             for command in (compiling, linking):
@@ -89,7 +88,7 @@ def _compiled(source: Path, threads: str) -> Path:
 
 
 def _processor() -> str:
-    """What the compiler's `native` stands for, as far as it can be known."""
+    """The processor that the compiler's `native` means, as a text, as far as the system tells it."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
         return "\n".join(sorted({line for line in lines if line.startswith(("flags", "Features", "model name"))}))
@@ -98,7 +97,7 @@ def _processor() -> str:
 
 
 def _openmp_of_torch() -> str | None:
-    """The OpenMP library that PyTorch has loaded into this process."""
+    """The file of the OpenMP library that PyTorch has loaded into this process; None if it is not found."""
     import torch
 
     places = [Path(torch.__file__).parent / "lib", Path(torch.__file__).parent.parent / "torch.libs"]

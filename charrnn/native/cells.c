@@ -1,42 +1,43 @@
-/* The recurrences of rnn, lstm and gru over a window, forward and backward, and what stands before them: products with
-   U, and the gradients of weights and of looking up characters.
+/* The recurrences of rnn, lstm and gru over a window, forward and backward. Also the operations before and after them:
+   products with U, and the gradients of weights and of looking up characters.
 
-   What does not depend on the state before, U x, has been computed for all time steps at once. Here each thread takes
-   some rows of the batch through all of time: the product with W, a tile of a few rows and units at a time, and while
-   the tile is in the nearest cache its gates. No thread waits for another, and W stays in the cache.
+   U x does not depend on the state, and is computed for all time steps before. Here each thread takes some rows of the
+   batch through all time steps. It computes the product with W in tiles of a few rows and units, and the gates of each
+   tile while it is in the nearest cache. No thread waits for another, and W stays in the cache.
 
-   T time steps, B rows, H units, a multiple of LANES. Matrices lie row by row; W is [gates * H, H], b [gates * H].
-   x is U x: a row of gates * H for each place [T, B]; with ids [T, B] one for each character instead.
-   h and c are [T + 1, B, H], and begin with the state before the window. */
+   T is the number of time steps, B of rows, H of units, a multiple of LANES. Matrices are stored row by row; W is
+   [gates * H, H], b [gates * H]. x is U x: a row of gates * H numbers for each place [T, B], or with ids [T, B] for
+   each character. h and c are [T + 1, B, H], and begin with the state before the window. */
 
 #include <stdlib.h>
 #include "products.h"
 
 typedef float Tile[MOST_ROWS * GROUP * LANES];
 
-/* tile = rows of h, `stride` apart, times a packed tile of `wide` vectors; or that added to it. */
+/* tile = rows of h (`stride` apart) times a packed tile of `wide` vectors. With `add` the product is added to tile. */
 INLINE void times(long rows, long wide, long K, const float *h, long stride, const float *packed, float *tile, int add) {
     product(rows, wide, K, h, stride, 1, packed, wide * LANES, tile, wide * LANES, add);
 }
 
-/* The vectors of a tile of `wide` vectors of one gate: `at` counts its floats, r its rows, x its units. */
+/* Loops over the vectors of a tile of one gate, `wide` vectors in each row: `at` is the place in the tile, r the row,
+   x the unit. */
 #define FOR_VECTORS(at, r, x, rows, wide) \
     for (long at = 0, r = 0, x = 0; at < (rows) * (wide) * LANES; \
          at += LANES, x += LANES, r += x == (wide) * LANES, x = x == (wide) * LANES ? 0 : x)
 
-/* dh [B, H] += what reaches the state before the window. */
+/* dh [B, H] += tile, the gradient of the state before the window. */
 static void add_tile(long rows, long wide, long H, const float *tile, float *dh) {
     FOR_VECTORS(at, r, x, rows, wide) store(dh + r * H + x, load(dh + r * H + x) + load(tile + at));
 }
 
-/* What a place reads: its row of x, or that of its character. */
+/* The row of x for a place, or with ids for its character. */
 INLINE const float *input(const float *x, const int64_t *ids, long place, long width) {
     return x + (ids ? ids[place] : place) * width;
 }
 
 /* ---- lstm: gates i, f, g, o ------------------------------------------------------------------------------------ */
 
-/* gates [T, B, 4 H]: what they are after this; it may be x. */
+/* gates [T, B, 4 H] receives the gates. It may be x. */
 int lstm_forward(long T, long B, long H, const float *x, const int64_t *ids, const float *b, const float *w, float *gates,
                  float *h, float *c, long threads) {
     float *packed = malloc(sizeof(float) * 4 * H * H);
@@ -65,9 +66,9 @@ int lstm_forward(long T, long B, long H, const float *x, const int64_t *ids, con
     return 0;
 }
 
-/* gates: as lstm_forward left them, and after this the gradients before the gates. dy [T, B, H]: the gradient of
-   h_1 to h_T. dc [B, H]: that of the last c, and after this of the first; dh [B, H]: zeros, and after this the
-   gradient of the first h. */
+/* gates: in, the gates of lstm_forward; out, the gradients of U x + W h + b. dy [T, B, H]: the gradient of h_1 to h_T.
+   dc [B, H]: in, the gradient of the last c; out, of the first c. dh [B, H]: in, zeros; out, the gradient of the first
+   h. */
 int lstm_backward(long T, long B, long H, float *gates, const float *w, const float *c, const float *dy, float *dh,
                   float *dc, long threads) {
     float *packed = malloc(sizeof(float) * 4 * H * H);
@@ -103,7 +104,7 @@ int lstm_backward(long T, long B, long H, float *gates, const float *w, const fl
 
 /* ---- gru: gates r, z, n ----------------------------------------------------------------------------------------- */
 
-/* gates [T, B, 3 H]: what they are after this; it may be x. inner [T, B, H]: W_n h + c after this. */
+/* gates [T, B, 3 H] receives the gates. It may be x. inner [T, B, H] receives W_n h + c. */
 int gru_forward(long T, long B, long H, const float *x, const int64_t *ids, const float *b, const float *w,
                 const float *c, float *gates, float *inner, float *h, long threads) {
     float *packed = malloc(sizeof(float) * 3 * H * H);
@@ -131,8 +132,8 @@ int gru_forward(long T, long B, long H, const float *x, const int64_t *ids, cons
     return 0;
 }
 
-/* gates and inner: as gru_forward left them, and after this their gradients (before the gates). dh [B, H]: zeros, and
-   after this the gradient of the first h. */
+/* gates and inner: in, as gru_forward left them; out, the gradients before the gates, and that of W_n h + c. dh [B, H]:
+   in, zeros; out, the gradient of the first h. */
 int gru_backward(long T, long B, long H, float *gates, float *inner, const float *w, const float *h, const float *dy,
                  float *dh, long threads) {
     float *packed = malloc(sizeof(float) * 3 * H * H);
@@ -194,7 +195,7 @@ int rnn_forward(long T, long B, long H, const float *x, const int64_t *ids, cons
     return 0;
 }
 
-/* dx [T, B, H]: the gradients of U x + b. dh [B, H]: zeros, and after this the gradient of the first h. */
+/* dx [T, B, H] receives the gradient of U x + b. dh [B, H]: in, zeros; out, the gradient of the first h. */
 int rnn_backward(long T, long B, long H, float *dx, const float *w, const float *h, const float *dy, float *dh,
                  long relu, long threads) {
     float *packed = malloc(sizeof(float) * H * H);
@@ -222,9 +223,9 @@ int rnn_backward(long T, long B, long H, float *dx, const float *w, const float 
     return 0;
 }
 
-/* ---- what stands before ------------------------------------------------------------------------------------------ */
+/* ---- products, gradients of weights, look-ups ------------------------------------------------------------------ */
 
-/* y [N, M] = x w' with x [N, K] and w [M, K], or x w with w [K, M]. */
+/* y [N, M] = x w with x [N, K] and w [K, M]; if `transposed`, x w' with w [M, K]. */
 int multiply(long N, long M, long K, const float *x, const float *w, long transposed, float *y, long threads) {
     float *packed = malloc(sizeof(float) * M * K);
     if (!packed) return 1;
@@ -238,8 +239,8 @@ int multiply(long N, long M, long K, const float *x, const float *w, long transp
     return 0;
 }
 
-/* dw [M, K]: the sum over N of the outer products of the first M numbers of a row of dy [N, width] and a row of x [N, K].
-   Some rows at a time, which stay in the cache while all of dw is gone through. */
+/* dw [M, K]: the sum over N of the outer products of the first M numbers of a row of dy [N, width] and a row of
+   x [N, K]. AT_A_TIME rows are added to all of dw at a time, so that they stay in the cache. */
 int sum_outer(long N, long M, long width, long K, const float *dy, const float *x, float *dw, long threads) {
     enum { AT_A_TIME = 512 };
     SHARE(M, threads)
@@ -252,7 +253,7 @@ int sum_outer(long N, long M, long width, long K, const float *dy, const float *
     return 0;
 }
 
-/* Adds each row of `rows` [N, W] to the row ids[n] of `to`. Each thread has some of the columns. */
+/* Adds each row n of `rows` [N, W] to the row ids[n] of `to`. Each thread has some of the columns. */
 int sum_rows(long N, long W, const int64_t *ids, const float *rows, float *to, long threads) {
     SHARE(W, threads)
         for (long n = 0; n < N; n++) {

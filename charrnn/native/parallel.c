@@ -1,8 +1,9 @@
-/* What a block of a parallel recurrence does beside its matrix products, each in one pass over memory: adding what the
-   block before it gave, normalising, pairing with the place before; and the recurrence itself with its gates.
+/* The operations of a block of minGRU or minLSTM beside its matrix products. There are two, each one pass over memory:
+   adding the output of the block before, normalising and pairing with the place before; and the recurrence with its
+   gates.
 
-   T time steps, B rows, H units, a multiple of LANES; all arrays lie [T, B, ...]. The functions exist for numbers
-   in float and in bfloat16 (`REAL`); sums, states and the residual stream are float in both. */
+   T is the number of time steps, B of rows, H of units, a multiple of LANES. All arrays are [T, B, ...]. The functions
+   exist for numbers in float and in bfloat16 (`REAL`); sums, states and the residual stream are float in both. */
 
 #include <math.h>
 #include <string.h>

@@ -1,13 +1,13 @@
-/* Included by parallel.c once for each type of numbers, REAL. */
+/* parallel.c includes this file once for each type of numbers, REAL. */
 
-#define EPSILON 1.1920929e-7f /* that of nn.RMSNorm */
+#define EPSILON 1.1920929e-7f /* the epsilon of nn.RMSNorm */
 
-/* What a place of x [T, B, D] is multiplied by: masks lie [B, D] (step 0) or [T, B, D] (step B * D); none is 1. */
+/* The mask at row (t, b) from unit u on. A mask is [B, D] (step 0) or [T, B, D] (step B * D); without one it is 1. */
 #define MASK(u) (mask ? load(mask + t * step + b * D + (u)) : splat(1))
 
-/* x = before + mask * y, or where there is no residual connection mask * y. Then z_t = x_t / rms(x_t) * scale, and pairs
-   [T, B, 2 D]: z_{t-1} beside z_t. `last` [B, D]: the z before the window, and after this the last of it. inverse
-   [T, B]: 1 / rms. Of the D numbers of x `width` are not padding. Without y x is given, without scale z = x. */
+/* x = before + mask * y; without a residual connection, mask * y. z_t = x_t / rms(x_t) * scale. pairs [T, B, 2 D]
+   receives z_{t-1} beside z_t, and inverse [T, B] receives 1 / rms. `last` [B, D]: in, the z before the window; out,
+   the last z of it. `width` of the D numbers of x are not padding. Without y, x is given; without scale, z = x. */
 int NAME(pair_forward)(long T, long B, long D, long width, const float *before, const REAL *y, const float *mask,
                        long step, long residual, float *x, const float *scale, float *last, REAL *pairs,
                        float *inverse, long threads) {
@@ -40,10 +40,10 @@ int NAME(pair_forward)(long T, long B, long D, long width, const float *before, 
     return 0;
 }
 
-/* dpairs: the gradient of pairs. dx: that of x from what follows, to which what comes from the pairs is added; where
-   there is no residual connection it is replaced. dlast [B, D]: that of the last z, and after this of the z before the
-   window. dscale [threads, D]: zeros, and after this sums, one for each thread. dy [T, B, D], if there was a y: its
-   gradient, of which `mask` is the mask. */
+/* dpairs is the gradient of pairs. dx: in, the gradient of x from the later blocks; out, the whole gradient of x.
+   Without a residual connection it is only an output. dlast [B, D]: in, the gradient of the last z; out, of the z before
+   the window. dscale [threads, D]: in, zeros; out, one sum for each thread. dy [T, B, D], if there was a y, receives its
+   gradient; `mask` is its mask. */
 int NAME(pair_backward)(long T, long B, long D, long width, const float *x, const float *scale, const float *inverse,
                         const REAL *dpairs, float *dx, long residual, float *dlast, float *dscale, const float *mask,
                         long step, REAL *dy, long threads) {
@@ -81,8 +81,9 @@ int NAME(pair_backward)(long T, long B, long D, long width, const float *x, cons
     return 0;
 }
 
-/* The forget gate of some units, or with an input gate beside it (minLSTM) f / (f + i). That is (1 + e^-b) / (2 + e^-a +
-   e^-b) for f of a and i of b, here divided by the largest term, so that none becomes infinite and not all become 0. */
+/* The forget gate f of some units; with an input gate i (minLSTM), f / (f + i). For f = sigmoid(a) and i = sigmoid(b)
+   that is (1 + e^-b) / (2 + e^-a + e^-b). All terms are divided by the largest, so that none becomes infinite and not
+   all become 0. */
 INLINE vec NAME(forget)(long gates, const REAL *p, const float *bias, long H) {
     vec a = GET(p + 2 * H) + load(bias + 2 * H);
     if (gates == 3) return sigmoid(a);
@@ -91,7 +92,7 @@ INLINE vec NAME(forget)(long gates, const REAL *p, const float *bias, long H) {
     return of_i / (of_i + one + exponential(-a - most));
 }
 
-/* products [T, B, gates * H]: W z, of v, r, f (and i); bias [gates * H]. h_t = f h_{t-1} + (1 - f) v and
+/* products [T, B, gates * H] is W z for v, r, f (and i); bias is [gates * H]. h_t = f h_{t-1} + (1 - f) v and
    u_t = h_t silu(r). h [T + 1, B, H] begins with the state before the window. */
 int NAME(mix_forward)(long T, long B, long H, long gates, const REAL *products, const float *bias, float *h, REAL *u,
                       long threads) {
@@ -112,8 +113,9 @@ int NAME(mix_forward)(long T, long B, long H, long gates, const REAL *products, 
     return 0;
 }
 
-/* products: as they were, and after this their gradients. du [T, B, H]. dh [B, H]: the gradient of the last state, and
-   after this of the one before the window. dbias [threads, gates * H]: zeros, and after this sums, one a thread. */
+/* products: in, as for mix_forward; out, their gradients. du [T, B, H] is the gradient of u. dh [B, H]: in, the
+   gradient of the last state; out, of the state before the window. dbias [threads, gates * H]: in, zeros; out, one sum
+   for each thread. */
 int NAME(mix_backward)(long T, long B, long H, long gates, REAL *products, const float *bias, const float *h,
                        const REAL *du, float *dh, float *dbias, long threads) {
     SHARE(B, threads) {

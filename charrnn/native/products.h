@@ -1,18 +1,19 @@
-/* Products of matrices, a tile of a few rows and vectors at a time in registers. */
+/* Products of matrices. A tile of a few rows and vectors is summed in registers at a time. */
 #ifndef PRODUCTS_H
 #define PRODUCTS_H
 
 #include <string.h>
 #include "vectors.h"
 
-#define GROUP 4 /* vectors of a tile, where they are of one gate */
-#define MOST_ROWS 8
+#define GROUP 4     /* number of vectors of a tile of one gate */
+#define MOST_ROWS 8 /* the most rows of a tile */
 
-/* All units, GROUP vectors at a time and what is left one by one; `u` is the first unit. */
+/* Loops over H units in tiles of `wide` vectors: GROUP, and at the end single ones. u is a tile's first unit. */
 #define FOR_UNITS(u, wide, H) \
     for (long u = 0, wide; u < (H) && (wide = u + GROUP * LANES <= (H) ? GROUP : 1); u += wide * LANES)
 
-/* The rows [first, last) in parts of nearly the same size whose tiles of V vectors fit into the registers. */
+/* Loops over the rows [first, last) in parts of nearly the same size. A part has `rows` rows from `row` on, so few that
+   a tile of so many rows and V vectors fits into the registers. */
 #define FOR_PARTS(row, rows, first, last, V) \
     for (long most_ = ACCUMULATORS / (V) > MOST_ROWS ? MOST_ROWS : ACCUMULATORS / (V), \
               parts_ = ((last) - (first) + most_ - 1) / most_, part_ = 0, row, rows; \
@@ -20,8 +21,8 @@
                             rows = (first) + ((last) - (first)) * (part_ + 1) / parts_ - row, 1); \
          part_++)
 
-/* W [K, H], for products of rows with W: tiles [K][vectors][LANES], each read from beginning to end. A tile has GROUP
-   neighbouring vectors of units; what is left of the units has tiles of one vector. */
+/* Packs W [K, H], for products of rows with W, into tiles [K][vectors][LANES], which are read from beginning to end. A
+   tile has GROUP neighbouring vectors of units; the last units have tiles of one vector. */
 static void pack(float *to, const float *w, long K, long H, long threads) {
 #pragma omp parallel for num_threads((int)threads) schedule(static)
     for (long first = 0; first < H; first += GROUP * LANES)
@@ -31,8 +32,8 @@ static void pack(float *to, const float *w, long K, long H, long threads) {
         }
 }
 
-/* W [gates * H, K], for products of rows with W transposed. With more than one gate, a tile has one vector of every gate
-   for the same units. */
+/* Packs W [gates * H, K], for products of rows with W transposed. With more than one gate, a tile has one vector of
+   every gate for the same units. */
 static void pack_transposed(float *to, const float *w, long H, long K, long gates, long threads) {
 #pragma omp parallel for num_threads((int)threads) schedule(static)
     for (long first = 0; first < H; first += GROUP * LANES)
@@ -47,8 +48,8 @@ static void pack_transposed(float *to, const float *w, long H, long K, long gate
         }
 }
 
-/* c[r][v] = sum over k of a[r][k] b[k][v], or that added to it: R and V are constants here. From a row to the next it is
-   `ar`, `br` and `cr` numbers, from one k to the next in a `ak`. */
+/* c[r][v] = sum over k of a[r][k] b[k][v]; with `add`, the sum is added to c. R and V are constants at each call. A row
+   is `ar`, `br` or `cr` numbers from the next one; in a, one k is `ak` numbers from the next. */
 INLINE void tile_product(int R, int V, long K, const float *a, long ar, long ak, const float *b, long br, float *c, long cr,
                          int add) {
     vec sums[MOST_ROWS][GROUP];
@@ -65,7 +66,7 @@ INLINE void tile_product(int R, int V, long K, const float *a, long ar, long ak,
     UNROLL for (int r = 0; r < R; r++) UNROLL for (int v = 0; v < V; v++) store(c + r * cr + v * LANES, sums[r][v]);
 }
 
-/* The same for any number of rows and V vectors that fit; of `ar` and `ak` one is 1. */
+/* tile_product for any number of rows and V vectors that fit into the registers. Either `ar` or `ak` is 1. */
 static void product(long rows, long V, long K, const float *a, long ar, long ak, const float *b, long br, float *c, long cr,
                     int add) {
 #define CASE(r, v) case v * 16 + r: if (r * v > ACCUMULATORS) break; \

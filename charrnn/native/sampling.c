@@ -1,7 +1,7 @@
 /* Writing: the operations of a plan (charrnn/generation/fast/plan.py), the draw, and the loop over characters.
 
-   The rows of a call are texts that are written side by side. Registers hold a vector a row; every part of a vector
-   is padded to whole `vec`s with zeros, and the weights that meet the padding are zeros. */
+   The rows of a call are texts that are written side by side. A register has a vector for each row. Each part of a
+   vector is padded to whole `vec`s with zeros, and the weights for the padding are zeros. */
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
@@ -9,8 +9,8 @@
 #include "vectors.h"
 
 /* A matrix is cut into panels of PANEL vecs of columns, each stored row after row, so that a step reads the weights
-   once and in order. A tile is ROWS texts times a panel: its sums stay in registers, which AVX2 has 16 of 8 floats,
-   NEON 32 of 4 and AVX-512 32 of 16. What is left of the columns is in panels of one vec. */
+   once and in order. A tile is ROWS texts times a panel. Its sums stay in registers: AVX2 has 16 of 8 floats, NEON 32
+   of 4 floats, AVX-512 32 of 16 floats. The last columns are in panels of one vec. */
 #ifdef __AVX512F__
 #define PANEL 4
 #define ROWS 6
@@ -23,8 +23,8 @@ enum { EMBED, SLIDE, MATRIX, MORE, ADD, COPY, RELU, TANH, LSTM, GRU, MINGRU, MIN
 
 typedef struct {
     int64_t kind;
-    int64_t width;   /* of one part, without padding */
-    int64_t in, out; /* of `of` and `into`, with padding: how far one row is from the next */
+    int64_t width;   /* floats of one part, without padding */
+    int64_t in, out; /* floats of a row of `of` and of `into`, with padding */
     float *into, *of, *also;
     const float *weight, *bias;
 } Op;
@@ -44,7 +44,7 @@ INLINE void tile(int rows, int vecs, int64_t k_end, const float *x, int64_t in, 
         for (int v = 0; v < vecs; v++) store(y + r * out + v * LANES, sum[r][v]);
 }
 
-/* into = of W' + bias, or into += of W' */
+/* into = of W' + bias; with `more`, into += of W' */
 static void matrix(const Op *op, int64_t rows, int more) {
     const float *w = op->weight;
     for (int64_t column = 0; column < op->out;) {
@@ -76,14 +76,14 @@ static void matrix(const Op *op, int64_t rows, int more) {
     }
 }
 
-/* One text's share of an operation on n numbers a part; `numpy_way.py` has the same in NumPy. */
+/* An operation on one text, with n numbers in each part. `numpy_way.py` has the same in NumPy. */
 INLINE void cell(int64_t kind, const Op *op, int64_t row) {
     int64_t n = op->out;
     float *y = op->into + row * n;
     const float *x = op->of ? op->of + row * op->in : 0;
     for (int64_t j = 0; j < n; j += LANES) {
         const float *a = x + j;
-        float *c = op->also ? op->also + row * n + j : 0; /* of gru, `also` is the gates of h instead */
+        float *c = op->also ? op->also + row * n + j : 0; /* for gru, `also` is the gates of h instead */
         switch (kind) {
         case ADD: store(y + j, load(y + j) + load(a)); break;
         case RELU: store(y + j, larger(load(y + j), splat(0))); break;
@@ -122,7 +122,7 @@ static void norm(const Op *op, int64_t row) {
         y[j] = (x[j] - mean) * scale * op->weight[j] + (op->bias ? op->bias[j] : 0);
 }
 
-/* All texts read one character each; `ids` has one a row. */
+/* Each text reads one character; ids is [rows]. */
 void sampling_step(const Op *ops, int64_t count, int64_t rows, const int64_t *ids) {
     for (const Op *op = ops; op < ops + count; op++) {
         if (op->kind == MATRIX || op->kind == MORE) {
@@ -133,7 +133,7 @@ void sampling_step(const Op *ops, int64_t count, int64_t rows, const int64_t *id
             float *y = op->into + row * op->out;
             switch (op->kind) {
             case EMBED: memcpy(y, op->weight + ids[row] * op->out, op->out * sizeof *y); break;
-            case SLIDE: /* here `in` is one character's width */
+            case SLIDE: /* here `in` is the width of one character */
                 memmove(y, y + op->in, (op->out - op->in) * sizeof *y);
                 memcpy(y + op->out - op->in, op->weight + ids[row] * op->in, op->in * sizeof *y);
                 break;
@@ -162,8 +162,8 @@ INLINE float largest(const float *x, int64_t n) {
     return found;
 }
 
-/* One character: who arrives first of those that run for race / p, p with the temperature (filters.draw).
-   The logits are padded with numbers that have no weight; `scratch` has room for as many. */
+/* Draws one character: the one with the smallest race / p, where p includes the temperature (filters.draw). Padding of
+   the logits has probability 0. `scratch` has room for all logits with their padding. */
 static int64_t draw(const float *logits, int64_t vocabulary, int64_t padded, float temperature, const int64_t *never,
                     int64_t nevers, const double *race, float *scratch, float *gained) {
     vec total = splat(0);
@@ -188,8 +188,8 @@ static int64_t draw(const float *logits, int64_t vocabulary, int64_t padded, flo
     return best;
 }
 
-/* Draws and reads `length` characters in each row. race is [rows][length][vocabulary]; chosen and gained are
-   [length][stride], of which this call fills the first `rows` columns. */
+/* Draws and reads `length` characters in each row. race is [rows][length][vocabulary]. chosen and gained are
+   [length][stride]; this call fills their first `rows` columns. */
 void sampling_write(const Op *ops, int64_t count, int64_t rows, int64_t length, const float *logits, int64_t vocabulary,
                  int64_t padded, float temperature, const int64_t *never, int64_t nevers, const double *race,
                  float *scratch, int64_t *chosen, float *gained, int64_t stride) {
@@ -201,13 +201,13 @@ void sampling_write(const Op *ops, int64_t count, int64_t rows, int64_t length, 
     }
 }
 
-/* Reads n floats (a multiple of 8 vecs) as fast as can be, `times` times: the limit that benchmarks/sampling.py names. */
+/* Reads n floats (a multiple of 8 vecs) `times` times as fast as possible: a limit, for benchmarks/sampling.py. */
 float sampling_read(const float *x, int64_t n, int64_t times) {
     vec s[8] = {};
     for (int64_t t = 0; t < times; t++) {
         for (int64_t j = 0; j < n; j += 8 * LANES)
             for (int i = 0; i < 8; i++) s[i] += load(x + j + i * LANES);
-        __asm__ volatile("" ::: "memory"); /* each time anew */
+        __asm__ volatile("" ::: "memory"); /* so that each pass reads again */
     }
     return sum(s[0] + s[1] + s[2] + s[3] + s[4] + s[5] + s[6] + s[7]);
 }

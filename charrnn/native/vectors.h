@@ -1,4 +1,4 @@
-/* Short vectors and what is computed on them. A `vec` is one AVX-512 register, one of AVX2, or two of NEON. */
+/* Short vectors and functions of them. A `vec` is one register of AVX-512, one of AVX2, or two of NEON. */
 #ifndef VECTORS_H
 #define VECTORS_H
 
@@ -9,7 +9,7 @@
 
 #ifdef __AVX512F__
 #define LANES 16
-#define ACCUMULATORS 24 /* registers that a tile of a matrix product may take, of 32 */
+#define ACCUMULATORS 24 /* number of registers for a tile of a matrix product, of 32 */
 #else
 #define LANES 8
 #define ACCUMULATORS 12 /* of 16 */
@@ -26,11 +26,11 @@ INLINE vec choose(ivec mask, vec a, vec b) { return (vec)((mask & (ivec)a) | (~m
 INLINE vec smaller(vec a, vec b) { return choose(a < b, a, b); }
 INLINE vec larger(vec a, vec b) { return choose(a > b, a, b); }
 
-/* e^x to two units in the last place, for |x| < 87 (beyond, that of the bound): 2^n times a polynomial of the rest
-   (Cephes, expf). NaN stays NaN, so that a training that explodes is seen to do so. */
+/* e^x to two units in the last place. x is first limited to [-87, 87]. The result is 2^n times a polynomial of the rest
+   (Cephes, expf). NaN stays NaN, so that the explosion of a training is seen. */
 INLINE vec exponential(vec x) {
     vec bounded = larger(smaller(x, splat(87.0f)), splat(-87.0f));
-    vec n = bounded * 1.44269504f + 12582912.0f; /* adding 1.5 * 2^23 rounds: the last bit is worth one */
+    vec n = bounded * 1.44269504f + 12582912.0f; /* adding 1.5 * 2^23 rounds, as the last bit is then 1 */
     ivec power = (ivec)n << 23;
     n -= 12582912.0f;
     vec r = bounded - n * 0.693359375f + n * 2.12194440e-4f;
@@ -44,7 +44,7 @@ INLINE vec exponential(vec x) {
     return choose(x == x, (vec)((ivec)p + power), x);
 }
 
-/* 1 / x for 1 <= x < 1e38, where it is quicker by an approximation of 14 bits and a step of Newton's. */
+/* 1 / x for 1 <= x < 1e38. With AVX-512 an approximation of 14 bits and a Newton step are faster than a division. */
 #ifdef __AVX512F__
 INLINE vec inverse(vec x) {
     vec y = (vec)_mm512_rcp14_ps((__m512)x);
@@ -64,7 +64,7 @@ typedef uint32_t uvec __attribute__((vector_size(4 * LANES), aligned(4), may_ali
 
 INLINE vec load_bfloat(const bfloat *p) { return (vec)(__builtin_convertvector(*(const bvec *)p, uvec) << 16); }
 #if defined(__AVX512BF16__) && LANES == 16
-/* One instruction for what follows; numbers below 1e-38 become 0. */
+/* One instruction for the function below; numbers below 1e-38 become 0. */
 INLINE void store_bfloat(bfloat *p, vec x) { *(bvec *)p = (bvec)_mm512_cvtneps_pbh((__m512)x); }
 #else
 INLINE void store_bfloat(bfloat *p, vec x) {
@@ -80,7 +80,7 @@ INLINE float sum(vec x) {
     return total;
 }
 
-/* Shares the rows of a batch out to the threads: the statement that follows runs with its own FIRST(B) to LAST(B). */
+/* Divides B rows among the threads. The statement after it runs in each thread, for the rows FIRST(B) to LAST(B). */
 #define SHARE(B, threads) \
     int shares = (int)((threads) < (B) ? (threads) : (B)); \
     _Pragma("omp parallel for num_threads(shares) schedule(static, 1)") \

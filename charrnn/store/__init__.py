@@ -1,1 +1,1 @@
-"""What a run keeps on the disk: its folder, its lock, its checkpoints, and weights that are checked before use."""
+"""The files of a run on the disk: its folder, its lock, its checkpoints, and weights that are checked before use."""

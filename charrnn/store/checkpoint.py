@@ -1,8 +1,8 @@
 """Checkpoints: safetensors and JSON, written whole or not at all, checked whenever they are read.
 
-A run's `checkpoints/` holds a folder a step, each with a manifest of its files' SHA-256. Whether it was the best when
-it was written stands in the checkpoint itself, so that one renaming settles all. Nothing is pickled, so a checkpoint
-from a stranger cannot run code.
+A run's `checkpoints/` has a folder for each saved step, with a manifest of the SHA-256 of its files. The checkpoint
+itself says whether it was the best when it was written, so that a single renaming completes it. Nothing is pickled, so
+a checkpoint from a stranger cannot run code.
 """
 
 from __future__ import annotations
@@ -23,16 +23,17 @@ from charrnn.errors import CharrnnError
 from charrnn.files import Amount, Count, Record, read_record, sync
 from charrnn.terminal import say
 
-if TYPE_CHECKING:  # PyTorch is imported where it is needed: writing on a CPU goes without it
+if TYPE_CHECKING:  # PyTorch is imported only where it is needed: writing on a CPU does without it
     from torch import Tensor
 
 Which = Literal["best", "last"]
-WEIGHTS, TRAINING, STATE = FILES = ("model.safetensors", "training.safetensors", "state.json")
-"""The model, what else the training needs as tensors, and where it stands."""
+FILES = ("model.safetensors", "training.safetensors", "state.json")
+"""The files of a checkpoint: the model, the other tensors of the training, and where the training stands."""
+WEIGHTS, TRAINING, STATE = FILES
 
 
 class Summary(Record):
-    """What every `state.json` says; that of a training that can go on says more (`training.standing.Standing`)."""
+    """The keys of every `state.json`. A training that can be resumed has more (`training.standing.Standing`)."""
 
     step: Count = 0
     seconds: Amount = 0.0
@@ -44,14 +45,14 @@ class Summary(Record):
 
 
 class Digest(Record):
-    """What a manifest says of a file."""
+    """The entry of a file in a manifest."""
 
     sha256: str
     bytes: Count
 
 
 class Manifest(Record):
-    """`manifest.json`."""
+    """The file `manifest.json`: the id of the run, and an entry for each file of the checkpoint."""
 
     run: str
     files: dict[str, Digest]
@@ -59,35 +60,37 @@ class Manifest(Record):
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What a checkpoint is made of, out of the model's reach."""
+    """The content of a checkpoint, as copies that a training no longer changes."""
 
     step: int
     weights: dict[str, Tensor]
-    """The model's, on the CPU, each with memory of its own (`device.copied`)."""
+    """The weights of the model, on the CPU, each with memory of its own (`device.copied`)."""
     tensors: dict[str, Tensor]
-    """What else the training needs, likewise."""
+    """The other tensors of the training, also as copies on the CPU."""
     facts: dict[str, Any]
-    """Where the training stands, for JSON."""
+    """Where the training stands, for `state.json`."""
     best: bool
+    """Whether this is the best checkpoint so far."""
 
 
 class Checkpoints:
-    """The checkpoints of one run; `run_id` tells them from another run's."""
+    """The checkpoints of one run. `run_id` tells them from those of another run."""
 
     def __init__(self, run: Path, run_id: str) -> None:
         self.folder, self._run_id = run / "checkpoints", run_id
 
     def save(self, snapshot: Snapshot, keep: int = 2) -> None:
-        """Writes a checkpoint under its final name only when it is whole and on the disk.
+        """Writes a checkpoint. It gets its final name only when it is whole and on the disk.
 
-        Then removes all but the newest best and the last `keep`. Raises OSError where the disk refuses; what was there
-        stays.
+        Then removes all checkpoints but the newest best one and the last `keep`. Raises OSError where the disk refuses;
+        older checkpoints then stay.
         """
         name = f"step-{snapshot.step:08d}"
         self.folder.mkdir(exist_ok=True)
-        for leftover in self.folder.glob(".step-*"):  # of a process that was killed in here
+        for leftover in self.folder.glob(".step-*"):  # from a process that was killed while saving
             shutil.rmtree(leftover, ignore_errors=True)
-        final, temporary, former = self.folder / name, self.folder / f".{name}.tmp", self.folder / f".{name}.old"
+        final = self.folder / name
+        temporary, former = self.folder / f".{name}.tmp", self.folder / f".{name}.old"
         try:
             temporary.mkdir()
             save_file(snapshot.weights, temporary / WEIGHTS)
@@ -99,11 +102,11 @@ class Checkpoints:
             for file in temporary.iterdir():
                 sync(file)
             sync(temporary)
-            if final.exists():  # a damaged one that was passed over
+            if final.exists():  # a damaged checkpoint that was passed over
                 final.rename(former)
             temporary.rename(final)
             sync(self.folder)
-        except SafetensorError as error:  # its word for a full disk
+        except SafetensorError as error:  # safetensors raises it for a full disk
             raise OSError(errno.ENOSPC, str(error), str(temporary)) from error
         finally:
             for leftover in (temporary, former):
@@ -115,23 +118,23 @@ class Checkpoints:
         kept = [*newest[:keep], *[folder for folder in newest if _was_best(folder)][:1]]
         for old in newest:
             if old not in kept:
-                gone = self.folder / f".{old.name}.old"  # half of a checkpoint never stands under its name
+                gone = self.folder / f".{old.name}.old"  # so that a part of it never has the final name
                 with suppress(OSError):
                     old.rename(gone)
                 shutil.rmtree(gone, ignore_errors=True)
 
     @property
     def none_yet(self) -> bool:
-        """Whether not even a damaged one is there: the training was killed before its first."""
+        """Whether there is no checkpoint, not even a damaged one: the training was killed before its first."""
         return not self._newest_first()
 
     def find(self, which: Which) -> Path:
-        """The folder of the best checkpoint or of the last. A damaged one is named and the one before it taken.
+        """The folder of the best or the last checkpoint. A damaged one is reported, and another one is taken.
 
-        Raises CharrnnError where none is whole.
+        Raises CharrnnError where no checkpoint is whole.
         """
         newest = self._newest_first()
-        if which == "best":  # the sort is stable: bests first, each kind from the newest on
+        if which == "best":  # the sort is stable: best ones first, both kinds from the newest on
             newest.sort(key=lambda folder: not _was_best(folder))
         for folder in newest:
             fault = self._fault(folder)
@@ -142,19 +145,19 @@ class Checkpoints:
         raise CharrnnError(f"{self.folder.parent}: {what}; train it again, or from the start with ‹overwrite=True›")
 
     def before(self, step: int) -> Path:
-        """The folder of the last whole checkpoint before a step; of the last one where there is none.
+        """The folder of the last whole checkpoint before a step; if there is none, of the last checkpoint.
 
-        Raises CharrnnError where none is whole.
+        Raises CharrnnError where no checkpoint is whole.
         """
         earlier = (folder for folder in self._newest_first() if _step(folder) < step and not self._fault(folder))
         return next(earlier, None) or self.find("last")
 
     def summary(self, which: Which) -> Summary:
-        """What a checkpoint's `state.json` says; of a training without a checkpoint, that nothing was done yet."""
+        """The `state.json` of a checkpoint. Without a checkpoint, the summary of a training that has not begun."""
         return Summary() if self.none_yet else read_record(self.find(which) / STATE, Summary)
 
     def _fault(self, folder: Path) -> str | None:
-        """What is wrong with a checkpoint, or None. Sizes are compared before anything is read."""
+        """The fault of a checkpoint, in words, or None. Sizes of files are compared before anything is read."""
         try:
             manifest = read_record(folder / "manifest.json", Manifest)
             if manifest.run != self._run_id:
@@ -192,7 +195,7 @@ def _was_best(folder: Path) -> bool:
 
 
 def save_file(tensors: dict[str, Tensor], file: Path) -> None:
-    """Writes tensors as safetensors."""
+    """Writes tensors as a safetensors file."""
     from safetensors.torch import save_file
 
     save_file(tensors, file)

@@ -1,4 +1,4 @@
-"""`run.json`: what a run is, as far as its config leaves it open."""
+"""The file `run.json`: the facts of a run that its config does not have."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pydantic import Field
 from charrnn.files import Count, Record
 
 FORMAT = 1
-"""Of the run's folder. A run of a newer format is refused; older ones will go on being read."""
+"""The format of a run's folder. A run of a newer format is refused; older formats will still be read."""
 
 
 class Facts(Record):
-    """`run.json`: what a run is, as far as its config leaves it open."""
+    """The facts of a run that its config does not have, as `run.json` holds them."""
 
     format: Count
     charrnn: str = ""
@@ -26,6 +26,6 @@ class Facts(Record):
     documents: Count | None
     vocabulary: Count
     plugin: str = ""
-    """The name of the file that its cell comes from, if that is not charrnn's own. A name to tell, never opened."""
+    """The name of the file that defines the cell, if the cell is not charrnn's own. Only messages use the name."""
     cell: str = ""
     """The name of that cell."""

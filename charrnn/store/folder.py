@@ -1,4 +1,4 @@
-"""Which folder is a run, and which is free for a new one."""
+"""Tells whether a folder is a run, and finds a folder for a new one."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def is_run(path: Path) -> bool:
 
 
 def new_folder(out: str | Path | None, name: str, overwrite: bool) -> Path:
-    """The folder for a new run: `out`, which must not hold anything, or the first free of runs/NAME, runs/NAME-2, ...
+    """The folder for a new run: `out`, which must be empty, or the first free one of runs/NAME, runs/NAME-2, ...
 
-    With `overwrite` a run that lies in `out` is removed; anything else is never touched.
+    `overwrite` removes a run in `out`. Other files are never touched.
     Raises CharrnnError where `out` is taken.
     """
     try:
@@ -54,7 +54,7 @@ def new_folder(out: str | Path | None, name: str, overwrite: bool) -> Path:
 
 
 def _begun(path: Path) -> bool:
-    """Whether a folder holds nothing but what a training leaves that was killed before its run was whole."""
+    """Whether a folder holds only files of a training that was killed before its run was whole."""
     if not path.is_dir() or holder_of(path) is not None:
         return False
     names = {"lock" if file.name.startswith(".lock-") else file.name for file in path.iterdir()}

@@ -1,4 +1,4 @@
-"""`metrics.jsonl`: what was measured in a training, an object a line."""
+"""The file `metrics.jsonl`: the metrics of a training, with one JSON object in each line."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 from charrnn.errors import CharrnnError
 
 MAX_LINE = 10_000
-"""Bytes of a line."""
+"""The most bytes of a line."""
 
 
 def read_history(file: Path) -> list[dict[str, Any]]:
-    """The lines of the file, none where it is not there; one that was cut short is left out. Raises CharrnnError."""
+    """The lines of the file, without broken ones; none if there is no file. Raises CharrnnError if it is unreadable."""
     history = []
     try:
         if file.is_file():
@@ -27,7 +27,7 @@ def read_history(file: Path) -> list[dict[str, Any]]:
 
 
 def _measured(line: bytes) -> dict[str, float] | None:
-    """What a line of metrics.jsonl says, if it is whole."""
+    """The object in a line of metrics.jsonl; None if the line is broken."""
     try:
         document = json.loads(line)
     except (ValueError, RecursionError):
@@ -35,6 +35,6 @@ def _measured(line: bytes) -> dict[str, float] | None:
     if not isinstance(document, dict) or not {"step", "minutes", "epochs"} <= document.keys():
         return None
     if not all(type(value) in (int, float) and abs(value) < 1e15 for value in document.values()):
-        return None  # NaN among them
+        return None  # not finite, or too large
     whole = isinstance(document["step"], int) and ("val_loss" in document) == ("val_bits_per_char" in document)
     return document if whole else None

@@ -1,4 +1,4 @@
-"""One training a run: a lock file with the process that holds it, and when that process began."""
+"""A run's lock, so that only one process trains it: a file with the process that holds it, and when that began."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NAME = "lock"
 
 @contextmanager
 def locked(run: Path) -> Iterator[None]:
-    """Holds `run` for this process. Raises CharrnnError where a living process holds it."""
+    """A context in which this process holds `run`. Raises CharrnnError where a living process holds it."""
     take(run)
     try:
         yield
@@ -24,12 +24,12 @@ def locked(run: Path) -> Iterator[None]:
 
 
 def take(run: Path) -> None:
-    """Writes the lock. Raises CharrnnError where a living process holds it; one of the dead is stale, and replaced."""
+    """Writes the lock, and replaces that of a dead process. Raises CharrnnError where a living process holds it."""
     file, own = run / NAME, run / f".{NAME}-{os.getpid()}"
     for _ in range(3):
         try:
             own.write_text(f"{os.getpid()} {_birth(os.getpid())}", encoding="ascii")
-            os.link(own, file)  # all at once: nobody ever sees a lock without a name in it
+            os.link(own, file)  # at once: nobody ever sees a lock without its process
             return
         except FileExistsError:
             holder = holder_of(run)
@@ -52,14 +52,14 @@ def held(run: Path) -> bool:
 
 
 def holder_of(run: Path) -> int | None:
-    """The living process that trains in a run, if there is one."""
+    """The number of the living process that trains in a run, or None."""
     holder = 0
     try:
         number, _, birth = (run / NAME).read_text(encoding="ascii").partition(" ")
         holder = int(number)
         if holder < 1:
-            return None  # no process; to the system it would mean many
-        os.kill(holder, 0)  # sends nothing: asks whether it lives
+            return None  # no process has such a number; to kill it means many
+        os.kill(holder, 0)  # signal 0 only asks whether the process lives
     except (OSError, ValueError, OverflowError) as error:
         if not isinstance(error, PermissionError) or not holder:
             return None
@@ -67,9 +67,9 @@ def holder_of(run: Path) -> int | None:
 
 
 def _birth(process: int) -> str:
-    """When a process began, which tells it from a later one of the same number; empty where the system does not say.
+    """When a process began, as the system writes it; empty if the system does not say.
 
-    In a container the training is process 1 each time.
+    It tells a process from a later one with the same number: in a container a training is always process 1.
     """
     try:
         return Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19]

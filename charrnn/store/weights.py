@@ -1,4 +1,4 @@
-"""Weights from a file, which a stranger may have written: nothing is believed before it has been checked."""
+"""Reads weights from a file. A stranger may have written it, so everything is checked before it is used."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from safetensors import SafetensorError
 
 from charrnn.errors import CharrnnError
 
-if TYPE_CHECKING:  # PyTorch is imported where it is needed: writing on a CPU goes without it
+if TYPE_CHECKING:  # PyTorch is imported only where it is needed: writing on a CPU does without it
     from torch import Tensor
 
     from charrnn.models import LanguageModel
 
 Array = npt.NDArray[Any]
 MAX_HEADER = 10_000_000
-"""Bytes of a safetensors header: a hundred for each tensor, and the deepest model has some hundred tensors."""
+"""The most bytes of a safetensors header. A tensor takes a hundred, and the deepest model has some hundred tensors."""
 
 _NO_TENSORS = (OSError, SafetensorError, ValueError, LookupError, TypeError, RecursionError, RuntimeError, struct.error)
-"""What reading a safetensors file raises where it is none."""
+"""The exceptions of reading a file that is not a safetensors file."""
 
 
 def load_arrays(file: Path) -> dict[str, Array]:
-    """The arrays of a safetensors file, without PyTorch. Raises CharrnnError as `load_tensors` does."""
+    """The arrays of a safetensors file, read without PyTorch. Raises CharrnnError as `load_tensors` does."""
     from safetensors.numpy import load_file
 
     try:
@@ -45,7 +45,7 @@ def load_arrays(file: Path) -> dict[str, Array]:
 
 
 def _check_header(file: Path) -> None:
-    """Raises where the header is larger than any, or nested: safetensors' own reader knows no limit of depth."""
+    """Raises where the header is too large or deeply nested. safetensors' own reader has no limit of depth."""
     with file.open("rb") as stream:
         size = struct.unpack("<Q", stream.read(8))[0]
         if size > min(MAX_HEADER, file.stat().st_size):
@@ -54,7 +54,7 @@ def _check_header(file: Path) -> None:
 
 
 def load_tensors(file: Path) -> dict[str, Tensor]:
-    """The tensors of a safetensors file. Raises CharrnnError where it is none, or holds numbers that are not finite."""
+    """The tensors of a safetensors file. Raises CharrnnError for another file, or for numbers that are not finite."""
     import torch
     from safetensors.torch import load_file
 
@@ -70,13 +70,13 @@ def load_tensors(file: Path) -> dict[str, Tensor]:
 
 
 class Weights:
-    """The arrays of a checkpoint, each handed out once, when it has the shape that the config asks for."""
+    """The arrays of a checkpoint. Each is given out once, if it has the expected shape and type."""
 
     def __init__(self, arrays: Mapping[str, Array]) -> None:
         self._left = dict(arrays)
 
     def __call__(self, name: str, *shape: int, dtype: Any = np.float32) -> Array:
-        """An array by its name and shape. Raises CharrnnError where there is none."""
+        """The array of a name. Raises CharrnnError where it is missing, or has another shape or type."""
         array = self._left.pop(name, None)
         if array is None:
             raise misfit(f"{name} is missing")
@@ -87,18 +87,18 @@ class Weights:
         return np.ascontiguousarray(array, dtype)
 
     def length(self, name: str) -> int:
-        """How long an array is whose length the config leaves open; 0 where there is none."""
+        """The length of an array of one dimension, which the config does not say; 0 if it is missing."""
         array = self._left.get(name)
         return 0 if array is None or array.ndim != 1 else len(array)
 
     def done(self) -> None:
-        """Raises CharrnnError where something was not asked for."""
+        """Raises CharrnnError where an array is left that was not given out."""
         if self._left:
             raise misfit(f"{next(iter(self._left))} belongs to another model")
 
 
 class Table(NamedTuple):
-    """What an n-gram knows of one order; the docstring of `models.ngram.NGramModel` explains the three."""
+    """The tables of one order of an n-gram. The docstring of `models.ngram.NGramModel` explains them."""
 
     keys: npt.NDArray[np.int64]
     own: npt.NDArray[np.float64]
@@ -106,9 +106,9 @@ class Table(NamedTuple):
 
 
 def ngram_tables(weights: Weights, order: int, vocab_size: int) -> tuple[npt.NDArray[np.float64], list[Table]]:
-    """p_1 and the tables of the orders from 2 on. Raises CharrnnError where they are not those of such an n-gram.
+    """p_1 `[V]` and the tables of the orders from 2 on. Raises CharrnnError where they are not valid.
 
-    A file may claim anything, and whoever looks up in the tables relies on the order of their keys.
+    Look-ups rely on the order of the keys, which a stranger's file may not have.
     """
     p_1 = weights("p_1", vocab_size, dtype=np.float64)
     if not (p_1 > 0).all():
@@ -132,9 +132,9 @@ def ngram_tables(weights: Weights, order: int, vocab_size: int) -> tuple[npt.NDA
 
 
 def fill(model: LanguageModel, file: Path) -> None:
-    """Puts the weights in a file into a model. One on the `meta` device takes over the file's tensors.
+    """Puts the weights in a file into a model. Raises CharrnnError where they do not fit.
 
-    Such a model is never larger than the file that it comes from. Raises CharrnnError where they do not fit.
+    A model on the `meta` device takes over the file's tensors, so that it takes no more memory than the file has.
     """
     try:
         _fill(model, load_tensors(file))
@@ -150,7 +150,7 @@ def _fill(model: LanguageModel, tensors: dict[str, Tensor]) -> None:
         name = min(tensors.keys() ^ wanted.keys())
         raise misfit(f"{name[:60]} is missing" if name in wanted else f"{name[:60]} belongs to another model")
     for name, tensor in tensors.items():
-        free = isinstance(model, NGramModel) and tensor.ndim == 1  # as long as what was counted
+        free = isinstance(model, NGramModel) and tensor.ndim == 1  # the length depends on the counted text
         if tensor.dtype != wanted[name].dtype or (tensor.shape != wanted[name].shape and not free):
             found, expected = (f"{t.dtype} {list(t.shape)}".removeprefix("torch.") for t in (tensor, wanted[name]))
             raise misfit(f"{name} is {found} and not {expected}")
@@ -161,11 +161,11 @@ def _fill(model: LanguageModel, tensors: dict[str, Tensor]) -> None:
         names.setdefault(id(parameter), []).append(name)
     empty = any(tensor.is_meta for tensor in wanted.values())
     try:
-        # Copies: what safetensors gives may lie in the file itself, which a training replaces.
+        # Copies, because safetensors may map its tensors to the file, which a training replaces.
         model.load_state_dict({name: t.clone() for name, t in tensors.items()} if empty else tensors, assign=empty)
     except RuntimeError as error:
         raise misfit(str(error).splitlines()[-1].strip()) from None
-    for first, *others in names.values() if empty else ():  # weights that two layers share are one tensor again
+    for first, *others in names.values() if empty else ():  # weights that two layers share become one again
         for other in others:
             module, _, own = other.rpartition(".")
             setattr(model.get_submodule(module), own, model.get_parameter(first))
@@ -176,5 +176,5 @@ class Misfit(CharrnnError):
 
 
 def misfit(what: str) -> Misfit:
-    """The error that says so."""
+    """The exception for weights that are not those of the config's model; `what` is the difference."""
     return Misfit(f"the weights are not those of the model in config.yaml: {what}")

@@ -1,1 +1,1 @@
-"""From bytes to batches of ids."""
+"""Everything from the bytes of a text to batches of ids."""

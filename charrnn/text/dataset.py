@@ -1,4 +1,4 @@
-"""Text to ids on disk: encoded once, cached by content, memory-mapped, split, never held in memory whole."""
+"""Text to ids on disk. A text is encoded once, cached by its content and memory-mapped, so that it may be large."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from charrnn.text.reader import BLOCK, BOUNDARY, Report, read_corpus
 from charrnn.text.vocab import CODE_POINTS, Vocabulary
 
 CACHE_FORMAT = 1
-"""Part of every cache key: a change of the format makes new entries instead of misreading old ones."""
+"""A part of every cache key. Another format has another number, so that old entries are not misread."""
 
 SETTLED = 5 * 10**9
-"""Nanoseconds since a file's last change after which another change would have another time."""
+"""Nanoseconds. If a file's last change is longer ago, another change would have another time."""
 
 Array = npt.NDArray[Any]
 SplitName = Literal["train", "val", "test"]
@@ -35,14 +35,14 @@ SplitName = Literal["train", "val", "test"]
 
 @dataclass(frozen=True)
 class Part:
-    """Some texts of a corpus: `ids`, and in documents mode the `(start, end)` of each document in them, `[D, 2]`."""
+    """Some texts of a corpus: `ids` `[N]`, and in documents mode the start and end of each document, `[D, 2]`."""
 
     ids: Array
     documents: Array | None = None
 
     @property
     def characters(self) -> int:
-        """Characters in this part."""
+        """The number of characters in this part."""
         if self.documents is None:
             return len(self.ids)
         return int((self.documents[:, 1] - self.documents[:, 0]).sum())
@@ -50,13 +50,13 @@ class Part:
 
 @dataclass(frozen=True)
 class Dataset:
-    """An encoded corpus: ids `[N]` in the smallest unsigned integer that fits, and the starts of its documents."""
+    """An encoded corpus: ids `[N]` of the smallest unsigned type that fits, and the edges of D documents, `[D + 1]`."""
 
     ids: Array
     starts: Array | None
     vocabulary: Vocabulary
     fingerprint: str
-    """SHA-256 of the text's bytes and of all that decides how they become ids."""
+    """The SHA-256 of the text's bytes and of the settings by which they become ids."""
 
     def part(self, name: SplitName, split: list[float]) -> Part:
         """The training, validation or test part. Every character belongs to exactly one of the three."""
@@ -66,7 +66,7 @@ class Dataset:
         first, last = edges[index], edges[index + 1]
         if self.starts is None:
             return Part(self.ids[first:last])
-        # Collections are sorted by author or age: shuffled once, in the same way for every model and seed.
+        # Collections are sorted by author or age, so documents are shuffled, in the same way for every model and seed.
         dealt = np.random.default_rng(0).permutation(total)[first:last]
         return Part(self.ids, np.stack([self.starts[:-1][dealt], self.starts[1:][dealt]], axis=1))
 
@@ -74,7 +74,7 @@ class Dataset:
 def load_dataset(
     files: list[Path], corpus: CorpusConfig, vocab: VocabConfig, progress: Report = lambda _: None
 ) -> Dataset:
-    """The encoded corpus, from the cache where the same bytes were encoded in the same way before.
+    """The encoded corpus. It comes from the cache if the same bytes were encoded in the same way before.
 
     Peak memory does not depend on the size of the corpus. Raises CharrnnError for a text that cannot be read or
     is empty.
@@ -87,7 +87,7 @@ def load_dataset(
 
 
 def cached_dataset(fingerprint: str) -> Dataset | None:
-    """The encoded corpus of a fingerprint, if this user has encoded it before; no file of a text is read."""
+    """The encoded corpus of a fingerprint from the cache; None if it is not there. No text file is read."""
     if len(fingerprint) != 64 or not set(fingerprint) <= set("0123456789abcdef"):
         return None
     folder = _cached(fingerprint)
@@ -99,8 +99,9 @@ def _cached(fingerprint: str) -> Path:
 
 
 def encode_text(text: Iterator[str], vocabulary: Vocabulary) -> Part:
-    """Text that is not a corpus (`charrnn eval --text`), encoded in memory; BOUNDARY ends a document."""
-    ids, ends, total = [], [], 0
+    """A text outside a corpus (`charrnn eval --text`), encoded in memory. BOUNDARY ends a document."""
+    ids, ends = [], []
+    total = 0
     table = vocabulary.table()
     for piece in text:
         encoded, boundaries = _encode_piece(piece, table)
@@ -126,10 +127,10 @@ def _fingerprint(files: list[Path], corpus: CorpusConfig, vocab: VocabConfig) ->
 
 
 def _digest(file: Path) -> bytes:
-    """SHA-256 of a file; not read again while path, size, inode and times of change are as they were.
+    """The SHA-256 of a file. It is kept while the path, size, inode and times of change stay as they were.
 
-    The time of change (ctime) is the system's own: a program that sets the modification time back changes it. A file
-    that was changed in the last seconds is always read, since a clock may tick too slowly to tell two changes apart.
+    The system sets the time of change (ctime), even if a program sets the modification time back. A file that was
+    changed in the last seconds is always read, because a slow clock may give two changes the same time.
     """
     status = file.stat()
     known = cache_folder() / "digests" / hashlib.sha256(os.fsencode(file.absolute())).hexdigest()[:32]
@@ -139,7 +140,7 @@ def _digest(file: Path) -> bytes:
         if then == now:
             return bytes.fromhex(digest)
     except (OSError, ValueError, TypeError):
-        pass  # not known yet
+        pass  # the digest is not known yet
     one = hashlib.sha256()
     with file.open("rb") as stream:
         while data := stream.read(BLOCK):
@@ -151,7 +152,7 @@ def _digest(file: Path) -> bytes:
             temporary.write_text(json.dumps([*now, one.hexdigest()]), encoding="ascii")
             temporary.replace(known)
         except OSError:
-            pass  # it will be read again the next time
+            pass  # the file will be read again the next time
     return one.digest()
 
 
@@ -174,7 +175,7 @@ def _build(
     fingerprint: str,
     progress: Report,
 ) -> None:
-    """Encodes into a temporary folder and renames it: another process sees a whole entry or none."""
+    """Encodes a corpus into a temporary folder and renames it, so that other processes see a whole entry or none."""
     raw = vocab.kind == "byte"
     if raw:
         vocabulary = Vocabulary("byte")
@@ -182,7 +183,7 @@ def _build(
         counts = np.zeros(CODE_POINTS, np.int64)
         for piece in read_corpus(files, corpus, progress=progress):
             _count(piece, counts)
-        counts[0xD800:0xE000] = 0  # BOUNDARY, and halves of surrogate pairs, which a few codecs (utf-7) let through
+        counts[0xD800:0xE000] = 0  # BOUNDARY, and halves of surrogate pairs, which a few codecs (utf-7) give
         vocabulary = Vocabulary.from_counts(counts, vocab.min_count, vocab.max_size)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -206,7 +207,7 @@ def _build(
                 ids_file.write(encoded.data)
                 if starts_file and len(boundaries):
                     ends = np.unique(boundaries + total)
-                    ends = ends[ends > last]  # an empty document is none
+                    ends = ends[ends > last]  # empty documents are left out
                     last = int(ends[-1]) if len(ends) else last
                     starts_file.write(ends.data)
                 total += len(encoded)
@@ -220,7 +221,7 @@ def _build(
         try:
             temporary.rename(folder)
         except OSError:
-            if not (folder / "dataset.json").is_file():  # not because another process was quicker
+            if not (folder / "dataset.json").is_file():  # another process may have made it first
                 raise
     except OSError as error:
         raise CharrnnError(
@@ -231,7 +232,7 @@ def _build(
 
 
 def _count(piece: str, counts: Array) -> None:
-    """Adds how often each code point occurs. ASCII is counted two characters at a time, which is twice as fast."""
+    """Adds a piece's code points to `counts`. ASCII is counted two characters at a time, which is twice as fast."""
     if piece.isascii():
         data = np.frombuffer(piece.encode("ascii"), np.uint8)
         even = len(data) // 2 * 2
@@ -244,7 +245,7 @@ def _count(piece: str, counts: Array) -> None:
 
 
 def _encode_piece(piece: str, table: Array) -> tuple[Array, npt.NDArray[np.int64]]:
-    """The ids of a piece without its BOUNDARY marks, and the positions in them at which documents end."""
+    """The ids of a piece without its BOUNDARY marks, and the positions in the ids at which documents end."""
     none = np.zeros(0, np.int64)
     if piece.isascii():
         data = piece.encode("ascii")

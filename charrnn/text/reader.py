@@ -1,4 +1,4 @@
-"""Bytes to text: finds the files of a corpus, decodes them piece by piece, and marks where documents end."""
+"""Bytes to text: finds the files of a corpus, decodes them piece by piece, and marks the ends of documents."""
 
 from __future__ import annotations
 
@@ -14,22 +14,23 @@ from charrnn.config import CorpusConfig
 from charrnn.errors import CharrnnError
 
 BLOCK = 2**20
-"""Bytes read at a time: enough that the loop over blocks costs little, few enough to stay in the processor's cache."""
+"""The number of bytes read at a time: the loop over blocks costs little, and a block fits the processor's cache."""
 
 BOUNDARY = "\ud800"
-"""Marks the end of a document inside text. A lone surrogate cannot come out of a decoder, so no text holds it."""
+"""The mark of the end of a document inside text. Decoders do not give lone surrogates, so no text contains it."""
 
 Report = Callable[[int], None]
-"""Is told how many bytes have been read since the last call."""
+"""A callback that is given the number of bytes read since its last call."""
 
 _LEADING_BLANK_LINES = re.compile(r"\A(?:[ \t\u3000]*\n)+")
 _BLANK_LINES = re.compile(r"\n(?:[ \t\u3000]*\n)+")
 
 
 def find_files(path: str | Sequence[str], what: str = "corpus.path") -> list[Path]:
-    """The files that `path` names (a file, a list, a glob, a folder's *.txt), in a fixed order, absolute.
+    """The absolute paths of the files that `path` names (a file, a list, a glob, a folder), in a fixed order.
 
-    `what` names the option in messages. Raises CharrnnError, naming the path, where there is no file.
+    A folder stands for its *.txt files. `what` names the option in messages. Raises CharrnnError, naming the path,
+    where there is no file.
     """
     files: list[Path] = []
     for entry in [path] if isinstance(path, str) else path:
@@ -38,7 +39,7 @@ def find_files(path: str | Sequence[str], what: str = "corpus.path") -> list[Pat
             is_folder = place.is_dir()
         except OSError as error:  # a name too long, a folder that may not be entered
             raise CharrnnError(f"{what}: {entry}: cannot be read: {error.strerror}") from None
-        except RuntimeError:  # ~nobody
+        except RuntimeError:  # such as ~nobody
             raise CharrnnError(f"{what}: {entry}: there is no such user's folder") from None
         if is_folder:
             found = sorted(file for file in place.rglob("*.txt") if file.is_file())
@@ -60,7 +61,7 @@ def find_files(path: str | Sequence[str], what: str = "corpus.path") -> list[Pat
 
 
 def detect_encoding(file: Path) -> str:
-    """The encoding of a file, recognised from its first and middle parts with charset-normalizer.
+    """The encoding of a file, which charset-normalizer recognises from its first and middle parts.
 
     Raises CharrnnError where no encoding fits.
     """
@@ -79,7 +80,7 @@ def detect_encoding(file: Path) -> str:
         return wide
     from charset_normalizer import from_bytes
 
-    # Cut at line ends: a window that begins inside a two-byte character reads as another encoding.
+    # The parts are cut at line ends: a part that begins inside a two-byte character looks like another encoding.
     lines = head[: head.rfind(b"\n") + 1] or head
     best = from_bytes(lines + b"\n" + middle[middle.find(b"\n") + 1 : middle.rfind(b"\n") + 1]).best()
     if best is None:
@@ -87,7 +88,7 @@ def detect_encoding(file: Path) -> str:
             f"{file}: no text encoding was recognised; give it as corpus.encoding (gb18030, big5, shift_jis, utf-16, "
             "...), or read raw bytes with vocab.kind: byte"
         )
-    # GBK and GB2312 are subsets of GB18030; CP932 and Big5-HKSCS likewise decode all that their parents do.
+    # The larger encoding of each family: GB18030 contains GBK and GB2312, CP932 Shift-JIS, and Big5-HKSCS Big5.
     return {"gb2312": "gb18030", "gbk": "gb18030", "shift_jis": "cp932", "big5": "big5hkscs"}.get(
         best.encoding, best.encoding
     )
@@ -95,16 +96,16 @@ def detect_encoding(file: Path) -> str:
 
 def _is_utf8(head: bytes) -> bool:
     try:
-        codecs.getincrementaldecoder("utf-8")().decode(head)  # a character cut at the end is no error
+        codecs.getincrementaldecoder("utf-8")().decode(head)  # a character may be cut at the end
     except UnicodeDecodeError:
         return False
     return b"\0" not in head
 
 
 def _utf16_without_mark(head: bytes) -> str | None:
-    """UTF-16 without a byte order mark, told by the spaces, line ends and punctuation that every text has.
+    """The name of UTF-16 without a byte order mark, if the bytes hold enough spaces, line ends and punctuation in it.
 
-    In any other encoding they would need bytes (0 to 2, or 12 after 255) that no text holds.
+    In any other encoding, those would be bytes (0 to 2, or 12 after 255) that no text contains.
     """
     found = {}
     for name in ("utf-16-le", "utf-16-be"):
@@ -115,9 +116,9 @@ def _utf16_without_mark(head: bytes) -> str | None:
 
 
 def normalizer(config: CorpusConfig) -> Callable[[str], str]:
-    """The function that brings a corpus, and every prompt to its model, to the same form.
+    """The function that normalises a text of the corpus, or a prompt, as the config says.
 
-    Raises CharrnnError where OpenCC is wanted and missing.
+    Raises CharrnnError where OpenCC is needed and missing.
     """
     steps: list[Callable[[str], str]] = []
     if config.normalization != "none":
@@ -141,14 +142,14 @@ def normalizer(config: CorpusConfig) -> Callable[[str], str]:
 def read_text(
     file: Path, encoding: str = "utf-8", progress: Report = lambda _: None, block: int = BLOCK
 ) -> Iterator[str]:
-    """The text of a file in pieces of about `block` bytes, without byte order mark, line ends as \\n.
+    """The text of a file in pieces of about `block` bytes, without a byte order mark, and with \\n as line end.
 
-    Raises CharrnnError with file, byte offset and remedy where a byte does not decode.
+    Raises CharrnnError, with the file, the byte offset and a remedy, where a byte does not decode.
     """
     if encoding == "auto":
         encoding = detect_encoding(file)
     try:
-        io.TextIOWrapper(io.BytesIO(), encoding)  # refuses what is no encoding of text, such as hex
+        io.TextIOWrapper(io.BytesIO(), encoding)  # refuses codecs that do not encode text, such as hex
         codec = codecs.lookup(encoding).name
         decoder = codecs.getincrementaldecoder("utf-8-sig" if codec == "utf-8" else codec)()
     except (LookupError, ValueError):  # ValueError: a name with a null character
@@ -165,12 +166,12 @@ def read_text(
                 progress(len(data))
             yield lines.decode(decoder.decode(b"", final=True), final=True)
     except UnicodeDecodeError as error:
-        at = done + len(data) - len(error.object) + error.start  # what is decoded ends where reading has come to
+        at = done + len(data) - len(error.object) + error.start  # the decoded bytes end where the read ones do
         raise CharrnnError(
             f"{file}: byte {at:,} ({error.object[error.start]:#04x}) is not {encoding}; set corpus.encoding to the "
             "file's own (Chinese novels are often gb18030), to auto, or read raw bytes with vocab.kind: byte"
         ) from None
-    except UnicodeError as error:  # UTF-16 without its mark, for one
+    except UnicodeError as error:  # such as UTF-16 without its mark
         raise CharrnnError(
             f"{file}: not {encoding}: {error}; set corpus.encoding to the file's own, or to auto"
         ) from None
@@ -179,7 +180,7 @@ def read_text(
 
 
 def read_bytes(file: Path, progress: Report = lambda _: None, block: int = BLOCK) -> Iterator[str]:
-    """The bytes of a file as text, byte b as the character of code point b, in pieces. Raises CharrnnError."""
+    """The bytes of a file as pieces of text: byte b is the character of code point b. Raises CharrnnError."""
     try:
         with file.open("rb") as stream:
             while data := stream.read(block):
@@ -194,7 +195,7 @@ def read_corpus(
 ) -> Iterator[str]:
     """The text of a corpus in pieces; in documents mode with BOUNDARY after each document.
 
-    `raw` reads bytes as they are (see `read_bytes`): no decoding, no line ends, no normalisation.
+    `raw` reads bytes without decoding, line ends or normalisation (see `read_bytes`).
     Raises CharrnnError as `read_text` does.
     """
     documents = config.mode == "documents"
@@ -215,9 +216,9 @@ def read_corpus(
 
 
 def _at_line_ends(pieces: Iterator[str]) -> Iterator[str]:
-    """The same text, cut only after line ends, so that what is composed together stays together.
+    """The same text, cut only after line ends, so that characters which are composed together stay together.
 
-    A line longer than 4 million characters is cut where it is.
+    A line of more than 4 million characters is cut anywhere.
     """
     rest = ""
     for piece in pieces:
@@ -231,7 +232,7 @@ def _at_line_ends(pieces: Iterator[str]) -> Iterator[str]:
 
 
 def _mark_documents(pieces: Iterator[str], separator: str) -> Iterator[str]:
-    """The text with BOUNDARY in the place of each separator. Empty documents are left to the encoder."""
+    """The text with BOUNDARY instead of each separator. The encoder removes empty documents."""
     if separator == "file":
         yield from pieces
     elif separator == "line":
@@ -241,11 +242,11 @@ def _mark_documents(pieces: Iterator[str], separator: str) -> Iterator[str]:
         rest, begun = "", False
         for piece in pieces:
             text = rest + piece
-            # White space at the end may be the first half of a separator: it waits for the next piece.
+            # White space at the end may begin a separator, and waits for the next piece.
             cut = len(text.rstrip(" \t\u3000\n"))
             rest, text = text[cut:], text[:cut]
             if not begun:
                 text = _LEADING_BLANK_LINES.sub("", text)
             begun = begun or cut > 0
             yield _BLANK_LINES.sub(BOUNDARY, text)
-        # What remains is white space after the last document, which belongs to none.
+        # The rest is white space after the last document, and belongs to none.

@@ -15,15 +15,16 @@ from charrnn.errors import CharrnnError
 from charrnn.files import read_json
 
 CODE_POINTS = 0x110000
+"""The number of code points of Unicode."""
 MAX_BYTES = 16_000_000
-"""Of a file with every character there is; a larger one is no vocabulary."""
+"""The most bytes of a vocabulary's file; one with all characters of Unicode is smaller."""
 
 
 class Vocabulary:
-    """Ids 0 to n-1 are the characters in the order of their code points, then <unk>, then the boundary.
+    """The alphabet of n characters. Ids 0 to n-1 are the characters by code point, n is <unk>, n+1 is the boundary.
 
-    The boundary is what a model reads before the first character of a text, and what it predicts when a document
-    ends: one symbol serves as start and as end. With `kind="byte"` the characters are the 256 byte values.
+    A model reads the boundary before the first character of a text, and predicts it where a document ends. With
+    `kind="byte"` the characters are the 256 byte values.
     """
 
     def __init__(self, kind: Literal["char", "byte"], characters: Sequence[str] = ()) -> None:
@@ -41,9 +42,9 @@ class Vocabulary:
 
     @classmethod
     def from_counts(cls, counts: npt.NDArray[np.int64], min_count: int = 1, max_size: int | None = None) -> Vocabulary:
-        """The characters that occur at least `min_count` times, at most `max_size` of them, the most frequent.
+        """The vocabulary of the characters that occur at least `min_count` times, the `max_size` most frequent ones.
 
-        `counts[c]` is how often the code point c occurs; of equally frequent ones the lower code point stays.
+        `counts[c]` is the number of occurrences of code point c. Of equally frequent characters the lower one stays.
         """
         present = np.flatnonzero(counts >= min_count)
         if max_size is not None and len(present) > max_size:
@@ -51,19 +52,19 @@ class Vocabulary:
         return cls("char", [chr(point) for point in present])
 
     def table(self) -> npt.NDArray[np.uint32]:
-        """The id of every code point, <unk> where it is not in the vocabulary: `[0x110000]`."""
+        """The id of every code point, `[0x110000]`; <unk> for one that is not in the vocabulary."""
         table = np.full(CODE_POINTS, self.unknown, np.uint32)
         table[[ord(character) for character in self.characters]] = np.arange(len(self.characters))
         return table
 
     def missing(self, text: str) -> list[str]:
-        """The characters of `text` that are not in the vocabulary, each once, in the order of their appearance."""
+        """The characters of `text` that are not in the vocabulary, each once, in the order of the text."""
         return [character for character in dict.fromkeys(text) if character not in self]
 
     def encode(self, text: str, unknown: Literal["error", "replace"] = "error") -> list[int]:
-        """The ids of a text, such as a prompt. A byte vocabulary takes its UTF-8.
+        """The ids of a text, such as a prompt. A byte vocabulary encodes it in UTF-8.
 
-        Raises CharrnnError, listing them, for characters outside the vocabulary; `replace` makes them <unk>.
+        Raises CharrnnError, which lists the characters outside the vocabulary; `replace` makes them <unk> instead.
         """
         if self.kind == "byte":
             try:
@@ -82,7 +83,7 @@ class Vocabulary:
         return [self._ids.get(character, self.unknown) for character in text]
 
     def decode(self, ids: Iterable[int]) -> str:
-        """The text of some ids: <unk> as U+FFFD, the boundary as nothing, bytes that are no UTF-8 as U+FFFD."""
+        """The text of some ids. <unk> and bytes that are not UTF-8 become U+FFFD; the boundary becomes nothing."""
         decoder = self.decoder()
         return "".join(decoder.add(i) for i in ids) + decoder.end()
 
@@ -97,7 +98,7 @@ class Vocabulary:
 
     @classmethod
     def load(cls, file: Path) -> Vocabulary:
-        """Reads what `save` wrote. Raises CharrnnError for anything else."""
+        """The vocabulary that `save` wrote. Raises CharrnnError for anything else."""
         try:
             return cls.from_json(read_json(file, most=MAX_BYTES))
         except ValueError as error:
@@ -105,7 +106,7 @@ class Vocabulary:
 
     @classmethod
     def from_json(cls, document: Any) -> Vocabulary:
-        """The vocabulary of a JSON document. Raises ValueError where it is none."""
+        """The vocabulary of a JSON document. Raises ValueError where the document holds none."""
         if not isinstance(document, dict) or document.get("kind") not in ("char", "byte"):
             raise ValueError('an object with "kind": "char" or "byte" was expected')
         characters = document.get("characters")
@@ -119,7 +120,7 @@ class Vocabulary:
 
 
 class Decoder:
-    """Ids to text, one at a time: a character of several bytes appears when its last byte has come."""
+    """Turns ids into text, one at a time. A character of several bytes appears with its last byte."""
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         self._vocabulary = vocabulary
@@ -135,5 +136,5 @@ class Decoder:
         return "\ufffd" if i == vocabulary.unknown else vocabulary.characters[i]
 
     def end(self) -> str:
-        """What is left of an unfinished character."""
+        """The text for the bytes of an unfinished character: U+FFFD, or nothing if there are none."""
         return self._bytes.decode(b"", final=True)

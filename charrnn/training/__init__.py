@@ -1,1 +1,1 @@
-"""Training: the loop (trainer.py), who listens to it (listeners.py), and both put together (session.py)."""
+"""Training: the loop (trainer.py), its listeners (listeners.py), and the function that joins them (session.py)."""

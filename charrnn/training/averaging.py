@@ -15,12 +15,12 @@ from charrnn.training.standing import Averaged
 
 
 class Average:
-    r"""A running mean of a model's weights, which can take their place for a while.
+    r"""A running mean of a model's weights, which can replace them for a while.
 
     .. math:: \bar w_n = \bar w_{n-1} + \max(1/n, 1 - d) (w_n - \bar w_{n-1})
 
-    With d = 1 it is the mean of all w since it began (Polyak & Juditsky, SIAM J. Control 30, 1992; AWD-LSTM,
-    arXiv:1708.02182, section 3); below 1 it forgets, and the first steps have no more weight than the others.
+    With d = 1 it is the mean of all w since its beginning (Polyak & Juditsky, SIAM J. Control 30, 1992; AWD-LSTM,
+    arXiv:1708.02182, section 3). With d below 1 it forgets, and 1/n keeps the first w from having a greater share.
     """
 
     def __init__(self, model: LanguageModel, config: TrainingConfig) -> None:
@@ -28,11 +28,11 @@ class Average:
         self._after = None if config.average_after is None else parse_interval(config.average_after)
         self._decay = config.average_decay
         self._count = 0
-        self._hidden: dict[str, Tensor] = {}  # the mean, or while that is shown, the weights that are being trained
+        self._hidden: dict[str, Tensor] = {}  # the mean; while the model has the mean, the trained weights
         self._is_shown = False
 
     def update(self, now: Progress) -> None:
-        """Takes the weights into the mean, if it has begun."""
+        """Adds the current weights to the mean, if `average_after` has passed."""
         if self._after is None or now.count(self._after) < 1:
             return
         self._count += 1
@@ -45,7 +45,7 @@ class Average:
 
     @contextmanager
     def shown(self) -> Iterator[None]:
-        """Inside, the model has its averaged weights, if there are any yet."""
+        """A context in which the model has its averaged weights, if there are any yet."""
         self._show(True)
         try:
             yield
@@ -57,21 +57,21 @@ class Average:
             return
         self._is_shown = shown
         with torch.no_grad():
-            for name, value in self._hidden.items():  # in place: others may know where the weights lie
+            for name, value in self._hidden.items():  # in place, because the optimizer's vectors hold the weights
                 other = value.clone()
                 value.copy_(self._weights[name])
                 self._weights[name].copy_(other)
 
     def tensors(self) -> dict[str, Tensor]:
-        """The weights that are not in the model at this moment: the mean, or those that it hides."""
+        """The weights that are not in the model now: the mean, or while the model has the mean, the trained ones."""
         return self._hidden
 
     def standing(self) -> Averaged:
-        """What the tensors are."""
+        """The record that says what `tensors` are."""
         return Averaged(count=self._count, shown=self._is_shown)
 
     def load(self, tensors: dict[str, Tensor], standing: Averaged) -> None:
-        """Puts back what `tensors` and `standing` gave, when the model has the weights that it had then."""
+        """Restores what `tensors` and `standing` gave. The model must have the weights that it had then."""
         self._count, self._is_shown = standing.count, standing.shown
         self._hidden = {name: tensors[name].to(w.device) for name, w in self._weights.items() if name in tensors}
         self._show(False)

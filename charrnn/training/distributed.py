@@ -1,9 +1,9 @@
-"""Several processes that train one model: what they share out, add up and agree on.
+"""Several processes that train one model: what they divide, add up and agree on.
 
-Each of N workers reads every N-th column of a batch. Their gradients are added up, in one flattened vector, before
-anybody looks at them, so that all make the same step: the one that a single process would make with the whole batch.
-Worker 0 alone evaluates, samples, saves and speaks. PyTorch's collectives carry the numbers (gloo between CPUs, NCCL
-between GPUs); nothing is pickled.
+Each of N workers reads every N-th column of a batch. Their gradients are added up in one flat vector before they are
+used, so that all workers make the same step: the step of a single process with the whole batch. Only worker 0
+evaluates, samples, saves and prints. PyTorch's collectives carry the numbers (gloo between CPUs, NCCL between GPUs).
+Nothing is pickled.
 """
 
 from __future__ import annotations
@@ -31,20 +31,21 @@ from charrnn.models import State
 from charrnn.training.launch import RENDEZVOUS
 
 TIMEOUT = timedelta(hours=2)
-"""For which a silent worker is waited for: it may be evaluating or encoding. One that dies is noticed at once."""
+"""How long a silent worker is waited for: it may be evaluating or encoding. A dead worker is noticed at once."""
 
 T = TypeVar("T")
 
 
 class WorkerLost(CharrnnError):
-    """Another worker no longer answers. What was computed up to the last step is whole, but for its streams' state."""
+    """Another worker no longer answers. The last step is whole, except for the state of that worker's streams."""
 
 
 class Workers:
-    """The workers of a training, seen from one of them: `rank` of `count`. Alone, everything here costs nothing."""
+    """The workers of a training, as worker `rank` of `count` sees them. A single worker communicates nothing."""
 
     def __init__(self, rank: int = 0, count: int = 1, local_rank: int = 0, device: torch.device | None = None) -> None:
-        self.rank, self.count, self._local_rank = rank, count, local_rank
+        self.rank, self.count = rank, count
+        self._local_rank = local_rank
         self._device = device or torch.device("cpu")
         self._lost = False
 
@@ -54,7 +55,7 @@ class Workers:
         return slice(self.rank, None, self.count)
 
     def sum_gradients(self, gradients: list[Tensor], numbers: Tensor) -> Tensor:
-        """Turns gradients, vectors, into their sums over all workers; gives the sum of their `numbers` `[n]`."""
+        """Replaces gradients (vectors) by their sums over all workers, and gives the sum of the `numbers` `[n]`."""
         if self.count == 1:
             return numbers
         flat = torch.cat([*gradients, numbers])
@@ -66,7 +67,7 @@ class Workers:
         return numbers
 
     def whole(self, state: State, initial: State) -> State:
-        """The state of all columns from each worker's share; those of a lost worker are as in `initial`."""
+        """The state of all columns, from each worker's share. A lost worker's columns are those of `initial`."""
         if self.count == 1:
             return state
         result = []
@@ -83,7 +84,7 @@ class Workers:
         return tuple(result)
 
     def from_first(self, data: bytes) -> bytes:
-        """What worker 0 gives, at every worker."""
+        """The `data` of worker 0, at every worker."""
         if self.count == 1:
             return data
         with self._noticing():
@@ -96,16 +97,16 @@ class Workers:
         return payload.cpu().numpy().tobytes()
 
     def number_from_first(self, number: float) -> float:
-        """A number of worker 0."""
+        """The `number` of worker 0, at every worker."""
         (first,) = struct.unpack("<d", self.from_first(struct.pack("<d", number)))
         return float(first)
 
     def state_from_first(self, tensors: dict[str, Tensor], facts: dict[str, Any]) -> tuple[dict[str, Tensor], Any]:
-        """Tensors, on the CPU, and facts of worker 0, in the formats of a checkpoint."""
+        """The tensors (on the CPU) and the facts of worker 0, sent in the formats of a checkpoint."""
         return load(self.from_first(save(copied(tensors)))), json.loads(self.from_first(json.dumps(facts).encode()))
 
     def one_first(self, make: Callable[[], T]) -> T:
-        """`make()` at every worker, after one on each machine has done it: the others find the cache filled."""
+        """`make()` at every worker. One worker of each machine goes first, so that the others find the cache filled."""
         if self._local_rank:
             self.from_first(b"")
             return make()
@@ -115,7 +116,7 @@ class Workers:
 
     @contextmanager
     def _noticing(self) -> Iterator[None]:
-        """Tells a worker that does not answer by its own exception."""
+        """Raises WorkerLost instead of PyTorch's error where another worker does not answer."""
         if self._lost:
             raise WorkerLost("another worker is gone")
         try:
@@ -126,59 +127,61 @@ class Workers:
 
 
 class Agreement:
-    """What any worker asks for and all then do at the same step, and the time, which is worker 0's.
+    """What the workers agree on: to stop or to save, which one asks for and all do at the same step; and the time.
 
-    A worker that is alone agrees with itself at once.
+    The time is that of worker 0. A single worker agrees with itself at once.
     """
 
     def __init__(self, workers: Workers, clock: Callable[[], float]) -> None:
         self._alone, self._first = workers.count == 1, workers.rank == 0
         self._clock = clock
-        self._asked_to_stop = self._asked_to_save = False
-        self.stop = self.save = False
+        self._asked_to_stop, self._asked_to_save = False, False
+        self.stop, self.save = False, False
         self.set(0.0)
 
     def set(self, seconds: float) -> None:
-        """Goes on from so many seconds of training."""
+        """Sets the seconds of training until now."""
         self._before, self._started = seconds, self._clock()
         self._agreed = seconds
 
     @property
     def own_seconds(self) -> float:
-        """Time spent in training by this worker's clock, over all resumptions."""
+        """The seconds of training by this worker's clock, over all resumptions."""
         return self._before + self._clock() - self._started
 
     @property
     def seconds(self) -> float:
-        """The time by which everything is decided."""
+        """The seconds of training on which all workers agree, for every decision."""
         return self.own_seconds if self._alone else self._agreed
 
     def ask_to_stop(self) -> None:
-        """Says that the training is to end."""
+        """Asks for the end of the training."""
         self._asked_to_stop = True
         self.stop = self.stop or self._alone
 
     def ask_to_save(self) -> None:
-        """Says that a checkpoint is to be written."""
+        """Asks for a checkpoint."""
         self._asked_to_save = True
         self.save = self.save or self._alone
 
     def message(self) -> npt.NDArray[np.float32]:
-        """What this worker sends with its gradients: three numbers, to be added to those of the others."""
+        """The three numbers `[3]` that this worker sends with its gradients, to be added to those of the others."""
         message = self._asked_to_stop, self._asked_to_save, self.own_seconds if self._first else 0.0
-        self._asked_to_stop = self._asked_to_save = False
+        self._asked_to_stop, self._asked_to_save = False, False
         return np.array(message, np.float32)
 
     def receive(self, stop: float, save: float, seconds: float) -> None:
-        """Takes in the sums of all messages."""
-        self.stop, self.save, self._agreed = self.stop or stop > 0, self.save or save > 0, seconds
+        """Takes the sums of the messages of all workers."""
+        self.stop = self.stop or stop > 0
+        self.save = self.save or save > 0
+        self._agreed = seconds
 
 
 @contextmanager
 def joined(device: torch.device) -> Iterator[Workers]:
-    """The workers that torchrun or `charrnn train --workers N` started together with this process; else it alone.
+    """The workers that torchrun or `charrnn train --workers N` started with this process, or this process alone.
 
-    Raises CharrnnError where PyTorch was built without them.
+    Raises CharrnnError where PyTorch was built without torch.distributed.
     """
     count = int(os.environ.get("WORLD_SIZE", "1"))
     if count == 1:
@@ -186,8 +189,8 @@ def joined(device: torch.device) -> Iterator[Workers]:
         return
     if not dist.is_available():
         raise CharrnnError("several workers: this PyTorch was built without torch.distributed; train with one")
-    # Imported later, as PyTorch does by itself, its functions' defaults would hold the group for ever; a thread of the
-    # group that then drops a tensor while the interpreter ends would abort the process.
+    # PyTorch would import this module later. Defaults of its functions would then hold the group for ever, and a thread
+    # of the group that drops a tensor while the interpreter ends would abort the process.
     import torch.distributed.nn  # noqa: F401
 
     rank, local_rank = int(os.environ["RANK"]), int(os.environ.get("LOCAL_RANK", os.environ["RANK"]))
@@ -199,25 +202,25 @@ def joined(device: torch.device) -> Iterator[Workers]:
     try:
         yield Workers(rank, count, local_rank, device)
         with suppress(RuntimeError):
-            dist.barrier()  # nobody leaves while another still reads what it sent
+            dist.barrier()  # no worker leaves while another still reads what it sent
     finally:
         dist.destroy_process_group()
 
 
 def _end_with_launcher() -> None:
-    """Stops and saves when the process that started the workers is gone: its end of this one's input is closed."""
+    """Stops and saves when the process that started the workers is gone, which closes this one's standard input."""
     while os.read(0, 1):
         pass
     os.kill(os.getpid(), signal.SIGTERM)
 
 
 def is_first() -> bool:
-    """Whether this process is worker 0, or alone."""
+    """Whether this process is worker 0, or the only one."""
     return os.environ.get("RANK", "0") == "0"
 
 
 def own_device(device: torch.device) -> torch.device:
-    """Of several GPUs, the one of this worker."""
+    """The GPU of this worker, if `device` is CUDA without a number; otherwise `device`."""
     if device.type == "cuda" and device.index is None and "LOCAL_RANK" in os.environ:
         device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
         torch.cuda.set_device(device)

@@ -1,4 +1,4 @@
-"""What happens in a training, as its listeners are told, and what a training is to those who drive it."""
+"""The events of a training, and the protocols of a training and of its listeners."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from charrnn.training.schedule import Progress
 class Event:
     """Something that happened in a training.
 
-    `step`: a step was made; `metrics` is filled every `log_every` steps, and before evaluations and checkpoints.
+    `step`: a step was made. `metrics` is filled every `log_every` steps, and before evaluations and checkpoints.
     `evaluation`: the validation loss is in `metrics`.
-    `sample`: it is time to write one.
-    `checkpoint`: it is time to save; the first and the last event are always one.
-    `explosion`: several steps in a row had no finite gradient and were not applied; the training goes back to its last
-    checkpoint when all have heard of it.
+    `sample`: it is time to write a sample.
+    `checkpoint`: it is time to save a checkpoint. The first and the last event of a training are of this kind.
+    `explosion`: several steps in a row had no finite gradient and were not applied. When all listeners have heard of
+    it, the training goes back to its last checkpoint.
     """
 
     kind: Literal["step", "evaluation", "sample", "checkpoint", "explosion"]
@@ -34,57 +34,57 @@ class Event:
 
 
 class Listener(Protocol):
-    """Is told every event, and at last that there are no more."""
+    """Hears every event of a training, and is closed at its end."""
 
     def hear(self, event: Event) -> None:
-        """Takes notice of an event; the training waits."""
+        """Handles an event. The training waits for it."""
         ...
 
     def close(self) -> None:
-        """Ends: the training is over, well or not."""
+        """Is called when the training has ended, with success or not."""
         ...
 
 
 class Training(Protocol):
-    """What learns from a text, by gradients (`Trainer`) or by counting (`NGramTrainer`)."""
+    """A training, by gradients (`Trainer`) or by counting (`NGramTrainer`)."""
 
     recall: Callable[[Any], None]
-    """Puts it back where its last checkpoint left it. Whoever saves the checkpoints sets it."""
+    """Restores the training from its last checkpoint. Whoever saves the checkpoints sets this function."""
 
     @property
     def model(self) -> LanguageModel:
-        """What learns."""
+        """The model that learns."""
         ...
 
     @property
     def standing(self) -> Summary:
-        """Where it stands, as a checkpoint tells it."""
+        """Where the training stands, as `state.json` of a checkpoint says."""
         ...
 
     @property
     def progress(self) -> Progress:
-        """How far it is."""
+        """How far the training is."""
         ...
 
     def events(self) -> Iterator[Event]:
-        """Trains to the end."""
+        """Trains to the end and yields the events."""
         ...
 
     def state(self) -> dict[str, Tensor]:
-        """What it needs to go on, apart from the weights and `standing`, which is brought up to date."""
+        """The tensors that it needs to go on, beside the weights. Also brings `standing` up to date."""
         ...
 
     def stop(self) -> None:
-        """Ends it after the current step, with a checkpoint."""
+        """Ends the training after the current step, with a checkpoint."""
         ...
 
     def save_soon(self) -> None:
-        """Has a checkpoint written after the current step."""
+        """Asks for a checkpoint after the current step."""
         ...
 
 
 def diverged(step: int, config: TrainingConfig) -> Diverged:
-    """The end of a training that explodes again and again, with what to try."""
+    """The exception that ends a training that explodes again and again, with advice."""
     advice = [f"a lower training.learning_rate (it is {config.learning_rate:g})"]
     if config.clip_norm is None and config.clip_value is None:
         advice.insert(0, "training.clip_norm: 1.0 (clipping is off)")

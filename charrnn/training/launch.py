@@ -1,6 +1,6 @@
-"""`charrnn train --workers N`: starts the workers on this machine, passes signals on, and says how they ended.
+"""`charrnn train --workers N`: starts the workers on this machine, passes signals on, and reports how they ended.
 
-PyTorch is imported by the workers only.
+Only the workers import PyTorch.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from charrnn.errors import CharrnnError
 from charrnn.terminal import say
 
 RENDEZVOUS = "CHARRNN_RENDEZVOUS"
-"""The file by which the workers of `--workers N` find each other; those of torchrun have their own ways."""
+"""The variable with the file by which the workers of `--workers N` find each other. torchrun has its own way."""
 PATIENCE = 60
-"""Seconds that worker 0 has to save when another has died."""
+"""Seconds in which worker 0 must have saved after another worker has died."""
 AFTER_FIRST = 5
-"""Seconds that the others have when worker 0 has ended: they have nothing to save."""
+"""Seconds in which the other workers must end after worker 0; they have nothing to save."""
 
 
 def count_workers(workers: str) -> int:
-    """The number that `--workers` names; `auto` is one for each GPU, and one on a CPU, where threads are as quick.
+    """The number of workers of `--workers`. `auto` is one for each GPU, and one on a CPU, where threads are as fast.
 
     Raises CharrnnError for anything else.
     """
@@ -42,18 +42,18 @@ def count_workers(workers: str) -> int:
 
 
 def is_worker() -> bool:
-    """Whether this process was started by `launch`, with the same arguments."""
+    """Whether `launch` started this process."""
     return RENDEZVOUS in os.environ
 
 
 def launch(arguments: Sequence[str], count: int) -> int:
-    """Runs `charrnn ARGUMENTS` as `count` workers of one training; the exit code.
+    """Runs `charrnn ARGUMENTS` as `count` workers of one training, and gives the exit code.
 
-    Signals go to worker 0, which has the others agree at the next step. When a worker ends, so do the others.
+    Signals go to worker 0, and the workers agree on them at the next step. When one worker ends, all end.
     """
     environment = os.environ | {"WORLD_SIZE": str(count)}
     environment.setdefault("OMP_NUM_THREADS", str(max(1, cores() // count)))
-    if sys.platform == "linux":  # nobody outside this machine is listened to
+    if sys.platform == "linux":  # the workers listen to this machine only
         environment.setdefault("GLOO_SOCKET_IFNAME", "lo")
     with tempfile.TemporaryDirectory(prefix="charrnn-workers-") as name:
         folder = Path(name)
@@ -66,10 +66,10 @@ def launch(arguments: Sequence[str], count: int) -> int:
                     worker = subprocess.Popen(
                         [sys.executable, "-m", "charrnn", *arguments],
                         env=environment | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
-                        stdin=subprocess.PIPE,  # its end tells a worker that this process is gone
+                        stdin=subprocess.PIPE,  # when it is closed, a worker knows that this process is gone
                         stdout=subprocess.DEVNULL if rank else None,
-                        stderr=errors if rank else None,  # they would all say the same
-                        start_new_session=True,  # the terminal's Ctrl-C comes through here, once
+                        stderr=errors if rank else None,  # the workers would all print the same
+                        start_new_session=True,  # so that Ctrl-C comes only through this process, once
                     )
                 workers.append(worker)
             for signal_name in ("SIGINT", "SIGTERM", "SIGUSR1"):
@@ -87,7 +87,7 @@ def launch(arguments: Sequence[str], count: int) -> int:
 
 
 def _wait(workers: Sequence[subprocess.Popen[bytes]]) -> None:
-    """Waits until all have ended, or those that can no longer end by themselves should."""
+    """Waits until all workers have ended, or until those that remain have had their time to end."""
     deadline = math.inf
     while any(worker.poll() is None for worker in workers) and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -98,12 +98,12 @@ def _wait(workers: Sequence[subprocess.Popen[bytes]]) -> None:
 
 
 def _verdict(workers: Sequence[subprocess.Popen[bytes]], folder: Path) -> int:
-    """The exit code of the training; says what only this process knows."""
+    """The exit code of the training. Prints which workers were killed, and the errors that worker 0 did not print."""
     first = workers[0].returncode
     for rank, worker in enumerate(workers):
         if worker.returncode < 0:
             say(f"charrnn: worker {rank} (process {worker.pid}) was ended by {signal.Signals(-worker.returncode).name}")
-        if worker.returncode and rank and (worker.returncode < 0 or first in (0, 1)):  # otherwise worker 0 has said it
+        if worker.returncode and rank and (worker.returncode < 0 or first in (0, 1)):  # otherwise worker 0 printed it
             for line in (folder / f"{rank}").read_text(encoding="utf-8", errors="replace").splitlines():
                 say(f"worker {rank}: {line}")
     return next((code if code > 0 else 1 for code in (worker.returncode for worker in workers) if code), 0)

@@ -1,4 +1,4 @@
-"""Who listens to a training: the bar, the log, the samples, TensorBoard. (`saver.py` writes the checkpoints.)"""
+"""The listeners of a training: progress bar, log, samples, TensorBoard. (`saver.py` writes the checkpoints.)"""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from charrnn.training.schedule import Progress
 
 
 class Bar:
-    """The progress bar, and a line for every evaluation; no bar where standard error is no terminal."""
+    """The progress bar, and a line for every evaluation. There is no bar if standard error is not a terminal."""
 
     def __init__(self, training: Training) -> None:
         form = "{percentage:3.0f}% {bar} {elapsed} < {remaining}{postfix}"
@@ -41,7 +41,7 @@ class Bar:
         return 100 * progress.fraction
 
     def hear(self, event: Event) -> None:
-        """Moves on."""
+        """Moves the bar at a step, and prints a line at an evaluation or an explosion."""
         if event.kind == "step":
             self._bar.update(max(0.0, self._percent(event.progress) - self._bar.n))
             m = event.metrics
@@ -67,17 +67,17 @@ class Bar:
             )
 
     def close(self) -> None:
-        """Leaves the bar where it is."""
+        """Closes the bar where it is."""
         self._bar.close()
 
 
 class Log:
-    """metrics.jsonl: a JSON object a line, first what was measured in training, then at evaluations."""
+    """The file metrics.jsonl, with one JSON object in each line: metrics of training steps and of evaluations."""
 
     def __init__(self, run: Run, from_step: int) -> None:
         self._run, self._file = run, run.path / "metrics.jsonl"
         self._unwritten, self._failed = b"", False
-        if self._file.exists():  # a resumed run: what came after its checkpoint will be measured again
+        if self._file.exists():  # a resumed run: later lines will be measured again
             kept = [line for line in run.history() if line["step"] <= from_step]
             try:
                 replace_text(self._file, "".join(json.dumps(line) + "\n" for line in kept))
@@ -85,7 +85,7 @@ class Log:
                 raise CharrnnError(f"{self._file}: cannot be written: {error.strerror}") from None
 
     def hear(self, event: Event) -> None:
-        """Writes a line where something was measured."""
+        """Writes a line if the event has metrics."""
         if event.metrics:
             at = event.progress
             line = {"step": at.steps, "minutes": round(at.minutes, 4), "epochs": round(at.epochs, 4)}
@@ -94,7 +94,7 @@ class Log:
             self._write()
 
     def _write(self) -> None:
-        """What the disk refuses is kept and written with the next line. Opened each time: the folder may have gone."""
+        """Writes the waiting lines. If that fails they wait for the next line. The folder may be deleted meanwhile."""
         try:
             if held(self._run.path):
                 with self._file.open("ab", buffering=0) as file:
@@ -106,22 +106,23 @@ class Log:
             self._failed = True
 
     def close(self) -> None:
-        """Writes what is left."""
+        """Writes the lines that still wait."""
         if self._unwritten:
             self._write()
 
 
 class Samples:
-    """What the model writes on the way: into samples.txt, and for people on standard error."""
+    """The samples of a training, in samples.txt and on standard error."""
 
     def __init__(self, run: Run, training: Training, quiet: bool) -> None:
-        self._run, self._model, self._quiet = run, training.model, quiet
+        self._run, self._quiet = run, quiet
+        self._model = training.model
         filters = Filters.of(run.config.sampling)
         self._sampler = Sampler(TorchStepper(self._model), run.vocabulary, filters, run.is_documents)
         self._prompt = run.encode_prompt(run.config.sampling.prompt)
 
     def hear(self, event: Event) -> None:
-        """Writes a sample if it is time to."""
+        """Writes a sample at a `sample` event, if the model can write."""
         if event.kind != "sample" or not self._model.causal:
             return
         model, step = self._model, event.progress.steps
@@ -152,7 +153,7 @@ class TensorBoard:
         self._writer = writer(str(folder))
 
     def hear(self, event: Event) -> None:
-        """Passes the metrics on."""
+        """Adds the metrics of an event."""
         for name, value in event.metrics.items():
             self._writer.add_scalar(name, value, event.progress.steps)
 

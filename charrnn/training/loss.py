@@ -14,8 +14,8 @@ from charrnn.text.batches import IGNORE, Batch
 from charrnn.training.penalty import ActivationPenalty
 
 CHUNK = 2**21
-"""Logits that are held at a time: 8 MB. The alphabet of a European language is one chunk; with thousands of characters
-chunks are also quicker than the whole, since they stay in the processor's cache."""
+"""The most logits that are held at a time: 8 MB. With the alphabet of a European language a window is one chunk. With
+thousands of characters chunks are also faster than the whole, because they stay in the processor's cache."""
 
 
 def backward(
@@ -25,10 +25,10 @@ def backward(
     penalty: ActivationPenalty,
     precision: str = "float32",
 ) -> tuple[Tensor, State]:
-    """Adds the gradient of mean loss per character plus penalty to each `grad`; nats of all targets and the new state.
+    """Adds the gradient of the mean loss per character, plus the penalty, to the `grad` of each weight.
 
-    `precision` is `training.precision`. The mean is over `batch.characters`, which with several workers
-    are those of all of them.
+    Gives the nats of all targets together, and the new state. `precision` is `training.precision`. The mean is over
+    `batch.characters`, the characters of all workers.
     """
     device = model.device
     inputs, targets = to_device(batch.inputs, device), to_device(batch.targets, device)
@@ -36,8 +36,9 @@ def backward(
         features, state = model.read(inputs, targets, state)
         rows = max(1, CHUNK // model.vocab_size)
         nats, gradient = loss_by_rows(model.readout, features, targets, 1 / batch.characters, rows)
-    outputs, gradients, extra = [features], [gradient], penalty.take()
-    if isinstance(extra, Tensor):  # a mean, over the columns too
+    outputs, gradients = [features], [gradient]
+    extra = penalty.take()
+    if isinstance(extra, Tensor):  # a mean over this worker's columns
         outputs.append(extra)
         gradients.append(torch.full_like(extra, batch.inputs.shape[1] / batch.columns))
     torch.autograd.backward(outputs, gradients)
@@ -47,10 +48,10 @@ def backward(
 def loss_by_rows(
     readout: Callable[[Tensor], Tensor], features: Tensor, targets: Tensor, scale: float, rows: int
 ) -> tuple[Tensor, Tensor]:
-    """Total nats of `targets` `[T, B]` given `features` `[T, B, D]`, and `scale` times their gradient.
+    """The nats of all `targets` `[T, B]` from `features` `[T, B, D]`, and the gradient of `scale` times them by these.
 
-    Adds the gradient by the weights of `readout` to their `grad`. Of the logits `[T·B, V]` so many rows are computed at
-    a time, turned into their gradient and dropped; the result is that of doing it at once, but for rounding.
+    Adds the gradient of the weights of `readout` to their `grad`. Only `rows` rows of the logits `[T·B, V]` are held at
+    a time. The result is that of all logits at once, up to rounding.
     """
     nats, gradients = torch.zeros((), device=features.device), []
     inputs, answers = torch.split(features.detach().flatten(0, 1), rows), torch.split(targets.flatten(), rows)

@@ -1,4 +1,4 @@
-"""Muon: steps that turn the matrices of a network in all directions by the same amount."""
+"""Muon: steps that change the matrices of a network equally in all directions."""
 
 from __future__ import annotations
 
@@ -13,25 +13,26 @@ from charrnn.models import LanguageModel
 from charrnn.models.base import RecurrentLayer
 
 MOMENTUM = 0.95
+"""The decay of the mean gradient, as Jordan et al. have it."""
 ITERATIONS = 3
-"""Of Newton-Schulz; more cost more than they give (docs/speed.md)."""
+"""The number of Newton-Schulz iterations; more cost more than they give (docs/speed.md)."""
 
 
 class Hidden(NamedTuple):
-    """A weight from units to units: a matrix `[rows, columns]`, or several `[..., rows, columns]`."""
+    """A weight between units: a matrix `[rows, columns]`, or several matrices `[..., rows, columns]`."""
 
     weight: nn.Parameter
     height: int
-    """Rows of each of the matrices that lie in it one below the other: those of a layer's gates."""
+    """The rows of one matrix. The matrices of a layer's gates lie in one weight, one below the other."""
 
     def shape(self) -> tuple[int, int]:
-        """Rows and columns of each matrix in it."""
+        """The rows and columns of each matrix in the weight."""
         return self.height, self.weight.shape[-1]
 
 
 def hidden_matrices(model: LanguageModel) -> list[Hidden]:
-    """The matrices that Muon is for, those of a shape beside each other: all but the alphabet's, whose rows are each
-    about a character.
+    """The matrices that Muon optimizes, sorted by shape: all but the alphabet's, in which each row belongs to one
+    character.
     """
     alphabet = set(model.alphabet_weights)
     gates = {
@@ -50,13 +51,13 @@ def hidden_matrices(model: LanguageModel) -> list[Hidden]:
 
 
 def orthogonalised(matrices: Tensor) -> Tensor:
-    r"""Of each of the matrices `[n, rows, columns]` one with the same singular vectors, and singular values near 1.
+    r"""Matrices `[n, rows, columns]` with the singular vectors of the given ones, and singular values near 1.
 
     .. math:: X \leftarrow a X + (b X X^\top + c (X X^\top)^2) X
 
-    from X divided by its norm, three times (Newton-Schulz). a = 3.4445, b = -4.775 and c = 2.0315 (Jordan et al.,
-    "Muon", 2024) raise small values quickly and leave larger ones between 0.7 and 1.2. In bfloat16 where that is the
-    quicker.
+    This Newton-Schulz iteration begins with X divided by its norm, and runs three times. a = 3.4445, b = -4.775 and
+    c = 2.0315 (Jordan et al., "Muon", 2024) raise small singular values quickly and leave larger ones between 0.7 and
+    1.2. It runs in bfloat16 where that is faster.
     """
     real = torch.bfloat16 if in_bfloat16("bfloat16", matrices.device) else torch.float32
     lying = matrices if matrices.shape[1] <= matrices.shape[2] else matrices.mT
@@ -68,16 +69,16 @@ def orthogonalised(matrices: Tensor) -> Tensor:
 
 
 class Muon(torch.optim.Optimizer):
-    r"""Momentum whose step, for each matrix, is made orthogonal (Jordan et al. 2024).
+    r"""Momentum with steps that are orthogonal matrices (Jordan et al. 2024).
 
     .. math::
         M_t &= \mu M_{t-1} + (1 - \mu) G_t \\
         W_t &= (1 - \eta \lambda) W_{t-1} - 0.2 \sqrt{\max(rows, columns)}\, \eta\;
                \mathrm{orthogonalised}(\mu M_t + (1 - \mu) G_t)
 
-    The factor makes a step as long as Adam's is on average, so that both go with one learning rate (arXiv:2502.16982).
-    The matrices lie in one long vector, sorted by shape; those of a shape are computed together, each gate on its own.
-    What this gives for a single matrix is what `torch.optim.Muon` does.
+    The factor gives a step the mean length of Adam's, so that both use one learning rate (arXiv:2502.16982). The
+    matrices lie in one long vector, sorted by shape. Matrices of one shape are computed together; each gate is a matrix
+    of its own. For a single matrix the result is that of `torch.optim.Muon`.
     """
 
     def __init__(self, flat: nn.Parameter, matrices: list[Hidden], rate: float, decay: float) -> None:
@@ -85,11 +86,11 @@ class Muon(torch.optim.Optimizer):
         alike = [(shape, list(own)) for shape, own in groupby(matrices, Hidden.shape)]
         self._shapes = [(sum(matrix.weight.numel() for matrix in own), *shape) for shape, own in alike]
         self.found_inf = torch.zeros((), device=flat.device)
-        """As for PyTorch's fused Adam: where it is 1, a step does nothing."""
+        """1 makes a step do nothing, as in PyTorch's fused Adam."""
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
-        """One step with the gradient as it is."""
+        """One step with the current gradient."""
         (group,) = self.param_groups
         (flat,) = group["params"]
         state = self.state[flat]

@@ -1,4 +1,4 @@
-"""The training of an n-gram: it counts the text once, and is done."""
+"""The training of an n-gram, which counts the text once."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from charrnn.training.validation import Validation
 
 
 class NGramTrainer:
-    """Gives the events of a training: count, evaluate, sample, save. It has no steps to resume."""
+    """Counts a text, evaluates, samples and saves, with the events of a training. It cannot be resumed."""
 
     recall: Callable[[Any], None] = staticmethod(lambda _: None)
-    """It never has to go back."""
+    """Does nothing: counting cannot explode."""
 
     def __init__(
         self, model: NGramModel, text: Part, validation: Part, config: TrainingConfig, device: torch.device
@@ -55,16 +55,16 @@ class NGramTrainer:
 
     @property
     def progress(self) -> Progress:
-        """Nothing before it has counted, then all: one step, one epoch."""
+        """Zero before the text is counted; after that one step, one epoch, and the whole training."""
         done = self.standing.step
         return Progress(done, self.standing.seconds / 60, float(done), float(done))
 
     def state(self) -> dict[str, Tensor]:
-        """No tensors: the model is all there is."""
+        """An empty dictionary: there is nothing to keep beside the model."""
         return {}
 
     def stop(self) -> None:
-        """Does nothing: counting is too short to be stopped in between."""
+        """Does nothing: counting is too short to be stopped."""
 
     def save_soon(self) -> None:
-        """Does nothing: it saves when it has counted."""
+        """Does nothing: a checkpoint is written after counting."""

@@ -1,4 +1,4 @@
-"""The numbers of each step: on their way from the device to Python, and their means."""
+"""The numbers of each step: their way from the device to Python, and their means."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from torch import Tensor
 from charrnn.training.distributed import Agreement
 
 LAG = 4
-"""Steps after which a GPU's numbers are looked at. By then they have arrived, and nobody waits."""
+"""The number of steps after which a GPU's numbers are read. By then they have arrived, and nobody waits."""
 
 
 class Delayed:
-    """Small tensors, one a step, given back as lists in the same order: on a CPU at once, from CUDA `LAG` steps later.
+    """A queue of small tensors, one for each step, which come out as lists: at once on a CPU, after LAG steps on CUDA.
 
-    Asking a GPU for a number makes Python wait until the GPU has done all that it was given, and then the GPU wait for
+    If Python asks a GPU for a number, Python waits until the GPU has done all its work, and then the GPU waits for
     Python. With a lag neither waits.
     """
 
@@ -29,7 +29,7 @@ class Delayed:
         self._coming: deque[tuple[int, Tensor, torch.cuda.Event | None]] = deque()
 
     def send(self, characters: int, numbers: Tensor) -> None:
-        """A step's characters, which Python knows, and its numbers `[n]` on the device."""
+        """Adds a step: the number of its characters, and its numbers `[n]` on the device."""
         event = None
         if self._cuda:
             numbers = numbers.to("cpu", non_blocking=True)
@@ -38,7 +38,7 @@ class Delayed:
         self._coming.append((characters, numbers, event))
 
     def receive(self, everything: bool = False) -> Iterator[tuple[int, list[float]]]:
-        """Characters and numbers of the steps whose time has come; with `everything` of all, which is waited for."""
+        """Characters and numbers of the steps that are `lag` steps old; with `everything`, of all steps."""
         while len(self._coming) > (0 if everything else self._lag):
             characters, numbers, event = self._coming.popleft()
             if event is not None:
@@ -46,26 +46,27 @@ class Delayed:
             yield characters, numbers.tolist()
 
     def forget(self) -> None:
-        """Drops what is on its way."""
+        """Drops the numbers that are on their way."""
         self._coming.clear()
 
 
 class Numbers:
-    """What the steps found: messages for the agreement, and means of loss, norm and speed since they were asked for."""
+    """The results of steps: messages for the agreement, and means of loss, gradient norm and speed."""
 
     def __init__(self, device: torch.device, clock: Callable[[], float], agreement: Agreement) -> None:
-        self._clock, self._agreement, self._delayed = clock, agreement, Delayed(device)
+        self._clock, self._agreement = clock, agreement
+        self._delayed = Delayed(device)
         self.skipped = 0
-        """Steps in a row that were not applied, the last ones."""
+        """The number of steps in a row, up to the last one, that were not applied."""
         self._begin()
 
     def add(self, characters: int, numbers: Tensor) -> None:
-        """Takes the characters and the numbers of a step, and looks at those that have come from the device."""
+        """Takes the characters and the numbers of a step, and reads the numbers that have come from the device."""
         self._delayed.send(characters, numbers)
         self._look()
 
     def means(self, rate: float) -> dict[str, float]:
-        """The means, which then begin anew; an empty dictionary where no step was applied."""
+        """The means since the last call; an empty dictionary if no step was applied. `rate` is the learning rate."""
         self._look(everything=True)
         if not self._losses:
             return {}
@@ -81,11 +82,11 @@ class Numbers:
         return metrics
 
     def restart_clock(self) -> None:
-        """Leaves out the time until now: it was spent on something else than training."""
+        """Leaves the time until now out of the speed: it was not spent on training."""
         self._since = self._clock()
 
     def forget(self) -> None:
-        """Drops all steps, those on their way too."""
+        """Drops all steps, also those whose numbers are on their way."""
         self._delayed.forget()
         self.skipped = 0
         self._begin()
@@ -97,7 +98,7 @@ class Numbers:
         self.restart_clock()
 
     def _look(self, everything: bool = False) -> None:
-        """Takes in the numbers of past steps, which all workers see alike."""
+        """Reads the numbers of past steps, which are the same at all workers."""
         for characters, (loss, norm, *messages) in self._delayed.receive(everything):
             self._agreement.receive(*messages)
             if math.isfinite(loss) and math.isfinite(norm):

@@ -15,21 +15,22 @@ Optimizers = list[torch.optim.Optimizer]
 
 
 class FlatWeights:
-    """The weights of a model as long vectors: matrices, the rest, and those that are kept `apart`. The model's own
-    become views of them.
+    """The weights of a model as three long vectors: matrices, the rest, and those that are kept `apart`. The weights of
+    the model become views of these vectors.
 
-    An operation on a few vectors is several times as fast as the same on fifty small tensors one by one, and a small
-    network spends a good part of a step on nothing else.
+    An operation on a few vectors is several times as fast as the same operation on fifty small tensors, and a small
+    network spends a good part of a step on such operations.
     """
 
     def __init__(self, model: nn.Module, apart: Sequence[nn.Parameter] = ()) -> None:
         kept = set(apart)
         weights = [p for p in model.parameters() if p.requires_grad and p not in kept]
         self._weights = [[p for p in weights if p.ndim > 1], [p for p in weights if p.ndim <= 1], list(apart)]
-        self.matrices, self.others, self.apart = self._flats = [self._flat(own) for own in self._weights]
+        self._flats = [self._flat(own) for own in self._weights]
+        self.matrices, self.others, self.apart = self._flats
 
     def clear(self) -> list[Tensor]:
-        """Makes all gradients 0, and gives them as vectors into which a backward pass adds."""
+        """Sets all gradients to 0, and gives them as vectors to which a backward pass adds."""
         for flat, own in zip(self._flats, self._weights, strict=True):
             if flat.grad is None:
                 flat.grad = torch.empty_like(flat)
@@ -49,13 +50,13 @@ class FlatWeights:
 
     @staticmethod
     def _parts(flat: Tensor, own: list[nn.Parameter]) -> list[Tensor]:
-        """Each weight's place in a long vector."""
+        """The part of a long vector that belongs to each weight, in the shape of the weight."""
         places = torch.split(flat, [p.numel() for p in own])
         return [place.view_as(p) for p, place in zip(own, places, strict=True)]
 
 
 def build_optimizers(model: LanguageModel, config: TrainingConfig) -> tuple[FlatWeights, Optimizers]:
-    """The weights of a model as vectors, and what optimizes them; matrices decay, biases do not."""
+    """The weights of a model as vectors, and their optimizers. Matrices decay; biases do not."""
     hidden = hidden_matrices(model) if config.optimizer == "muon" else []
     weights = FlatWeights(model, [matrix.weight for matrix in hidden])
     groups = [
@@ -69,7 +70,7 @@ def build_optimizers(model: LanguageModel, config: TrainingConfig) -> tuple[Flat
 
 
 def _first_order(groups: list[dict[str, object]], config: TrainingConfig) -> torch.optim.Optimizer:
-    """The rule for each weight on its own; beside Muon that is AdamW."""
+    """The optimizer of the weights that Muon does not move: AdamW beside Muon, otherwise the config's."""
     rate, betas = config.learning_rate, (config.beta1, config.beta2)
     if config.optimizer in ("adamw", "muon"):
         return torch.optim.AdamW(groups, lr=rate, betas=betas, fused=True)
@@ -81,7 +82,7 @@ def _first_order(groups: list[dict[str, object]], config: TrainingConfig) -> tor
 
 
 def optimizer_tensors(optimizers: Optimizers) -> dict[str, Tensor]:
-    """What the optimizers remember, as `{vector's number}.{name}`: the rest of it follows from the config."""
+    """The state of the optimizers as tensors named `{number of the vector}.{name}`. The config gives the rest."""
     return {
         f"{i}.{name}": value
         for i, (optimizer, vector) in enumerate(vectors(optimizers))
@@ -91,7 +92,7 @@ def optimizer_tensors(optimizers: Optimizers) -> dict[str, Tensor]:
 
 
 def load_optimizer_tensors(optimizers: Optimizers, tensors: dict[str, Tensor]) -> None:
-    """Puts back what `optimizer_tensors` gave."""
+    """Restores what `optimizer_tensors` gave."""
     first = 0
     for optimizer in optimizers:
         state: dict[int, dict[str, Tensor]] = {}
@@ -105,14 +106,14 @@ def load_optimizer_tensors(optimizers: Optimizers, tensors: dict[str, Tensor]) -
 
 
 def vectors(optimizers: Optimizers) -> list[tuple[torch.optim.Optimizer, Tensor]]:
-    """All vectors that are optimized, each with its optimizer."""
+    """All optimized vectors, each with its optimizer."""
     return [(o, vector) for o in optimizers for group in o.param_groups for vector in group["params"]]
 
 
 def apply_step(optimizers: Optimizers, rate: float, finite: Tensor) -> None:
-    """One step with the gradients as they are, if `finite` (a scalar of the device) is true; otherwise nothing.
+    """One step with the current gradients if `finite` is true, otherwise no step.
 
-    Adam's fused kernels and Muon look at it where it lies; for the other rules Python has to.
+    `finite` is a scalar on the device. Adam's fused kernels and Muon read it there; for other rules Python reads it.
     """
     for optimizer in optimizers:
         for group in optimizer.param_groups:
@@ -125,7 +126,7 @@ def apply_step(optimizers: Optimizers, rate: float, finite: Tensor) -> None:
 
 
 def clip(gradients: list[Tensor], config: TrainingConfig) -> Tensor:
-    """Shortens the gradient as the config says; its norm before that."""
+    """Clips the gradients as the config says, and gives their norm before clipping."""
     norm = nn.utils.get_total_norm(gradients)
     for gradient in gradients:
         if config.clip_norm is not None:

@@ -1,4 +1,4 @@
-"""Penalties on what a recurrence gives: small activations, and such that change slowly."""
+"""Penalties on the outputs of a recurrence, for small activations and for slow changes."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from charrnn.models.recurrent import Trunk
 
 
 class ActivationPenalty:
-    r"""What is added to the loss for the output h of the last recurrent layer (arXiv:1708.01009, equations 1 and 2).
+    r"""The penalty on the output h of the last recurrent layer (arXiv:1708.01009, equations 1 and 2).
 
     .. math:: \alpha \, \mathrm{mean}((m \odot h_t)^2) + \beta \, \mathrm{mean}((h_t - h_{t-1})^2)
 
-    with m the dropout mask, and means in the place of the paper's norms, as AWD-LSTM's own code has them.
+    m is the dropout mask. The means replace the paper's norms, as in AWD-LSTM's own code.
     """
 
     def __init__(self, model: LanguageModel, config: TrainingConfig) -> None:
@@ -27,7 +27,7 @@ class ActivationPenalty:
                 trunk.dropouts[-1].register_forward_hook(self._see)
 
     def _see(self, _: nn.Module, inputs: tuple[Tensor], dropped: Tensor) -> None:
-        """Is called with what the last recurrence gives, `[T, B, H]`, before and after dropout."""
+        """A hook that is called with the output of the last recurrence, `[T, B, H]`, before and after dropout."""
         (raw,) = inputs
         if not self._model.training:
             return
@@ -37,6 +37,6 @@ class ActivationPenalty:
             self._terms.append(self._beta * raw.float().diff(dim=0).square().mean())
 
     def take(self) -> Tensor | float:
-        """The sum for the forward pass just made."""
+        """The penalty of the last forward pass, a scalar; it is then forgotten."""
         terms, self._terms = self._terms, []
         return torch.stack(terms).sum() if terms else 0.0

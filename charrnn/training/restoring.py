@@ -1,4 +1,4 @@
-"""From a checkpoint back into a training, with every check before the next step is made."""
+"""Restores a training from a checkpoint, and checks it before the next step."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from charrnn.training.step import Learner
 
 
 def restore(learner: Learner, folder: Path) -> None:
-    """Puts a training where the checkpoint in a folder left it. Raises CharrnnError where it is not one of it."""
+    """Restores a training from the checkpoint in a folder. Raises CharrnnError where the checkpoint does not fit it."""
     fill(learner.model, folder / WEIGHTS)
     standing = read_record(folder / STATE, Standing)
-    # Copies: what was loaded is a mapping of the file, and a training outlives its checkpoints.
+    # Copies, because the loaded tensors are mappings of the file, and a training outlives its checkpoints.
     tensors = {name: tensor.clone() for name, tensor in load_tensors(folder / TRAINING).items()}
     try:
         learner.load_state(tensors, standing)
@@ -39,7 +39,7 @@ def _check_optimizers(learner: Learner, folder: Path) -> None:
 
 
 def _check_position(learner: Learner, folder: Path) -> None:
-    """Whether the next batch is to be had, and the state that is carried to it is one of the model."""
+    """Raises CharrnnError where there is no next batch, or the carried state is not one of the model."""
     batches, model = learner.batches, learner.model
     position = batches.position.model_copy()
     try:

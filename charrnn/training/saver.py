@@ -1,4 +1,4 @@
-"""The checkpoints of a training, written beside it."""
+"""Writes the checkpoints of a training while the training goes on."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ from charrnn.training.restoring import restore
 
 
 class CheckpointSaver:
-    """Saves the best weights after their evaluation, the last ones now and then, and goes back to what it has saved.
+    """Saves the best weights after their evaluation and the last weights at intervals, and restores checkpoints.
 
-    The training waits for the copy out of the model; a thread brings it to the disk, one at a time. What the disk
-    refuses is tried again at the next save and at the end: a full disk may be emptied, a folder come back, and a
-    training is dearer than one checkpoint.
+    The training waits only for a copy of the tensors; a thread writes it to the disk, one checkpoint at a time. A
+    checkpoint that cannot be written is tried again at the next save and at the end, because a full disk may be
+    emptied and a folder may come back. The training goes on meanwhile.
     """
 
     def __init__(self, run: Run, training: Training) -> None:
         self._run, self._training = run, training
-        self._copied = training.standing.step or -1  # the step that was copied last; a resumed one is on the disk
-        self._exploded = False  # since then
+        self._copied = training.standing.step or -1  # the last copied step; that of a resumed run is on the disk
+        self._exploded = False  # whether the training has exploded since that step
         self._unsaved: list[Snapshot] = []
         self._thread: threading.Thread | None = None
 
     def __enter__(self) -> None:
-        """Begins nothing: `__exit__` waits for what was begun in between."""
+        """Does nothing: `__exit__` waits for the checkpoints that are still being written."""
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        """Waits until all is on the disk. Raises CharrnnError where the end of a training cannot be saved."""
+        """Waits until all checkpoints are on the disk. Raises CharrnnError where the last one cannot be saved."""
         if kind is not None and issubclass(kind, KeyboardInterrupt):
-            return  # a second Ctrl-C leaves at once; the checkpoint before is whole
+            return  # a second Ctrl-C ends at once; the checkpoint before is whole
         self._wait()
         self._write()
         if self._unsaved and kind is None:
@@ -49,7 +49,7 @@ class CheckpointSaver:
             )
 
     def hear(self, event: Event) -> None:
-        """Saves if it is time to."""
+        """Saves a checkpoint at a best evaluation, and at a checkpoint event if this step is not yet saved."""
         training, step = self._training, self._training.standing.step
         if event.is_best or (event.kind == "checkpoint" and self._copied != step):
             self._wait()
@@ -61,11 +61,11 @@ class CheckpointSaver:
             self._thread.start()
 
     def recall(self, training: Any) -> None:
-        """Puts a training back where its last checkpoint left it, after an explosion."""
+        """Restores a training from its last checkpoint, after an explosion."""
         self._wait()
-        self._unsaved.clear()  # what follows now happens on another path
+        self._unsaved.clear()  # the training now takes another path
         checkpoints = self._run.checkpoints
-        # Where it explodes again before anything new was saved, that checkpoint is no good itself.
+        # If it explodes again before a new checkpoint, the last checkpoint itself is bad.
         restore(training, checkpoints.before(self._copied) if self._exploded else checkpoints.find("last"))
         self._copied, self._exploded = training.standing.step, True
 
@@ -80,7 +80,7 @@ class CheckpointSaver:
             try:
                 self._put_back()
                 if (metrics := run.path / "metrics.jsonl").exists():
-                    sync(metrics)  # what a checkpoint stands for is on the disk before it
+                    sync(metrics)  # the metrics up to a checkpoint are on the disk before it
                 run.checkpoints.save(snapshot, keep)
             except OSError as error:
                 where = error.filename or run.path
@@ -92,7 +92,7 @@ class CheckpointSaver:
             del self._unsaved[0]
 
     def _put_back(self) -> None:
-        """Makes the run's folder again where it was deleted under the training."""
+        """Makes the run's folder again if it was deleted during the training."""
         run = self._run
         there = is_run(run.path)
         if there and held(run.path):

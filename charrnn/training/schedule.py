@@ -1,4 +1,4 @@
-"""Where a training stands, and the learning rate there."""
+"""How far a training is, and its learning rate at each moment."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from charrnn.config import Interval, TrainingConfig, parse_interval
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a training is, in each unit that an interval can be counted in."""
+    """How far a training is, in each unit of an interval."""
 
     steps: int
     minutes: float
     epochs: float
     fraction: float
-    """Of the whole training, 0 to 1."""
+    """The fraction of the whole training that is done, 0 to 1."""
 
     def count(self, interval: Interval) -> float:
-        """How many of `interval` have passed."""
+        """How many times `interval` has passed."""
         passed = {
             "steps": self.steps,
             "minutes": self.minutes,
@@ -42,7 +42,7 @@ def progress_of(config: TrainingConfig, steps: int, minutes: float, epochs: floa
 
 
 def is_due(every: str | None, before: Progress, now: Progress) -> bool:
-    """Whether a multiple of the interval lies between two moments; never where the interval is None."""
+    """Whether a multiple of the interval lies between two moments; False if the interval is None."""
     if every is None:
         return False
     interval = parse_interval(every)
@@ -50,10 +50,10 @@ def is_due(every: str | None, before: Progress, now: Progress) -> bool:
 
 
 def learning_rate(config: TrainingConfig, progress: Progress) -> float:
-    """The learning rate at a moment: a linear rise, then a cosine (arXiv:1608.03983), steps, or nothing.
+    """The learning rate at a moment: a linear rise, then a cosine (arXiv:1608.03983), steps, or a constant.
 
-    With a length in minutes the cosine ends when the time does, so that a training is fully annealed however many
-    steps the machine makes.
+    If the length is given in minutes, the cosine ends when the time is over. The training is then fully annealed on a
+    machine of any speed.
     """
     rate = config.learning_rate
     if config.schedule == "cosine":
@@ -65,6 +65,6 @@ def learning_rate(config: TrainingConfig, progress: Progress) -> float:
             passed = math.floor(progress.count(parse_interval(config.decay_every)))
         rate *= config.decay_factor**passed
     if config.warmup is not None:
-        # Never quite 0: the first step would be none.
+        # At least a hundredth, because the first step would do nothing with a rate of 0.
         rate *= min(1.0, max(progress.count(parse_interval(config.warmup)), 0.01))
     return rate

@@ -1,4 +1,4 @@
-"""`train`: from a config to a run, everything in between put together."""
+"""`train` and `resume`: they join corpus, model, trainer and listeners, and give a run."""
 
 from __future__ import annotations
 
@@ -52,9 +52,9 @@ def train(
 ) -> Run:
     """Trains a model and returns its run.
 
-    `config` is a `Config`, a YAML file, or the name of a ready-made config; `overrides` are "key.path=value" for the
-    latter two. `minutes` takes the place of the config's length. `out` is the run's folder (default: runs/NAME, with
-    a number where that is taken). `quiet` says nothing on standard error. Ctrl-C saves and raises `Interrupted`.
+    `config` is a `Config`, a YAML file, or the name of a ready-made config. `overrides` are texts "key.path=value".
+    `minutes` replaces the config's length. `out` is the run's folder (default: runs/NAME, with a number if that is
+    taken). `quiet` prints nothing on standard error. Ctrl-C saves and raises `Interrupted`.
 
     Raises CharrnnError for mistakes in the config, the text or the folder.
     """
@@ -71,7 +71,7 @@ def train(
     with joined(where) as workers:
         dataset = workers.one_first(lambda: _read_corpus(config, quiet or workers.rank > 0))
         training = _training(config, dataset, where, workers)
-        dataset.vocabulary.encode(config.sampling.prompt)  # better now than after an hour
+        dataset.vocabulary.encode(config.sampling.prompt)  # an unknown character is told now, not after an hour
         if workers.rank:
             path = Path(workers.from_first(b"").decode())
             return _follow(Run.open(path, str(where)), training)
@@ -94,9 +94,9 @@ def resume(
 ) -> Run:
     """Goes on with a run from its last checkpoint and returns it.
 
-    `overrides` may change the sections training and sampling, so that a finished training can be made longer, and name
-    the text again (corpus.path) where it is no longer in the cache.
-    Raises CharrnnError where the folder is no run, its corpus is gone, or it has finished.
+    `overrides` may change the sections training and sampling, for example to make a finished training longer. They may
+    also name the text again (corpus.path), if it is no longer in the cache.
+    Raises CharrnnError where the folder is not a run, its corpus is gone, or it has finished.
     """
     run = Run.open(path, device)
     if minutes is not None:
@@ -117,7 +117,7 @@ def resume(
 
 
 def _restored(run: Run, overrides: Sequence[str], workers: Workers) -> tuple[Run, Trainer]:
-    """The run with its new config, and its trainer as the last checkpoint left it; worker 0's is that of all."""
+    """The run with its new config, and its trainer. Worker 0 restores the last checkpoint and gives it to all."""
     file = run.path / "config.yaml"
     config = parse_config(file.read_text(encoding="utf-8"), str(file), overrides)
     if config.model.cell == "ngram":
@@ -165,7 +165,7 @@ def _read_corpus(config: Config, quiet: bool) -> Dataset:
 
 
 def _training(config: Config, dataset: Dataset, device: torch.device, workers: Workers) -> Training:
-    """A training of the config from its beginning. Raises CharrnnError where config and text do not go together."""
+    """A new training of the config. Raises CharrnnError where the config and the text do not fit together."""
     if config.model.cell != "ngram":
         return _trainer(config, dataset, device, workers)
     if workers.count > 1:
@@ -212,7 +212,7 @@ def _headline(run: Run) -> str:
 
 
 def _follow(run: Run, training: Training) -> Run:
-    """Trains along with worker 0, who has the listeners."""
+    """Runs the training of a worker other than 0, without listeners."""
     with heeded(training):
         for _ in training.events():
             pass
@@ -220,14 +220,14 @@ def _follow(run: Run, training: Training) -> Run:
 
 
 def _drive(run: Run, training: Training, quiet: bool) -> Run:
-    """Runs a training with everyone listening."""
+    """Runs a training with all its listeners."""
     step = training.standing.step
     if step and not quiet:
         say(f"going on with {run.path} from step {step:,}")
     listeners: list[Listener] = [Log(run, step), Samples(run, training, quiet)]
     if run.config.training.tensorboard:
         listeners.append(TensorBoard(run.path / "tensorboard"))
-    # The saver comes last: what a checkpoint stands for has been logged when it is written.
+    # The saver comes last, so that all before a checkpoint has been logged when it is written.
     saver = CheckpointSaver(run, training)
     training.recall = saver.recall
     listeners += [saver] if quiet else [Bar(training), saver]

@@ -1,4 +1,4 @@
-"""What a training does when it is asked to stop, or to save."""
+"""The signals that ask a training to stop or to save."""
 
 from __future__ import annotations
 
@@ -14,16 +14,17 @@ SAVE = [signal.SIGUSR1] if hasattr(signal, "SIGUSR1") else []
 
 
 class Received:
-    """Which signal asked the training to stop, if one did."""
+    """The signal that asked the training to stop; None if there was none."""
 
     number: signal.Signals | None = None
 
 
 @contextmanager
 def heeded(training: Training) -> Iterator[Received]:
-    """SIGINT and SIGTERM end the training after its step; a second one at once, as if nobody listened. SIGUSR1 saves.
+    """A context in which SIGINT and SIGTERM end the training after its step, and SIGUSR1 saves a checkpoint.
 
-    Only the main thread can have signals; in another one nothing changes.
+    A second SIGINT or SIGTERM has its usual effect. Only the main thread can handle signals; in another one nothing
+    changes.
     """
     received = Received()
     if threading.current_thread() is not threading.main_thread():

@@ -1,4 +1,4 @@
-"""Where a training stands: one record, written to `state.json` and read from it."""
+"""Where a training stands: one record, which is written to `state.json` and read from it."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ from charrnn.text.batches import Position
 
 
 class Averaged(Record):
-    """What a training knows of its averaged weights."""
+    """Where the average of the weights stands."""
 
     count: Count = 0
-    """Steps that the mean is of."""
+    """The number of steps in the mean."""
     shown: bool = False
-    """Whether the model has the mean at this moment, and the weights that are being trained lie beside it."""
+    """Whether the model has the mean at this moment; the trained weights are then kept beside it."""
 
 
 class Standing(Summary):
-    """All that a training needs to go on, beside tensors."""
+    """All that a training needs to go on, beside its tensors."""
 
     evaluations_since_best: Count = 0
     position: Position = Field(default_factory=Position)
-    """Of the batches, after the last step."""
+    """The position in the batches after the last step."""
     rate_factor: Annotated[float, Field(gt=0, le=1)] = 1.0
-    """By which the learning rate is multiplied: explosions halve it."""
+    """The factor of the learning rate; each explosion halves it."""
     explosions: Count = 0
     learnt: Count = 0
-    """Characters, over all passes."""
+    """The number of characters that were learnt from, over all passes."""
     evaluated: Count = 0
-    """Validation characters at each evaluation; 0 before the first one."""
+    """The number of validation characters of each evaluation; 0 before the first one."""
     average: Averaged = Field(default_factory=Averaged)
 
     def judge(self, nats: float) -> bool:
-        """Notes a validation loss, nats per character; whether it is the best so far."""
+        """Takes a validation loss in nats per character, and says whether it is the best so far."""
         is_best = nats < (math.inf if self.best is None else self.best)
         if is_best:
             self.best = nats

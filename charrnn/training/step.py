@@ -1,4 +1,4 @@
-"""What learns: a model, its optimizers, the state in which its texts go on, and one step of all of them."""
+"""One step of learning, of a model with its optimizers and the state that its texts carry along."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from charrnn.training.schedule import Progress, progress_of
 from charrnn.training.standing import Standing
 
 SEED_STRIDE = 1_000_003
-"""Between the random numbers of one `training.seed` and those of the next: a prime above most numbers of steps."""
+"""Distance between the random seeds of neighbouring `training.seed`: a prime above most numbers of steps."""
 WORKER_STRIDE = 0x9E3779B97F4A7C15
-"""Between those of one worker and of the next: 2^64 divided by the golden ratio, as in SplitMix64."""
+"""Distance between the dropout seeds of two workers: 2^64 divided by the golden ratio, as in SplitMix64."""
 
 
 class Learner:
-    """A model that learns from batches step by step, and all that it needs to go on later.
+    """A model that learns from batches step by step, with all that it needs to go on later.
 
-    Of several workers each has one; they share out every batch, and make the same steps.
+    Each of several workers has a Learner. They divide every batch among them and make the same steps.
     """
 
     def __init__(
@@ -41,7 +41,8 @@ class Learner:
         clock: Callable[[], float],
         workers: Workers,
     ) -> None:
-        self.model, self.batches, self.config, self.workers = model, batches, config, workers
+        self.model, self.config = model, config
+        self.batches, self.workers = batches, workers
         self.standing = Standing()
         self.agreement = Agreement(workers, clock)
         self.numbers = Numbers(model.device, clock, self.agreement)
@@ -54,8 +55,9 @@ class Learner:
         set_kernels(model, config.kernels)
 
     def learn(self, rate: float) -> None:
-        """One step with a learning rate: forward, backward through the window, add up what the workers found, clip,
-        update. A loss or a gradient that is not finite changes no weight.
+        """One step with a learning rate: forward, backward through the window, sum over the workers, clip, update.
+
+        A step whose loss or gradient is not finite changes no weight.
         """
         standing, batch = self.standing, self.batches.next()
         if self.config.window_deviation:  # a shorter window takes a smaller step
@@ -63,7 +65,7 @@ class Learner:
         seed = self.config.seed * SEED_STRIDE + standing.step
         self._draws.manual_seed(seed % 2**63)
         state = self.carried.begin(batch, self.config.forget, self._draws)
-        if self.workers.rank:  # dropout masks of its own; those of worker 0 are those of a single one
+        if self.workers.rank:  # dropout masks of its own; worker 0 has those of a single worker
             self._draws.manual_seed((seed + self.workers.rank * WORKER_STRIDE) % 2**63)
         gradients, nats = self.weights.clear(), torch.zeros((), device=self.model.device)
         if batch.inputs.shape[1]:  # a short group of documents may leave nothing for this worker
@@ -94,11 +96,11 @@ class Learner:
         self.agreement.ask_to_stop()
 
     def save_soon(self) -> None:
-        """Has a checkpoint written after the current step."""
+        """Asks for a checkpoint after the current step."""
         self.agreement.ask_to_save()
 
     def state(self) -> dict[str, Tensor]:
-        """What it needs to go on, apart from the weights and `standing`, which is brought up to date."""
+        """The tensors that it needs to go on, beside the weights. Also brings `standing` up to date."""
         self.standing.seconds = self.agreement.own_seconds
         self.standing.finished = self.progress.fraction >= 1 or self.out_of_patience
         self.standing.average = self.average.standing()
@@ -107,7 +109,7 @@ class Learner:
         return tensors | {f"average.{name}": value for name, value in self.average.tensors().items()}
 
     def load_state(self, tensors: dict[str, Tensor], standing: Standing) -> None:
-        """Puts back what `state` gave and `standing` was, when the model has the weights that it had then."""
+        """Restores what `state` gave, and `standing`. The model must have the weights that it had then."""
         load_optimizer_tensors(self.optimizers, inside(tensors, "optimizer."))
         self.average.load(inside(tensors, "average."), standing.average)
         count = sum(name.startswith("carried.") for name in tensors)
@@ -118,7 +120,7 @@ class Learner:
         self.numbers.restart_clock()
 
     def agree(self) -> None:
-        """Gives all workers what worker 0 has: fresh weights, or those of a checkpoint."""
+        """Gives all workers the weights and the state of worker 0: fresh ones, or those of a checkpoint."""
         if self.workers.count == 1:
             return
         weights = {f"model.{name}": value for name, value in self.model.state_dict().items()}
@@ -128,5 +130,5 @@ class Learner:
 
 
 def inside(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """The tensors whose names begin so, without that beginning."""
+    """The tensors whose names begin with `prefix`, by their names without it."""
     return {name[len(prefix) :]: value for name, value in tensors.items() if name.startswith(prefix)}

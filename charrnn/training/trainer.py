@@ -27,8 +27,8 @@ from charrnn.training.validation import Validation
 class Trainer(Learner):
     """Trains a model on batches as the config says.
 
-    Of several workers each has a trainer. All make the same steps and the same events; worker 0's has listeners, and
-    what only one can decide (the time, signals, the validation loss) is its word.
+    Each of several workers has a trainer. All make the same steps and yield the same events. Only worker 0 has
+    listeners; it decides the time and measures the validation loss for all.
     """
 
     def __init__(
@@ -48,10 +48,10 @@ class Trainer(Learner):
     def events(self) -> Iterator[Event]:
         """Trains until the config's length is reached, the user stops it, or patience ends.
 
-        Whoever hears of an evaluation, a sample or a checkpoint finds the averaged weights in the model, if there are.
+        During the events `evaluation`, `sample` and `checkpoint` the model has the averaged weights, if there are any.
 
-        Raises Diverged where the loss or the gradient is no longer finite, before anyone can save what came of it, and
-        WorkerLost where another worker is gone, after a checkpoint of the last whole step.
+        Raises Diverged if the loss or the gradient is no longer finite, before the weights can be saved, and WorkerLost
+        if another worker is gone, after a checkpoint of the last whole step.
         """
         try:
             yield from self._events()
@@ -62,7 +62,8 @@ class Trainer(Learner):
     def _events(self) -> Iterator[Event]:
         keep_freed()
         self.agree()
-        config, now, evaluated = self.config, self.progress, -1
+        config, now = self.config, self.progress
+        evaluated = -1  # the step of the last evaluation
         self.model.train()
         if not self.standing.step:
             yield self._checkpoint()
@@ -98,7 +99,7 @@ class Trainer(Learner):
             yield self._checkpoint()
 
     def _evaluate(self) -> Event:
-        """The validation loss, and whether it is the best so far."""
+        """The event with the validation loss, and whether it is the best so far."""
         nats = self.validation.nats(self.model, self.standing) if self.workers.rank == 0 else 0.0
         nats = self.workers.number_from_first(nats)
         if not math.isfinite(nats):
@@ -109,17 +110,17 @@ class Trainer(Learner):
         return Event("evaluation", self.progress, {"val_loss": nats, "val_bits_per_char": nats / math.log(2)}, is_best)
 
     def _checkpoint(self) -> Event:
-        """It is time to save, and what is saved has been brought together."""
+        """The event that asks for a checkpoint, after the states of all workers have been collected."""
         self.carried.gather()
         return Event("checkpoint", self.progress)
 
     def _go_back(self) -> Iterator[Event]:
-        """Back to the last checkpoint after an explosion, and on from there with half the learning rate."""
+        """Goes back to the last checkpoint after an explosion, and on from there with half the learning rate."""
         explosions, factor = self.standing.explosions + 1, self.standing.rate_factor / 2
         if explosions > self.config.explosions:
             raise diverged(self.standing.step, self.config)
         yield Event("explosion", self.progress, {"explosion": float(explosions), "rate_factor": factor})
-        seconds = self.agreement.own_seconds  # spent all the same
+        seconds = self.agreement.own_seconds  # the time of the lost steps counts
         if self.workers.rank == 0:
             self.recall(self)
         self.agree()
@@ -129,5 +130,5 @@ class Trainer(Learner):
 
 
 def no_checkpoint(trainer: Trainer) -> None:
-    """Ends a training that has exploded where nobody saves checkpoints to go back to. Raises Diverged."""
+    """Raises Diverged: the training has exploded, and nobody saves checkpoints to go back to."""
     raise diverged(trainer.standing.step, trainer.config)

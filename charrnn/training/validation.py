@@ -1,4 +1,4 @@
-"""What a training is judged by: the likelihood of a text that it does not learn from."""
+"""The validation of a training: the likelihood of a text that it does not learn from."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from charrnn.text.dataset import Part
 from charrnn.training.standing import Standing
 
 SHARE = 60
-"""`evaluate_characters: auto` reads one character for so many that were learnt from before the first evaluation: some
-1 % of the time, since a character is read several times as quickly as it is learnt from."""
+"""`evaluate_characters: auto` reads one character for 60 that were learnt from before the first evaluation. That takes
+some 1 % of the time, because reading a character is several times as fast as learning from it."""
 LEAST = 5_000
-"""Characters that it reads at least."""
+"""The fewest characters that `auto` reads."""
 STREAM = 1_000
-"""Characters of each of its streams, at least: what is read quickly is read as more and shorter streams, whose
-beginnings raise the loss by a little."""
+"""The fewest characters of a stream of `auto`. Many short streams are read faster than a few long ones, but the
+beginnings of streams raise the loss by a little."""
 
 
 class Validation:
-    """The held-out part, or as much of it as `training.evaluate_characters` leaves."""
+    """The validation part of a corpus, or as much of it as `training.evaluate_characters` says."""
 
     def __init__(self, part: Part, wanted: int | Literal["auto", "all"]) -> None:
         self._part = some_characters(part, wanted) if isinstance(wanted, int) else part
@@ -28,7 +28,7 @@ class Validation:
         self.characters = self._part.characters
 
     def nats(self, model: LanguageModel, standing: Standing) -> float:
-        """Nats per character. For `auto` the first call decides how many are read; `standing` keeps that number."""
+        """The nats per character. With `auto`, the first call sets how many are read, which `standing` keeps."""
         if not self._is_auto:
             return likelihood(model, self._part).nats_per_char
         standing.evaluated = standing.evaluated or max(LEAST, standing.learnt // SHARE)

@@ -1,9 +1,9 @@
-"""Writing without PyTorch: importing it takes longer than writing a page.
+"""Writing without PyTorch, whose import takes longer than writing a page.
 
-plan.py       a model as a list of operations on vectors, from its config and its weights
-folding.py    shortens the list: what follows from the character alone is looked up
-numpy_way.py  carries the list out in NumPy: slower, short, always there
-native_way.py carries it out in C (charrnn/native/sampling.c), where there is a compiler
+plan.py       makes a list of operations on vectors from a model's config and weights
+folding.py    shortens the list: values that depend only on the character are looked up
+numpy_way.py  runs the list in NumPy: short, always available, slower
+native_way.py runs the list in C (charrnn/native/sampling.c), if there is a compiler
 ngram.py      the n-gram, which has tables instead of operations
 """
 
@@ -22,7 +22,7 @@ from charrnn.store.weights import Array
 
 
 def stepper(config: ModelConfig, vocab_size: int, weights: Mapping[str, Array]) -> Stepper | None:
-    """The fastest way to write with a model on the CPU without PyTorch, or None where there is none.
+    """The fastest stepper for a model on the CPU without PyTorch; None if there is none.
 
     Raises CharrnnError where the weights are not those of the config's model.
     """

@@ -1,4 +1,4 @@
-"""Shortens a plan: what follows from the character alone is computed once for every character."""
+"""Shortens a plan: values that depend only on the character are computed once for every character."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from charrnn.generation.fast.plan import Op, Plan
 from charrnn.generation.filters import Floats
 
 FOLD = 2**20
-"""Numbers that a table by character may have, at most; a larger one takes longer to make than it saves."""
+"""The most numbers of the tables together; larger ones take longer to make than they save."""
 ALIKE = ("embed", "matrix", "copy", "relu", "tanh", "layer", "rms")
-"""Operations whose result is the same whenever their inputs are."""
+"""The operations whose result depends only on the registers that they read."""
 
 
 def fold(made: Plan) -> Plan:
-    """The same plan with everything that follows from the character alone computed now, for every character.
+    """The plan with tables of everything that depends only on the character.
 
-    The first layer's U x + b, say, becomes a table of gates by character. A plan with a window stays as it is: what it
-    computes follows from several characters.
+    For example, the first layer's U x + b becomes a table `[V, gates * H]`. A plan with a window stays as it is: its
+    values depend on several characters.
     """
     if made.window:
         return made
@@ -39,7 +39,7 @@ def fold(made: Plan) -> Plan:
             apply(op, known, everyone)
             room -= size
             continue
-        # A table that this operation reads, or changes, is looked up before it.
+        # Tables that this operation reads or changes are looked up before it.
         for name in dict.fromkeys((op.of, op.also, op.into)):
             look_up(name)
         known.pop(op.into, None)

@@ -1,4 +1,4 @@
-"""Carries a plan out in C: weights packed once, the loop over characters without Python, texts in groups by thread."""
+"""Runs a plan in C: weights are packed once, the loop over characters is in C, and threads share out the texts."""
 
 from __future__ import annotations
 
@@ -18,20 +18,32 @@ from charrnn.generation.filters import Doubles, Filters, Floats, Ints, races
 from charrnn.generation.stepper import Generators, Stepper
 
 KINDS = (
-    *("embed", "slide", "matrix", "more", "add", "copy", "relu", "tanh"),
-    *("lstm", "gru", "mingru", "minlstm", "layer", "rms"),
+    "embed",
+    "slide",
+    "matrix",
+    "more",
+    "add",
+    "copy",
+    "relu",
+    "tanh",
+    "lstm",
+    "gru",
+    "mingru",
+    "minlstm",
+    "layer",
+    "rms",
 )
-"""In the order of the enum in sampling.c."""
+"""The kinds of operations, in the order of the enum in sampling.c."""
 LANES = 16
-"""Floats of a vector there."""
+"""A multiple of the number of floats of a vector in sampling.c."""
 GROUP = 48
-"""Texts that go through all operations together: what they have in between stays in the cache."""
+"""The number of texts that go through all operations together, so that their registers stay in the cache."""
 TILE = 6
-"""Texts that a matrix product takes together."""
+"""A multiple of the number of texts that a matrix product in sampling.c takes together."""
 NOTHING = -1e30
-"""The logit of padding: its probability is 0."""
+"""The logit of padding, which makes its probability 0."""
 ALONE = 12
-"""Texts for which a further thread is worth its start."""
+"""The fewest texts for which another thread is worth its start."""
 
 _Pair = tuple[Floats | None, Floats | None]
 
@@ -40,30 +52,52 @@ class _Op(ctypes.Structure):
     """The struct Op of sampling.c."""
 
     _fields_ = [
-        *((name, ctypes.c_int64) for name in ("kind", "width", "in", "out")),
-        *((name, ctypes.c_void_p) for name in ("into", "of", "also", "weight", "bias")),
+        ("kind", ctypes.c_int64),
+        ("width", ctypes.c_int64),
+        ("in", ctypes.c_int64),
+        ("out", ctypes.c_int64),
+        ("into", ctypes.c_void_p),
+        ("of", ctypes.c_void_p),
+        ("also", ctypes.c_void_p),
+        ("weight", ctypes.c_void_p),
+        ("bias", ctypes.c_void_p),
     ]
 
 
 @cache
 def library() -> ctypes.CDLL | None:
-    """sampling.c compiled, or None where there is no compiler."""
+    """The library of sampling.c, or None where there is no compiler."""
     lib = native.load("sampling")
     if lib is not None:
-        number, pointer = ctypes.c_int64, ctypes.c_void_p
+        number, pointer, real = ctypes.c_int64, ctypes.c_void_p, ctypes.c_float
         lib.sampling_panel.restype = number
+        lib.sampling_step.restype = None
         lib.sampling_step.argtypes = [pointer, number, number, pointer]
-        lib.sampling_step.restype = lib.sampling_write.restype = None
+        lib.sampling_write.restype = None
         lib.sampling_write.argtypes = [
-            *(pointer, number, number, number, pointer, number, number, ctypes.c_float),
-            *(pointer, number, pointer, pointer, pointer, pointer, number),
+            pointer,  # ops
+            number,  # count
+            number,  # rows
+            number,  # length
+            pointer,  # logits
+            number,  # vocabulary
+            number,  # padded
+            real,  # temperature
+            pointer,  # never
+            number,  # nevers
+            pointer,  # race
+            pointer,  # scratch
+            pointer,  # chosen
+            pointer,  # gained
+            number,  # stride
         ]
-        lib.sampling_read.argtypes, lib.sampling_read.restype = [pointer, number, number], ctypes.c_float
+        lib.sampling_read.restype = real
+        lib.sampling_read.argtypes = [pointer, number, number]
     return lib
 
 
 def threads() -> int:
-    """As many as this process may use: OMP_NUM_THREADS, or its cores."""
+    """The number of threads that this process may use: OMP_NUM_THREADS, or the number of its cores."""
     wanted = os.environ.get("OMP_NUM_THREADS", "")
     if wanted.isdecimal() and int(wanted):
         return int(wanted)
@@ -71,7 +105,7 @@ def threads() -> int:
 
 
 class NativeStepper(Stepper):
-    """Carries a plan out in C."""
+    """A stepper that runs a plan in C."""
 
     def __init__(self, plan: Plan) -> None:
         self._plan, self._lib = plan, library()
@@ -81,7 +115,7 @@ class NativeStepper(Stepper):
         """The groups of each thread."""
 
     def begin(self, ids: Sequence[int], count: int) -> None:
-        """Reads in one row, without the output before the last character, and copies it to all rows."""
+        """Reads a text in one row, with the output for the last character only, and copies the row to all rows."""
         first = _Group(self._plan, self._weights, self._lib, slice(0, 1))
         for i in ids[:-1]:
             first.step(np.array([i]), len(self._plan.ops) - 1)
@@ -92,11 +126,11 @@ class NativeStepper(Stepper):
         ]
 
     def logits(self) -> Floats:
-        """`[N, V]`."""
+        """The logits of the next character, `[N, V]`."""
         return np.concatenate([g.logits for groups in self._shares for g in groups])[:, : self._plan.vocab_size]
 
     def step(self, ids: Ints) -> None:
-        """All operations in their order."""
+        """Reads one more character in each row, ids `[N]`, by all operations."""
         for groups in self._shares:
             for group in groups:
                 group.step(np.ascontiguousarray(ids[group.rows]))
@@ -104,7 +138,7 @@ class NativeStepper(Stepper):
     def write(
         self, length: int, generators: Generators, filters: Filters, never: Sequence[int], recent: Ints
     ) -> tuple[Ints, Floats]:
-        """The whole loop in C, where nothing but a temperature is asked for."""
+        """Draws and reads `length` characters, in a loop in C if only the temperature is set."""
         if not filters.only_temperature:
             return super().write(length, generators, filters, never, recent)
         count, forbidden = len(generators), np.array(never, np.int64)
@@ -127,11 +161,12 @@ class NativeStepper(Stepper):
 
 
 class _Group:
-    """Registers for some rows, and the operations on them."""
+    """The registers of some rows, and the operations on them."""
 
     def __init__(self, plan: Plan, weights: list[_Pair], lib: Any, rows: slice, like: _Group | None = None) -> None:
-        """As before a text, or with every row as the one of `like`."""
-        self.rows, self._plan, self._lib, self._weights = rows, plan, lib, weights
+        """Registers as they are before a text, or copies of the one row of `like`."""
+        self.rows, self._plan = rows, plan
+        self._lib, self._weights = lib, weights
         self._registers: dict[str, Floats] = {}
         before = first_state(plan)
         for name, (parts, width) in plan.widths.items():
@@ -150,24 +185,34 @@ class _Group:
         return _Op(KINDS.index(op.kind), width, read, into.shape[1], *pointers)
 
     def step(self, ids: Ints, ops: int | None = None) -> None:
-        """Reads a character in each row; with `ops`, the first operations alone."""
+        """Reads a character in each row, ids `[N]`, by the first `ops` operations, or by all of them."""
         rows = self.rows.stop - self.rows.start
         self._lib.sampling_step(self._ops, len(self._ops) if ops is None else ops, rows, ids.ctypes.data)
 
     def write(self, race: Doubles, temperature: float, never: Ints, chosen: Ints, gained: Floats) -> None:
-        """Writes into `chosen` and `gained` `[K, N]`."""
+        """Draws and reads K characters with the numbers `race` `[N, K, V]`, into `chosen` and `gained` `[K, N]`."""
         rows, length, vocabulary = race.shape
         self._lib.sampling_write(
-            *(self._ops, len(self._ops), rows, length),
-            *(self.logits.ctypes.data, vocabulary, self.logits.shape[1]),
+            self._ops,
+            len(self._ops),
+            rows,
+            length,
+            self.logits.ctypes.data,
+            vocabulary,
+            self.logits.shape[1],
             max(temperature, 1e-4) if temperature else 0.0,
-            *(never.ctypes.data, len(never), race.ctypes.data, self._scratch.ctypes.data),
-            *(chosen.ctypes.data, gained.ctypes.data, chosen.strides[0] // chosen.itemsize),
+            never.ctypes.data,
+            len(never),
+            race.ctypes.data,
+            self._scratch.ctypes.data,
+            chosen.ctypes.data,
+            gained.ctypes.data,
+            chosen.strides[0] // chosen.itemsize,
         )
 
 
 def _shares(count: int, workers: int) -> list[list[slice]]:
-    """The rows of each thread, in groups."""
+    """The rows of each thread, as a list of groups."""
     workers = max(1, min(workers, count // ALONE))
     share = -(-count // workers)
     share += -share % TILE
@@ -178,12 +223,13 @@ def _shares(count: int, workers: int) -> list[list[slice]]:
 
 
 def _packed(plan: Plan, panel: int) -> list[_Pair]:
-    """The weight and the bias of each operation as sampling.c wants them, one after the other in memory."""
+    """The weight and the bias of each operation in the form that sampling.c reads, one after the other in memory."""
     pairs: list[_Pair] = []
     for op in plan.ops:
-        (parts, width), weight, bias = plan.widths[op.into], op.weight, op.bias
+        parts, width = plan.widths[op.into]
+        weight, bias = op.weight, op.bias
         if weight is not None and op.kind in ("matrix", "more"):
-            # [M, K] to [K, M], both padded, then to panels of columns.
+            # From [M, K] to [K, M] with both sides padded, then to panels of columns.
             columns = _blocks(weight.T, parts, width)
             table = _blocks(columns.T, *plan.widths[op.of]).T
             whole = table.shape[1] // panel * panel
@@ -209,7 +255,7 @@ def _packed(plan: Plan, panel: int) -> list[_Pair]:
 
 
 def _panels(table: Floats, panel: int) -> Floats:
-    """`[K, M]` to one panel of columns after the other, flat."""
+    """A table `[K, M]` as a vector `[K * M]`, one panel of columns after the other."""
     return table.reshape(len(table), table.shape[1] // panel, panel).swapaxes(0, 1).ravel()
 
 
@@ -218,14 +264,14 @@ def _padded(width: int) -> int:
 
 
 def _aligned(rows: int, columns: int) -> Floats:
-    """Zeros that begin at a multiple of 64 bytes, as vectors are read fastest."""
+    """Zeros `[rows, columns]` that begin at a multiple of 64 bytes, where vectors are read fastest."""
     room = np.zeros(rows * columns + LANES, np.float32)
     start = -(room.ctypes.data // 4) % LANES
     return room[start : start + rows * columns].reshape(rows, columns)
 
 
 def _blocks(x: Floats, parts: int, width: int) -> Floats:
-    """`[N, parts * width]` with each part padded with zeros."""
+    """x `[N, parts * width]` with zeros after each part, up to a multiple of LANES."""
     padded = np.zeros((len(x), parts, _padded(width)), np.float32)
     padded[..., :width] = x.reshape(len(x), parts, width)
     return padded.reshape(len(x), -1)

@@ -1,4 +1,4 @@
-"""The n-gram without PyTorch: `models.ngram.NGramModel`, whose docstring explains the tables, one row at a time."""
+"""The n-gram without PyTorch. The docstring of `models.ngram.NGramModel` explains its tables."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from charrnn.store.weights import Array, Weights, ngram_tables
 
 
 class NGramStepper(Stepper):
-    """Looks up what followed the last characters, from the shortest context to the longest that was seen."""
+    """A stepper that looks up the continuations of the last characters, from the shortest context to the longest."""
 
     def __init__(self, order: int, vocab_size: int, weights: Mapping[str, Array]) -> None:
         """Raises CharrnnError where the tables are not those of such an n-gram."""
@@ -21,18 +21,18 @@ class NGramStepper(Stepper):
         self._texts: list[list[int]] = []
 
     def begin(self, ids: Sequence[int], count: int) -> None:
-        """Keeps as many characters as it looks at; before the text stand boundaries."""
+        """Keeps the last `order` characters of a text, with boundaries before it."""
         padded = [ids[0]] * self._order + list(ids)
         self._texts = [padded[-self._order :] for _ in range(count)]
 
     def step(self, ids: Ints) -> None:
-        """Appends."""
+        """Appends one character to each row, ids `[N]`, and drops the oldest one."""
         for text, i in zip(self._texts, ids.tolist(), strict=True):
             del text[0]
             text.append(i)
 
     def logits(self) -> Floats:
-        """ln p, `[N, V]`: p_m(w | h) = own(hw) + gamma(h) p_{m-1}(w | h'), from m = 1 on."""
+        """ln p of the next character, `[N, V]`: p_m(w | h) = own(hw) + gamma(h) p_{m-1}(w | h'), from m = 1 on."""
         p = np.tile(self._p_1, (len(self._texts), 1))
         for row, text in zip(p, self._texts, strict=True):
             for m, (keys, own, gamma) in enumerate(self._tables, 2):
@@ -45,7 +45,7 @@ class NGramStepper(Stepper):
         return np.log(p).astype(np.float32)
 
     def _rank(self, context: list[int]) -> int:
-        """The rank of an m-gram among the m-grams of the training text, -1 if it is not there."""
+        """The rank of an m-gram among the m-grams of the training text, or -1 if it was not seen."""
         rank = context[0]
         for (keys, _, _), character in zip(self._tables, context[1:], strict=False):
             key = rank * self._vocab_size + character

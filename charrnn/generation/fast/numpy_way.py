@@ -1,4 +1,4 @@
-"""The operations of a plan in NumPy: what each of them means, and what writes where there is no compiler."""
+"""The operations of a plan in NumPy. They define each kind of operation, and run where there is no compiler."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from charrnn.generation.stepper import Stepper
 
 
 def apply(op: Op, registers: dict[str, Floats], ids: Ints) -> None:
-    """Carries out one operation; each register is `[N, width]`, ids `[N]` are the characters that are read."""
-    r, into, weight, bias = registers, op.into, op.weight, op.bias
+    """Runs one operation. Each register is `[N, width]`; ids `[N]` are the characters that are read."""
+    r, into = registers, op.into
+    weight, bias = op.weight, op.bias
     match op.kind:
         case "embed":
             assert weight is not None
             r[into] = weight[ids].copy()
-        case "slide":  # the window moves on by one character
+        case "slide":  # moves the window on by one character
             assert weight is not None
             r[into] = np.concatenate([r[into][:, weight.shape[1] :], weight[ids]], axis=1)
         case "matrix":
@@ -77,14 +78,14 @@ def first_state(plan: Plan) -> dict[str, Floats]:
 
 
 class NumpyStepper(Stepper):
-    """Carries a plan out, all rows at once."""
+    """A stepper that runs a plan in NumPy, all rows at once."""
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self._registers = first_state(plan)
 
     def begin(self, ids: Sequence[int], count: int) -> None:
-        """Reads character by character, in one row, without the output before the last."""
+        """Reads a text in one row, with the output for the last character only, and copies the row to all rows."""
         self._registers = first_state(self._plan)
         for i in ids:
             for op in self._plan.ops[:-1]:
@@ -93,10 +94,10 @@ class NumpyStepper(Stepper):
         self._registers = {name: value.repeat(count, axis=0) for name, value in self._registers.items()}
 
     def logits(self) -> Floats:
-        """`[N, V]`."""
+        """The logits of the next character, `[N, V]`."""
         return self._registers["logits"]
 
     def step(self, ids: Ints) -> None:
-        """All operations in their order."""
+        """Reads one more character in each row, ids `[N]`, by all operations."""
         for op in self._plan.ops:
             apply(op, self._registers, ids)

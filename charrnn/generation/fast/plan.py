@@ -1,4 +1,4 @@
-"""A model as the list of operations that one character takes, from its config and its weights."""
+"""A model as a list of operations for one character, made from its config and its weights."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from charrnn.store.weights import Array, Weights
 
 @dataclass(frozen=True)
 class Op:
-    """An operation on registers, each of which holds a vector a row; `numpy_way.py` says what each kind does."""
+    """An operation on registers, which hold a vector in each row. `numpy_way.py` defines each kind."""
 
     kind: str
     into: str
@@ -23,7 +23,7 @@ class Op:
     of: str = ""
     """A register that is read."""
     also: str = ""
-    """Another; of cells, one that is changed too."""
+    """Another register that is read; lstm, mingru and minlstm change it too."""
     weight: Floats | None = None
     bias: Floats | None = None
 
@@ -34,12 +34,12 @@ class Plan:
 
     vocab_size: int
     widths: dict[str, tuple[int, int]] = field(default_factory=dict)
-    """Of each register: how many parts of what width it has (an LSTM's gates: 4 of the hidden size)."""
+    """The number of parts of each register, and the width of a part (for an LSTM's gates: 4, and the hidden size)."""
     state: list[str] = field(default_factory=list)
-    """The registers that are carried from character to character; they begin as zeros."""
+    """The registers that are carried from character to character. They begin as zeros."""
     ops: list[Op] = field(default_factory=list)
     window: tuple[str, int] | None = None
-    """Of a model with a window: its register, and how many characters wide it is. It begins with boundaries."""
+    """The register of a model's window, and its length in characters; None without one. It begins with boundaries."""
 
     def register(self, name: str, width: int, parts: int = 1, state: bool = False) -> str:
         """Adds a register and returns its name."""
@@ -76,7 +76,7 @@ def make_plan(config: ModelConfig, vocab_size: int, weights: Mapping[str, Array]
         made.register("x", config.embedding_size)
         made.add("embed", "x", weight=embedding)
         x, width = _trunk(made, config, take)
-    # The output comes last: a prompt is read without it.
+    # The output comes last, because a prompt is read without it.
     made.register("logits", vocab_size)
     output = take("output.weight", vocab_size, width), take("output.bias", vocab_size)
     made.add("matrix", "logits", x, weight=output[0], bias=output[1])
@@ -93,7 +93,7 @@ def _window(made: Plan, config: ModelConfig, embedding: Floats, take: Weights) -
 
 
 def _trunk(made: Plan, config: ModelConfig, take: Weights) -> tuple[str, int]:
-    """`models.recurrent.Trunk`: from the embedding in the register x to what the output is made from, and its width."""
+    """Adds `models.recurrent.Trunk`, which reads the register x. Gives the register of its result, and its width."""
     hidden, width = config.hidden_size, config.embedding_size
     last = width if config.tie_embedding else hidden
     x = _layers(made, "trunk.input_layers", "x", width, hidden, config.input_layers, "relu", take)
@@ -112,7 +112,7 @@ def _trunk(made: Plan, config: ModelConfig, take: Weights) -> tuple[str, int]:
 
 
 def _layers(made: Plan, name: str, x: str, width: int, hidden: int, count: int, activation: str, take: Weights) -> str:
-    """`count` times x -> activation(W x + b)."""
+    """Adds `count` layers x -> activation(W x + b), and gives the register of the last one."""
     for i in range(count):
         here = f"{name}.{2 * i}"
         y = made.register(here, hidden)
@@ -137,8 +137,8 @@ def _copy(made: Plan, name: str, x: str, width: int) -> str:
 
 
 MakeRecurrence = Callable[[Plan, ModelConfig, str, str, int, int, Weights], str]
-"""Adds a recurrence's operations: it takes its name, the register of x, the widths of x and of its output, and returns
-the register of its output."""
+"""A function that adds a recurrence's operations. It takes the plan, the config, the recurrence's name, the register of
+x, the widths of x and of the output, and the weights, and returns the register of the output."""
 
 
 def _rnn(made: Plan, config: ModelConfig, name: str, x: str, width: int, hidden: int, take: Weights) -> str:
@@ -192,4 +192,4 @@ RECURRENCES: dict[str, MakeRecurrence] = {
     "mingru": _minimal("mingru", 3),
     "minlstm": _minimal("minlstm", 4),
 }
-"""`model.cell` to what adds its operations. A cell that is not here writes through PyTorch."""
+"""The function for each `model.cell`. A cell that is not here writes through PyTorch."""

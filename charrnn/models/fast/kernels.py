@@ -1,7 +1,7 @@
-"""In C, for float32 on the CPU: the recurrences of rnn, lstm and gru over a whole window, and products of matrices.
+"""The recurrences of rnn, lstm and gru over a whole window, and products of matrices, in C for float32 on the CPU.
 
-Each function gives what the equations in the layer's docstring give. `usable` says whether the C is to be had; where
-it is not (no compiler, CUDA, float64) the layers call PyTorch.
+Each function computes the equations in the layer's docstring. `usable` says whether the C can be called. Where it
+cannot (no compiler, CUDA, float64), the layers call PyTorch.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from torch.nn import functional as F
 from charrnn import native
 
 LANES = 16
-"""The kernels take numbers of units that are a multiple of this."""
+"""The number of units that the kernels take is a multiple of this."""
 
 
 def usable(x: Tensor, library: str = "cells") -> bool:
-    """Whether the kernels can take this tensor."""
+    """Whether the kernels of a library can take this tensor."""
     return x.device.type == "cpu" and x.dtype == torch.float32 and native.load(library, openmp=True) is not None
 
 
 def project(x: Tensor, U: Tensor) -> Tensor:
-    """U x in float32, also where the product is made in bfloat16: what the recurrences below begin with.
+    """U x in float32 (also where the product is made in bfloat16), with which the recurrences below begin.
 
-    They take it for each place, `[T, B, gates * H]`, and overwrite it; or with ids `[T, B]` for each character of the
-    alphabet, `[V, gates * H]`.
+    They take U x of each place, `[T, B, gates * H]`, and overwrite it. With ids `[T, B]` they take U x of each
+    character of the alphabet, `[V, gates * H]`.
     """
     if U.shape[0] % LANES or U.shape[1] % LANES or torch.is_autocast_enabled("cpu"):
         return F.linear(x, U).float()
@@ -39,7 +39,7 @@ def project(x: Tensor, U: Tensor) -> Tensor:
 def product(x: Tensor, W: Tensor) -> Tensor:
     """x `[..., K]` and W `[M, K]` to W x `[..., M]`.
 
-    In float32 M and K are multiples of LANES; the products of bfloat16 are PyTorch's.
+    In float32 M and K must be multiples of LANES. PyTorch computes products in bfloat16.
     """
     shape = *x.shape[:-1], len(W)
     if x.dtype != torch.float32:
@@ -50,7 +50,7 @@ def product(x: Tensor, W: Tensor) -> Tensor:
 
 
 def input_gradient(dy: Tensor, W: Tensor) -> Tensor:
-    """The gradient of x `[..., K]` from dy `[..., M]`, that of W x."""
+    """The gradient of x, `[..., K]`, from the gradient of W x, dy `[..., M]`."""
     shape = *dy.shape[:-1], W.shape[1]
     if dy.dtype != torch.float32:
         return torch.mm(dy.flatten(0, -2), W).view(shape)
@@ -60,9 +60,9 @@ def input_gradient(dy: Tensor, W: Tensor) -> Tensor:
 
 
 def weight_gradient(dy: Tensor, x: Tensor, dW: Tensor | None = None) -> Tensor:
-    """The gradient of W `[M, K]` from dy `[..., M]`, that of W x, and x `[..., K]`: the sum of their outer products.
+    """The gradient of W, `[M, K]`, from the gradient of W x, dy `[..., M]`, and x `[..., K]`: a sum of outer products.
 
-    Where dW is given it becomes that, of as many numbers of dy as it has rows.
+    If dW is given, the gradient is written into it. It may have fewer than M rows: those of the first numbers of dy.
     """
     if dy.dtype != torch.float32:
         return torch.mm(dy.flatten(0, -2).t(), x.flatten(0, -2))
@@ -72,38 +72,38 @@ def weight_gradient(dy: Tensor, x: Tensor, dW: Tensor | None = None) -> Tensor:
 
 
 def lstm(x: Tensor, ids: Tensor | None, b: Tensor, W: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
-    """U x of the gates i, f, g, o, their biases, W, and h and c `[B, H]` to all h `[T, B, H]` and the last c."""
+    """U x of the gates i, f, g, o, the biases b, W, and h and c `[B, H]` to all h `[T, B, H]` and the last c."""
     size = h.shape[1]
     y, c = _LSTM.apply(pad(x, 4), ids, pad(b, 4), _pad_weights(W, 4), pad(h), pad(c))  # type: ignore[no-untyped-call]
     return y[..., :size], c[:, :size]
 
 
 def gru(x: Tensor, ids: Tensor | None, b: Tensor, W: Tensor, c: Tensor, h: Tensor) -> Tensor:
-    """U x of the gates r, z, n, their biases, W, the bias c of W_n h, and h `[B, H]` to all h `[T, B, H]`."""
+    """U x of the gates r, z, n, the biases b, W, the bias c of W_n h, and h `[B, H]` to all h `[T, B, H]`."""
     size = h.shape[1]
     y: Tensor = _GRU.apply(pad(x, 3), ids, pad(b, 3), _pad_weights(W, 3), pad(c), pad(h))  # type: ignore[no-untyped-call]
     return y[..., :size]
 
 
 def rnn(x: Tensor, ids: Tensor | None, b: Tensor, W: Tensor, h: Tensor, relu: bool) -> Tensor:
-    """U x, the bias, W, and h `[B, H]` to all h `[T, B, H]`."""
+    """U x, the bias b, W, and h `[B, H]` to all h `[T, B, H]`."""
     size = h.shape[1]
     y: Tensor = _RNN.apply(pad(x), ids, pad(b), _pad_weights(W, 1), pad(h), relu)  # type: ignore[no-untyped-call]
     return y[..., :size]
 
 
 def look_up(table: Tensor, ids: Tensor) -> Tensor:
-    """The rows `ids` `[T, B]` of a table `[V, W]`, `[T, B, W]`.
+    """The rows `[T, B, W]` of a table `[V, W]` that ids `[T, B]` name.
 
-    PyTorch sums the gradient of a small table row by row in one thread.
+    The C sums the gradient of the table in all threads; PyTorch does so in one thread for a small table.
     """
     rows: Tensor = _LookUp.apply(table, ids) if usable(table) else F.embedding(ids, table)  # type: ignore[no-untyped-call]
     return rows
 
 
 def call(name: str, *arguments: Tensor | int | None, library: str = "cells") -> None:
-    """Calls a function of a library with numbers and tensors that lie in order; its last argument is how many threads
-    it may use.
+    """Calls a function of a library with numbers and contiguous tensors, and at last the number of threads that it may
+    use. Raises MemoryError where the function finds no memory.
     """
     assert all(a.is_contiguous() for a in arguments if isinstance(a, Tensor)), name
     values = [c_long(a) if isinstance(a, int) else c_void_p(0 if a is None else a.data_ptr()) for a in arguments]
@@ -112,29 +112,29 @@ def call(name: str, *arguments: Tensor | int | None, library: str = "cells") -> 
 
 
 def pad(x: Tensor, gates: int = 1) -> Tensor:
-    """Zeros after each gate's part of the last dimension. A unit without weights stays 0 in these recurrences."""
+    """x with zeros after each gate's part of the last dimension. The added units stay 0 in these recurrences."""
     size = x.shape[-1] // gates
     missing = -size % LANES
     return F.pad(x.reshape(*x.shape[:-1], gates, size), [0, missing]).flatten(-2) if missing else x
 
 
 def _pad_weights(W: Tensor, gates: int) -> Tensor:
-    """Zeros after each gate's rows of W, `[gates * H, H]`, and after its columns."""
+    """W `[gates * H, H]` with zeros after each gate's rows and after the columns."""
     missing = -W.shape[1] % LANES
     return F.pad(W.view(gates, -1, W.shape[1]), [0, missing, 0, missing]).flatten(0, 1) if missing else W
 
 
 def following(first: Tensor, T: int) -> Tensor:
-    """`[T + 1, B, H]` that begins with `first`; the rest is still to be written."""
+    """A tensor `[T + 1, B, H]` that begins with `first` `[B, H]`; the rest is not yet written."""
     all_of = first.new_empty(T + 1, *first.shape)
     all_of[0] = first
     return all_of
 
 
 def taken(ctx: Any) -> None:
-    """Notes that what the forward pass saved is now overwritten: a graph can be gone through once.
+    """Notes that the backward pass now overwrites what the forward pass saved, so that there can be only one.
 
-    Raises RuntimeError at the second time.
+    Raises RuntimeError for a second backward pass.
     """
     if getattr(ctx, "taken", False):
         raise RuntimeError("the gates of this window were overwritten: a second backward pass needs a second forward")
@@ -142,19 +142,19 @@ def taken(ctx: Any) -> None:
 
 
 def _sum_rows(rows: Tensor, ids: Tensor, count: int) -> Tensor:
-    """The sum of the rows `[T, B, W]` of each of `count` characters, `[count, W]`."""
+    """For each of `count` characters the sum of its rows: rows `[T, B, W]`, ids `[T, B]` to `[count, W]`."""
     sums = rows.new_zeros(count, rows.shape[-1])
     call("sum_rows", ids.numel(), rows.shape[-1], ids, rows, sums)
     return sums
 
 
 def _gates(x: Tensor, ids: Tensor | None) -> Tensor:
-    """Where the gates of all places go: over x, or with ids beside it."""
+    """The tensor for the gates of all places, `[T, B, gates * H]`: x itself, or with ids a new one."""
     return x if ids is None else x.new_empty(*ids.shape, x.shape[-1])
 
 
 def _gradients(dgates: Tensor, ctx: Any) -> tuple[Tensor, None, Tensor]:
-    """Those of x, ids and b."""
+    """The gradients of x, ids (None) and b, from the gradient of the gates `[T, B, gates * H]`."""
     dx = dgates if ctx.ids is None else _sum_rows(dgates, ctx.ids, ctx.characters)
     return dx, None, dx.flatten(0, -2).sum(0)
 
@@ -175,7 +175,7 @@ class _Project(torch.autograd.Function):
 
 
 class _LSTM(torch.autograd.Function):
-    """To all h and the last c."""
+    """U x `[T, B, 4 H]` (or `[V, 4 H]` with ids), b, W, h and c `[B, H]` to all h `[T, B, H]` and the last c."""
 
     @staticmethod
     def forward(
@@ -199,7 +199,7 @@ class _LSTM(torch.autograd.Function):
 
 
 class _GRU(torch.autograd.Function):
-    """To all h."""
+    """U x `[T, B, 3 H]` (or `[V, 3 H]` with ids), b, W, c and h `[B, H]` to all h `[T, B, H]`."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, ids: Tensor | None, b: Tensor, W: Tensor, c: Tensor, h: Tensor) -> Tensor:
@@ -225,14 +225,15 @@ class _GRU(torch.autograd.Function):
 
 
 class _RNN(torch.autograd.Function):
-    """To all h."""
+    """U x `[T, B, H]` (or `[V, H]` with ids), b, W and h `[B, H]` to all h `[T, B, H]`."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, ids: Tensor | None, b: Tensor, W: Tensor, h: Tensor, relu: bool) -> Tensor:
         hs = following(h, len(x if ids is None else ids))
         call("rnn_forward", len(hs) - 1, *h.shape, x, ids, b.contiguous(), W.contiguous(), hs, int(relu))
         ctx.save_for_backward(W, hs)
-        ctx.ids, ctx.characters, ctx.relu = ids, len(x), relu
+        ctx.ids, ctx.characters = ids, len(x)
+        ctx.relu = relu
         return hs[1:]
 
     @staticmethod
@@ -245,7 +246,7 @@ class _RNN(torch.autograd.Function):
 
 
 class _LookUp(torch.autograd.Function):
-    """Rows of a table."""
+    """A table `[V, W]` and ids `[T, B]` to the rows that the ids name, `[T, B, W]`."""
 
     @staticmethod
     def forward(ctx: Any, table: Tensor, ids: Tensor) -> Tensor:

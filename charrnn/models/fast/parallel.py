@@ -1,8 +1,8 @@
-"""A stack of minGRU or minLSTM blocks as one operation, for the CPU: matrix products, and C for all between them.
+"""A stack of minGRU or minLSTM blocks as one operation for the CPU: matrix products, and C for all between them.
 
-A block is x -> x + dropout(layer(norm(x))), or without a residual connection dropout(layer(norm(x))). What one block
-adds is read by the next one in the same pass over memory that normalises and pairs it, so that of a step little is left
-beside the products. `minimal.py` has the equations.
+A block maps x to x + dropout(layer(norm(x))), or without a residual connection to dropout(layer(norm(x))). One pass
+over memory adds a block's output to x, normalises it and pairs it for the next block, so that a step does little beside
+its products. `minimal.py` has the equations.
 """
 
 from __future__ import annotations
@@ -17,29 +17,29 @@ from charrnn.models.fast import kernels
 
 
 class Block(NamedTuple):
-    """The weights of a layer, and what stands around it."""
+    """A layer's weights, its normalisation, its residual connection and its dropout mask."""
 
     W: Tensor
-    """`[gates * H, 2 D]`."""
+    """The matrix of the gates, `[gates * H, 2 D]`."""
     b: Tensor
-    """`[gates * H]`."""
+    """The biases of the gates, `[gates * H]`."""
     out: Tensor
-    """`[H, H]`."""
+    """The matrix of the output, `[H, H]`."""
     scale: Tensor | None
-    """`[D]`, that of the normalisation by the root mean square (arXiv:1910.07467); None for no normalisation."""
+    """The scale `[D]` of the normalisation by the root mean square (arXiv:1910.07467); None for no normalisation."""
     residual: bool
     """Whether the layer's output is added to its input."""
     mask: Tensor | None
-    """What the layer's output is multiplied by, `[B, H]` or `[T, B, H]`; None for 1."""
+    """The factors of the layer's output, `[B, H]` or `[T, B, H]`; None if nothing is dropped."""
 
 
 def usable(x: Tensor) -> bool:
-    """Whether a stack can be computed here."""
+    """Whether the C can compute a stack with this input."""
     return kernels.usable(x, "parallel") and kernels.usable(x)
 
 
 def stack(x: Tensor, blocks: list[Block], state: State) -> tuple[Tensor, State]:
-    """x `[T, B, D]` through all blocks, and the state (h, last x) of each after it.
+    """x `[T, B, D]` and the states (h, last x) of all blocks to `[T, B, H]` and the new states.
 
     Under autocast the products are made in bfloat16.
     """
@@ -54,7 +54,7 @@ def stack(x: Tensor, blocks: list[Block], state: State) -> tuple[Tensor, State]:
 
 
 def _padded(block: Block) -> Block:
-    """The same with zeros where the C wants more units; what they give stays 0."""
+    """The block with zeros added where the C needs more units; the outputs of the added units stay 0."""
     H = len(block.out)
     if not -H % kernels.LANES and not -block.W.shape[1] // 2 % kernels.LANES:
         return block
@@ -66,17 +66,20 @@ def _padded(block: Block) -> Block:
 
 
 class _Stack(torch.autograd.Function):
-    """From x, the weights of all blocks and the state before them to x and the state after them."""
+    """x `[T, B, D]`, the weights of all blocks and their states to `[T, B, H]` and the new states."""
 
     @staticmethod
     def forward(
         ctx: Any, blocks: list[Block], widths: list[int], real: torch.dtype, x: Tensor, *rest: Tensor
     ) -> tuple[Tensor, ...]:
         before = rest[4 * len(blocks) :]
-        (T, B), residual, y, mask = x.shape[:2], True, None, None
-        x, saved, after = x.contiguous(), [], []
+        T, B = x.shape[:2]
+        residual, y, mask = True, None, None  # what the next block adds to x: nothing for the first
+        x = x.contiguous()
+        saved, after = [], []
         for i, block in enumerate(blocks):
-            W, b, out, scale = block.W.to(real).contiguous(), block.b, block.out.to(real).contiguous(), block.scale
+            W, out = block.W.to(real).contiguous(), block.out.to(real).contiguous()
+            b, scale = block.b, block.scale
             H, D = out.shape[0], W.shape[1] // 2
             last = before[2 * i + 1].clone(memory_format=torch.contiguous_format)
             pairs, inverse = x.new_empty(T, B, 2 * D, dtype=real), x.new_empty(T, B)
@@ -86,10 +89,12 @@ class _Stack(torch.autograd.Function):
             products = kernels.product(pairs, W)
             hs, u = kernels.following(before[2 * i], T), x.new_empty(T, B, H, dtype=real)
             _call("mix_forward", real, T, B, H, W.shape[0] // H, products, b, hs, u)
-            y, mask, residual = kernels.product(u, out), block.mask, block.residual
+            y = kernels.product(u, out)
+            mask, residual = block.mask, block.residual
             saved.append((x, W, b, out, scale, inverse, pairs, products, hs, u))
             after += [hs[-1], last]
-        ctx.blocks, ctx.widths, ctx.saved, ctx.real = blocks, widths, saved, real
+        ctx.blocks, ctx.widths = blocks, widths
+        ctx.saved, ctx.real = saved, real
         assert y is not None  # there is at least one block
         y = y.float() if mask is None else y * mask
         return x + y if residual else y, *after
@@ -97,7 +102,8 @@ class _Stack(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *given: Tensor) -> tuple[Tensor | None, ...]:
         kernels.taken(ctx)
-        threads, real, T, B = torch.get_num_threads(), ctx.real, *given[0].shape[:2]
+        threads, real = torch.get_num_threads(), ctx.real
+        T, B = given[0].shape[:2]
         dx, dafter = given[0].clone(memory_format=torch.contiguous_format), given[1:]
         mask = ctx.blocks[-1].mask
         dy = (dx if mask is None else dx * mask).to(real)
@@ -105,11 +111,12 @@ class _Stack(torch.autograd.Function):
         dbefore: list[Tensor] = []
         while ctx.saved:
             x, W, b, out, scale, inverse, pairs, products, hs, u = ctx.saved.pop()
-            i, H, D = len(ctx.saved), out.shape[0], W.shape[1] // 2
+            i = len(ctx.saved)
+            H, D = out.shape[0], W.shape[1] // 2
             dh, dlast = (one.clone(memory_format=torch.contiguous_format) for one in dafter[2 * i : 2 * i + 2])
             dout, du = kernels.weight_gradient(dy, u), kernels.input_gradient(dy, out)
             db, dscale = hs.new_zeros(threads, len(W)), hs.new_zeros(threads, D)
-            _call("mix_backward", real, T, B, H, len(W) // H, products, b, hs, du, dh, db)  # products: their gradients
+            _call("mix_backward", real, T, B, H, len(W) // H, products, b, hs, du, dh, db)  # products: its gradient now
             dW, dpairs = kernels.weight_gradient(products, pairs), kernels.input_gradient(products, W)
             residual = ctx.blocks[i].residual
             dx = dx if residual else x.new_empty(T, B, D)
@@ -122,7 +129,7 @@ class _Stack(torch.autograd.Function):
 
 
 def _step(mask: Tensor | None) -> int:
-    """From the mask of one time step to that of the next."""
+    """The number of floats from the mask of one time step to the mask of the next."""
     return 0 if mask is None or mask.ndim == 2 else mask[0].numel()
 
 

@@ -9,13 +9,13 @@ from torch import Tensor
 
 
 def scan(f: Tensor, v: Tensor, h: Tensor) -> Tensor:
-    """All h_t = f_t h_{t-1} + (1 - f_t) v_t: f and v `[T, B, H]`, the state before them `[B, H]`, to `[T, B, H]`."""
+    """f and v `[T, B, H]` and the first state h `[B, H]` to all h_t = f_t h_{t-1} + (1 - f_t) v_t, `[T, B, H]`."""
     result: Tensor = _Scan.apply(f.to(h.dtype), v.to(h.dtype), h)  # type: ignore[no-untyped-call]
     return result
 
 
 class _Scan(torch.autograd.Function):
-    """The loop over time as one operation: a product and a sum a step, without a graph of T nodes."""
+    """The loop over time as one node of the graph instead of T."""
 
     @staticmethod
     def forward(ctx: Any, f: Tensor, v: Tensor, h: Tensor) -> Tensor:
@@ -28,7 +28,7 @@ class _Scan(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """With q_t the whole gradient of h_t: q_{t-1} = (given at t-1) + f_t q_t."""
+        """The gradients of f, v and h. The whole gradient of h_t is q_t; q_{t-1} = (given at t-1) + f_t q_t."""
         f, v, h, states = ctx.saved_tensors
         q = gradients[0].clone(memory_format=torch.contiguous_format)
         for t in range(len(f) - 1, 0, -1):

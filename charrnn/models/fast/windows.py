@@ -1,11 +1,12 @@
-"""The door to speed: a window of text through a stack of recurrences by the fastest way there is.
+"""Computes a window of text through a stack of recurrences in the fastest way there is.
 
-1. A whole stack of minGRU or minLSTM is one operation in C, where there is a compiler.
-2. An rnn, lstm or gru is one in C, where there is a compiler.
-3. The same are PyTorch's kernels (on CUDA those of cuDNN); minGRU and minLSTM products and a scan.
-4. Any other cell goes by its own `forward`.
+1. If there is a compiler, a whole stack of minGRU or minLSTM is one operation in C.
+2. If there is a compiler, an rnn, lstm or gru is one operation in C.
+3. Otherwise rnn, lstm and gru use PyTorch's kernels (on CUDA those of cuDNN); minGRU and minLSTM use matrix products
+   and a scan.
+4. Any other cell uses its own `forward`.
 
-Each gives what the layer's own `forward` gives, but for rounding; a test holds them equal.
+Each way gives the results of the layer's own `forward`, up to rounding, as a test checks.
 """
 
 from __future__ import annotations
@@ -27,18 +28,18 @@ from charrnn.models.rnn import RNNLayer
 
 
 def alphabet(embedding: nn.Embedding) -> Tensor:
-    """The vector of every character, `[V, E]`, for `run` to look up in.
+    """The vector of every character, `[V, E]`, in which `run` looks up.
 
-    All that depends on a character alone, up to the first layer's U x, is then computed once for each and not for each
-    place where it stands.
+    All that depends only on the character, up to the first layer's U x, is then computed once for each character
+    instead of once for each place.
     """
     return embedding(torch.arange(embedding.num_embeddings, device=embedding.weight.device))
 
 
 def run(stack: Stack, x: Tensor, state: State, ids: Tensor | None = None) -> tuple[Tensor, State]:
-    """x `[T, B, D]` through all layers to `[T, B, H]`, and the new state.
+    """x `[T, B, D]` and a state through all layers to `[T, B, H]` and the new state.
 
-    With ids `[T, B]`, x is `[V, D]`, a vector for each character of the alphabet.
+    With ids `[T, B]`, x holds the vectors of the alphabet, `[V, D]`.
     """
     if _as_one(stack, x):
         return _stack(stack, x if ids is None else kernels.look_up(x, ids), state)
@@ -53,7 +54,7 @@ def run(stack: Stack, x: Tensor, state: State, ids: Tensor | None = None) -> tup
         own = tuple(rest.pop(0) for _ in layer.state_sizes)
         if projected is None:
             y, own = _layer(layer, norm(x), own)
-        else:  # the first layer, which looks up by itself
+        else:  # the first layer, whose kernel does the look-up
             y, own = IN_C[type(layer)](layer, projected, own, ids)
             projected = None
         x = x + drop(y) if residual else drop(y)
@@ -62,7 +63,7 @@ def run(stack: Stack, x: Tensor, state: State, ids: Tensor | None = None) -> tup
 
 
 def _as_one(stack: Stack, x: Tensor) -> bool:
-    """Whether the stack is one operation: not where somebody listens to what a layer gives, which is then not seen."""
+    """Whether the C can compute the whole stack at once. It cannot where a hook needs the output of a layer."""
     return (
         all(type(layer) in (MinGRULayer, MinLSTMLayer) for layer in stack.layers)
         and all(isinstance(norm, (nn.RMSNorm, nn.Identity)) for norm in stack.norms)
@@ -72,7 +73,7 @@ def _as_one(stack: Stack, x: Tensor) -> bool:
 
 
 def _stack(stack: Stack, x: Tensor, state: State) -> tuple[Tensor, State]:
-    """All blocks of minGRU or minLSTM at once."""
+    """x `[T, B, D]` and a state through all blocks of minGRU or minLSTM at once, to `[T, B, H]` and the new state."""
     blocks = []
     layers = [layer for layer in stack.layers if isinstance(layer, MinGRULayer)]
     for layer, norm, residual, dropout in zip(layers, *stack[1:], strict=True):
@@ -83,7 +84,7 @@ def _stack(stack: Stack, x: Tensor, state: State) -> tuple[Tensor, State]:
 
 
 def _layer(layer: RecurrentLayer, x: Tensor, state: State) -> tuple[Tensor, State]:
-    """x `[T, B, D]` and a state through one layer, by the best of its ways."""
+    """x `[T, B, D]` and a state through one layer, in its fastest way, to `[T, B, H]` and the new state."""
     projected = _project(layer, x)
     if projected is not None:
         return IN_C[type(layer)](layer, projected, state, None)
@@ -92,7 +93,7 @@ def _layer(layer: RecurrentLayer, x: Tensor, state: State) -> tuple[Tensor, Stat
 
 
 def _project(layer: RecurrentLayer, x: Tensor) -> Tensor | None:
-    """U x `[..., gates * H]`, which the C goes on from; None where there is no C for this layer or this x."""
+    """U x `[..., gates * H]`, the input of the C; None where there is no C for this layer or this x."""
     if type(layer) not in IN_C or not kernels.usable(x):
         return None
     return kernels.project(x, layer.get_parameter("U"))
@@ -147,7 +148,8 @@ IN_C: dict[type[RecurrentLayer], Callable[[Any, Tensor, State, Tensor | None], t
     LSTMLayer: _lstm_c,
     GRULayer: _gru_c,
 }
-"""Takes U x `[T, B, gates * H]` and overwrites it; with ids `[T, B]` that of each character, `[V, gates * H]`."""
+"""Functions that take U x `[T, B, gates * H]` and overwrite it, or with ids `[T, B]` U x of all characters,
+`[V, gates * H]`."""
 BY_PYTORCH: dict[type[RecurrentLayer], Callable[[Any, Tensor, State], tuple[Tensor, State]]] = {
     RNNLayer: _rnn_pytorch,
     LSTMLayer: _lstm_pytorch,
@@ -155,4 +157,4 @@ BY_PYTORCH: dict[type[RecurrentLayer], Callable[[Any, Tensor, State], tuple[Tens
     MinGRULayer: _minimal_pytorch,
     MinLSTMLayer: _minimal_pytorch,
 }
-"""Takes x `[T, B, D]`. Both tables go by the exact class: the equations of a subclass are others."""
+"""Functions that take x `[T, B, D]`. Both tables hold exact classes, because a subclass has other equations."""
