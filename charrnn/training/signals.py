@@ -10,7 +10,14 @@ from contextlib import contextmanager
 from charrnn.training.events import Training
 
 STOP = [signal.SIGINT, signal.SIGTERM]
+HANG_UP = [signal.SIGHUP] if hasattr(signal, "SIGHUP") else []
+"""The terminal is gone, as with a lost connection. A process that is to outlive it (nohup) ignores this signal."""
 SAVE = [signal.SIGUSR1] if hasattr(signal, "SIGUSR1") else []
+
+
+def not_ignored(numbers: list[signal.Signals]) -> list[signal.Signals]:
+    """Those of some signals that this process was not told to ignore."""
+    return [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
 
 
 class Received:
@@ -21,7 +28,8 @@ class Received:
 
 @contextmanager
 def heeded(training: Training) -> Iterator[Received]:
-    """SIGINT and SIGTERM end the training after its step; a second one at once, as if nobody listened. SIGUSR1 saves.
+    """SIGINT, SIGTERM and SIGHUP end the training after its step; a second SIGINT or SIGTERM at once, as if nobody
+    listened; a second SIGHUP does nothing, since a terminal that goes sends several. SIGUSR1 saves.
 
     Only the main thread can have signals; in another one nothing changes.
     """
@@ -35,8 +43,11 @@ def heeded(training: Training) -> Iterator[Received]:
         training.stop()
         for own in STOP:
             signal.signal(own, before[own])
+        for own in hang_up:
+            signal.signal(own, signal.SIG_IGN)
 
-    before = {number: signal.signal(number, stop) for number in STOP}
+    hang_up = not_ignored(HANG_UP)
+    before = {number: signal.signal(number, stop) for number in [*STOP, *hang_up]}
     before |= {number: signal.signal(number, lambda *_: training.save_soon()) for number in SAVE}
     try:
         yield received
