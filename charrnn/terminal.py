@@ -25,9 +25,17 @@ def advance(bar: tqdm[Any], count: int) -> None:
     bar.update(count)
 
 
+REORDERING = dict.fromkeys((*range(0x202A, 0x202F), *range(0x2066, 0x206A)))
+"""Characters that change the order in which a terminal shows those after them."""
+_VISIBLE = {
+    **{code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\n\t"},
+    **{code: f"\\u{code:04x}" for code in REORDERING},
+}
+
+
 def printable(text: str) -> str:
-    """The text with its control characters made visible, except line ends and tabs."""
-    return "".join(c if c in "\n\t" or (c >= " " and not "\x7f" <= c <= "\x9f") else f"\\x{ord(c):02x}" for c in text)
+    """The text with control characters made visible, apart from line ends and tabs."""
+    return text.translate(_VISIBLE)
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:

@@ -48,7 +48,7 @@ def test_a_misspelt_key_is_told_with_its_line_and_the_nearest(path: tuple[str, s
     nearest = re.search(r"\(nearest: (\w+)\)", told)
     assert nearest is not None
     assert nearest[1] in keys_of(section)
-    assert len(key) < 5 or nearest[1] == key or key.startswith(nearest[1])
+    assert len(key) < 6 or nearest[1] == key or key.startswith(nearest[1])
     assert all(valid in told for valid in keys_of(section))
 
 

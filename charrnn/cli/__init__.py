@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import Annotated
 
 import typer
 
-from charrnn.cli import compare, compress, configs, corpus, eval, fill, info, sample, score, train
+from charrnn.cli import cache, compare, compress, configs, corpus, eval, fill, info, sample, score, streams, train
 from charrnn.errors import CharrnnError
 from charrnn.version import __version__
 
@@ -32,6 +31,7 @@ app.command()(compress.compress)
 app.command()(compress.decompress)
 app.add_typer(corpus.app, name="corpus")
 app.add_typer(configs.app, name="configs")
+app.add_typer(cache.app, name="cache")
 
 
 def _version(wanted: bool) -> None:
@@ -50,21 +50,22 @@ def _root(
 
 def main() -> None:
     """Runs the command. A user's mistake gives one message and exit code 2; a bug gives a traceback."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure") and (stream.encoding or "").lower().replace("-", "") != "utf8":
-            stream.reconfigure(encoding="utf-8", errors=stream.errors)  # so that any text can be printed in any locale
+    streams.install()
     try:
-        app()
-        sys.stdout.flush()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
     except CharrnnError as error:
         from charrnn.terminal import printable
 
         # The message repeats what the user gave, which must not control the terminal.
         for line in error.for_command.splitlines():
             typer.echo(f"charrnn: {printable(line)}", err=True)
+        streams.give_up()
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
-    except BrokenPipeError:  # `charrnn sample ... | head`: the reader has closed its end
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except streams.ReaderLeft:  # `charrnn sample ... | head`: the reader has had enough
+        streams.give_up()
         sys.exit(0)

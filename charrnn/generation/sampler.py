@@ -121,12 +121,13 @@ class _Text:
             return "", 0.0
         if self._boundary in ids:
             ids, self.running = ids[: ids.index(self._boundary) + 1], False
-        decoded = [self._pieces[i] for i in ids] if self._pieces else [self._decoder.add(i) for i in ids]
-        if self._stop:
-            for n, piece in enumerate(decoded):
-                self._tail = (self._tail + piece)[-len(self._stop) - len(piece) :]
+        decoded: list[str] = []
+        for i in ids:  # a byte after the end is not decoded: it could be half a character
+            decoded.append(self._pieces[i] if self._pieces else self._decoder.add(i))
+            if self._stop:
+                self._tail = (self._tail + decoded[-1])[-len(self._stop) - len(decoded[-1]) :]
                 if self._stop in self._tail:
-                    decoded, self.running = decoded[: n + 1], False
+                    self.running = False
                     break
         self.running = self.running and not last
         text = "".join(decoded) if self.running else "".join(decoded) + self._decoder.end()

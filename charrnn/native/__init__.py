@@ -1,5 +1,8 @@
 """C for the hot loops. The machine's own compiler compiles it when it is first needed.
 
+A library is code that runs as the user. It is loaded only from a folder in which nobody but this user and root may
+write, and only if it is byte for byte what was compiled (its manifest has the SHA-256). A shared cache is passed by.
+
 Nothing depends on it: without a compiler, or with CHARRNN_NATIVE=0, `load` gives None, and the caller computes the same
 with PyTorch or NumPy, more slowly. The C is portable. Macros of the compiler decide the lengths of vectors and tiles,
 how 1/x is computed (`__AVX512F__`), and how a number is rounded to bfloat16 (`__AVX512BF16__`).
@@ -9,6 +12,7 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
+import json
 import os
 import platform
 import shlex
@@ -16,19 +20,31 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from functools import cache
 from pathlib import Path
 
-from charrnn.cache import cache_folder
+from charrnn.cache import cache_folder, own_cache
+from charrnn.errors import CharrnnError
+from charrnn.files import sync
 from charrnn.terminal import say
+from charrnn.trust import Untrusted, check_file, trusted
 
 SOURCES = Path(__file__).parent
 FLAGS = ["-O3", "-std=gnu11", "-fPIC", "-fno-math-errno", "-fno-trapping-math", "-Wno-psabi"]
+PATIENCE = 10
+"""Seconds that a compiler may take: it needs two."""
+ABANDONED = 3600
+"""Seconds after which a folder of a compilation is that of a process that died."""
+
+
+class NoLibrary(Exception):
+    """The C cannot be had here; the message says why, and is empty where nothing is wrong."""
 
 
 @cache
 def load(name: str, openmp: bool = False) -> ctypes.CDLL | None:
-    """The library of `NAME.c` in this folder; None where it cannot be compiled or loaded.
+    """The library made of `NAME.c` in this folder, or None where it cannot be had; why is told once.
 
     With `openmp` its loops run in the threads of PyTorch's own OpenMP, so PyTorch must have been imported. Two OpenMP
     runtimes in one process would wait for each other's threads on the same cores.
@@ -40,51 +56,125 @@ def load(name: str, openmp: bool = False) -> ctypes.CDLL | None:
     for threads in ["-fopenmp", ""] if runtime else [""]:
         try:
             if threads:
-                ctypes.CDLL(runtime, mode=ctypes.RTLD_GLOBAL)  # so that no second runtime is loaded
-            return ctypes.CDLL(str(_compiled(SOURCES / f"{name}.c", threads)))
-        except (OSError, LookupError):
-            continue
-        except subprocess.SubprocessError as error:
-            refused = _reason(getattr(error, "stderr", None) or b"")
+                ctypes.CDLL(runtime, mode=ctypes.RTLD_GLOBAL)  # its symbols, not those of a second runtime
+            return ctypes.CDLL(str(_library(SOURCES / f"{name}.c", threads)))
+        except NoLibrary as error:
+            refused = str(error) or refused
+        except OSError as error:
+            refused = f"{error.filename or name}: {error.strerror or error}"
     if refused:
-        say(f"charrnn: {name}.c could not be compiled, it goes on more slowly without: {refused}")
+        _tell(f"charrnn: goes on more slowly, without C: {refused}")
     return None
 
 
-def _reason(said: bytes) -> str:
-    """The first line of a compiler's output with an error, or else its first line."""
-    lines = said.decode("utf-8", "replace").strip().splitlines() or ["the compiler says nothing"]
-    return next((line for line in lines if "error" in line), lines[0])
+@cache
+def _tell(text: str) -> None:
+    """Says something once in a process."""
+    say(text)
 
 
-def _compiled(source: Path, threads: str) -> Path:
-    """The file of a source's shared library, which is compiled if it is not in the cache.
-
-    Raises LookupError where there is no compiler, and SubprocessError where it fails.
-    """
-    compiler = (
-        shlex.split(os.environ.get("CC", "")) or [name for name in ("cc", "gcc", "clang") if shutil.which(name)][:1]
-    )
-    if not compiler:
-        raise LookupError("no C compiler")
+def _library(source: Path, threads: str) -> Path:
+    """The shared library of a source file, from the cache or compiled now. Raises NoLibrary."""
+    folder, compiler = _folder(), _compiler()
     flags = [*FLAGS, "-mcpu=native" if platform.machine() in ("arm64", "aarch64") else "-march=native"]
     # A library belongs to one source, one compiler and one processor. Several machines may share a home folder.
     key = hashlib.sha256("\0".join([*compiler, *flags, threads, _processor()]).encode())
     for file in sorted(SOURCES.glob("*.[ch]")):
         key.update(file.read_bytes())
-    library = cache_folder() / "native" / f"{source.stem}-{key.hexdigest()[:24]}.so"
+    library = folder / f"{source.stem}-{key.hexdigest()[:24]}.so"
+    if library.exists() and (found := fault(library)):
+        _tell(f"charrnn: {library}: {found}; it is compiled again")
+        library.unlink()
     if not library.exists():
-        library.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=library.parent) as place:
-            made = Path(place) / library.name
-            compiling = [*compiler, *flags, *([threads] if threads else []), "-c", str(source), "-o", f"{made}.o"]
-            # It is linked without -fopenmp, so that OpenMP's symbols come from the runtime that is already loaded.
-            dynamic = ["-undefined", "dynamic_lookup"] if sys.platform == "darwin" else []
-            linking = [*compiler, "-shared", *dynamic, f"{made}.o", "-o", str(made), "-lm"]
-            for command in (compiling, linking):
-                subprocess.run(command, check=True, capture_output=True, timeout=120)
-            made.replace(library)
+        _compile(source, [*compiler, *flags, *([threads] if threads else [])], compiler, library)
     return library
+
+
+def _folder() -> Path:
+    """Where libraries lie: in the cache, or where others may write there, in the user's own. Raises NoLibrary."""
+    refused = ""
+    for place in (cache_folder, own_cache):
+        try:
+            folder = place() / "native"
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(mode=0o700, exist_ok=True)
+            return trusted(folder)
+        except CharrnnError as error:
+            refused = str(error)
+        except Untrusted as error:
+            refused = f"{error}, so that no library is loaded from there"
+        except OSError as error:
+            refused = f"{error.filename}: {error.strerror}"
+    raise NoLibrary(refused)
+
+
+def _compiler() -> list[str]:
+    """The command of the C compiler: $CC, or the first that is found. Raises NoLibrary where there is none."""
+    try:
+        given = shlex.split(os.environ.get("CC", ""))
+    except ValueError as error:
+        raise NoLibrary(f"CC={os.environ['CC']} is no command: {error}") from None
+    compiler = given or [name for name in ("cc", "gcc", "clang") if shutil.which(name)][:1]
+    if not compiler or not shutil.which(compiler[0]):
+        raise NoLibrary(f"CC={compiler[0]}: there is no such compiler" if compiler else "")
+    return compiler
+
+
+def _compile(source: Path, compiling: list[str], linking: list[str], library: Path) -> None:
+    """Makes a library, and its manifest, which is there before it. Raises NoLibrary where the compiler fails."""
+    for left in library.parent.glob(".compiling-*"):
+        if time.time() - left.stat().st_mtime > ABANDONED:
+            shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=".compiling-", dir=library.parent) as place:
+        made, manifest = Path(place) / library.name, Path(place) / "manifest.json"
+        # Linked without -fopenmp, so that its symbols come from the runtime that is there.
+        dynamic = ["-undefined", "dynamic_lookup"] if sys.platform == "darwin" else []
+        for command in (
+            [*compiling, "-c", str(source), "-o", f"{made}.o"],
+            [*linking, "-shared", *dynamic, f"{made}.o", "-o", str(made), "-lm"],
+        ):
+            try:
+                subprocess.run(command, check=True, capture_output=True, stdin=subprocess.DEVNULL, timeout=PATIENCE)
+            except subprocess.TimeoutExpired:
+                raise NoLibrary(f"{command[0]} did not end in {PATIENCE} seconds") from None
+            except subprocess.CalledProcessError as error:
+                raise NoLibrary(f"{source.name} could not be compiled: {_reason(error.stderr)}") from None
+        manifest.write_text(json.dumps(facts_of(made)), encoding="ascii")
+        for file in (made, manifest):
+            file.chmod(0o600)
+            sync(file)
+        manifest.replace(_manifest(library))
+        made.replace(library)
+    sync(library.parent)
+
+
+def fault(library: Path) -> str | None:
+    """What is wrong with a library, or None: it must be what was compiled, byte for byte."""
+    try:
+        for file in (library, _manifest(library)):
+            check_file(file)
+        wanted = json.loads(_manifest(library).read_text(encoding="ascii"))
+        return None if facts_of(library) == wanted else "is damaged"
+    except Untrusted as error:
+        return f"is not loaded: {error}"
+    except (OSError, ValueError) as error:
+        return f"is damaged ({error})"
+
+
+def facts_of(library: Path) -> dict[str, object]:
+    """What a manifest says of a library."""
+    raw = library.read_bytes()
+    return {"bytes": len(raw), "sha256": hashlib.sha256(raw).hexdigest()}
+
+
+def _manifest(library: Path) -> Path:
+    return library.with_suffix(".json")
+
+
+def _reason(said: bytes) -> str:
+    """The line of a compiler's output that says what is wrong."""
+    lines = said.decode("utf-8", "replace").strip().splitlines() or ["the compiler does not say why"]
+    return next((line for line in lines if "error" in line), lines[0])
 
 
 def _processor() -> str:

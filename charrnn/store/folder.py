@@ -13,7 +13,7 @@ def is_run(path: Path) -> bool:
     """Whether a folder holds a run."""
     try:
         return (path / "run.json").is_file()
-    except OSError:  # a name too long, a folder that may not be entered
+    except (OSError, ValueError):  # a name too long, a folder that may not be entered
         return False
 
 
@@ -49,8 +49,9 @@ def new_folder(out: str | Path | None, name: str, overwrite: bool) -> Path:
             raise CharrnnError(f"{path}: exists and is not a run; give ‹out› another folder")
         path.mkdir(parents=True, exist_ok=True)
         return path
-    except OSError as error:
-        raise CharrnnError(f"{error.filename or out}: the run's folder cannot be made: {error.strerror}") from None
+    except (OSError, ValueError) as error:  # ValueError: a name with a null character
+        where, why = getattr(error, "filename", None) or out, getattr(error, "strerror", None) or error
+        raise CharrnnError(f"{where}: the run's folder cannot be made: {why}") from None
 
 
 def _begun(path: Path) -> bool:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from charrnn.errors import CharrnnError
+from charrnn.files import read_small
 
 NAME = "lock"
+MOST = 100
+"""The bytes that a lock has at most."""
 
 
 @contextmanager
@@ -38,12 +41,23 @@ def take(run: Path) -> None:
                     f"{run}: process {holder} is training in it; wait for it, stop it, or give ‹out› another folder; "
                     f"if that process is something else, remove {file}"
                 ) from None
-            file.unlink(missing_ok=True)
+            _remove_stale(file, own.with_suffix(".stale"))
         except OSError as error:
             raise CharrnnError(f"{file}: cannot be written: {error.strerror}") from None
         finally:
-            own.unlink(missing_ok=True)
+            with suppress(OSError):
+                own.unlink()
     raise CharrnnError(f"{run}: another process took it just now")
+
+
+def _remove_stale(file: Path, aside: Path) -> None:
+    """Removes the lock of a dead process; one that a living process has put in its place meanwhile is put back."""
+    with suppress(FileNotFoundError):
+        file.rename(aside)
+        if _holder(aside) is not None:
+            with suppress(FileExistsError):
+                os.link(aside, file)
+        aside.unlink()
 
 
 def held(run: Path) -> bool:
@@ -53,14 +67,18 @@ def held(run: Path) -> bool:
 
 def holder_of(run: Path) -> int | None:
     """The number of the living process that trains in a run, or None."""
+    return _holder(run / NAME)
+
+
+def _holder(file: Path) -> int | None:
     holder = 0
     try:
-        number, _, birth = (run / NAME).read_text(encoding="ascii").partition(" ")
+        number, _, birth = read_small(file, MOST).decode("ascii").partition(" ")
         holder = int(number)
         if holder < 1:
             return None  # no process has such a number; to kill it means many
         os.kill(holder, 0)  # signal 0 only asks whether the process lives
-    except (OSError, ValueError, OverflowError) as error:
+    except (CharrnnError, OSError, ValueError, OverflowError) as error:
         if not isinstance(error, PermissionError) or not holder:
             return None
     return holder if birth in ("", _birth(holder)) else None

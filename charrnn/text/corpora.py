@@ -34,6 +34,7 @@ from charrnn.cache import cache_folder
 from charrnn.config import CorpusConfig
 from charrnn.errors import CharrnnError
 from charrnn.terminal import printable
+from charrnn.text.entries import is_whole, put
 from charrnn.text.reader import find_files, read_text
 
 REGISTER = Path(__file__).with_name("corpora.yaml")
@@ -129,7 +130,7 @@ def prepare(name: str) -> Path:
     version = platform.python_version() if entry.format == "python-stdlib" else ""
     recipe = entry.model_dump_json(exclude={"limit"}) + version
     file = cache_folder() / "corpora" / f"{name}-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}.txt"
-    if file.is_file():
+    if is_whole(file):
         return file
     makers: dict[str, Callable[[NamedCorpus], Iterator[str]]] = {
         "text": _plain,
@@ -143,7 +144,7 @@ def prepare(name: str) -> Path:
             try:
                 out.writelines(makers[entry.format](entry))
                 out.close()
-                Path(out.name).replace(file)
+                put(Path(out.name), file)
             except BaseException:
                 out.close()
                 Path(out.name).unlink(missing_ok=True)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -20,6 +18,7 @@ import numpy.typing as npt
 from charrnn.cache import cache_folder
 from charrnn.config import CorpusConfig, VocabConfig
 from charrnn.errors import CharrnnError
+from charrnn.text.entries import IDS, STARTS, VOCABULARY, Entry, building, open_entry, seal
 from charrnn.text.reader import BLOCK, BOUNDARY, Report, read_corpus
 from charrnn.text.vocab import CODE_POINTS, Vocabulary
 
@@ -79,11 +78,16 @@ def load_dataset(
     Peak memory does not depend on the size of the corpus. Raises CharrnnError for a text that cannot be read or
     is empty.
     """
-    fingerprint = _fingerprint(files, corpus, vocab)
+    digests = _digests(files)
+    fingerprint = _fingerprint(digests, corpus, vocab)
     folder = _cached(fingerprint)
-    if not (folder / "dataset.json").is_file():
-        _build(folder, files, corpus, vocab, fingerprint, progress)
-    return _open(folder)
+    entry = open_entry(folder)
+    if entry is None:
+        _build(folder, files, digests, corpus, vocab, fingerprint, progress)
+        entry = open_entry(folder)
+        if entry is None:
+            raise CharrnnError(f"{folder}: the encoded text was damaged as soon as it was written; is the disk whole?")
+    return _open(folder, entry)
 
 
 def cached_dataset(fingerprint: str) -> Dataset | None:
@@ -91,7 +95,8 @@ def cached_dataset(fingerprint: str) -> Dataset | None:
     if len(fingerprint) != 64 or not set(fingerprint) <= set("0123456789abcdef"):
         return None
     folder = _cached(fingerprint)
-    return _open(folder) if (folder / "dataset.json").is_file() else None
+    entry = open_entry(folder)
+    return None if entry is None else _open(folder, entry)
 
 
 def _cached(fingerprint: str) -> Path:
@@ -115,15 +120,20 @@ def encode_text(text: Iterator[str], vocabulary: Vocabulary) -> Part:
     return Part(whole, np.stack([starts[:-1], starts[1:]], axis=1).astype(np.int64))
 
 
-def _fingerprint(files: list[Path], corpus: CorpusConfig, vocab: VocabConfig) -> str:
+def _fingerprint(digests: list[bytes], corpus: CorpusConfig, vocab: VocabConfig) -> str:
     how = corpus.model_dump(include={"mode", "separator", "encoding", "normalization", "simplify"})
-    digest = hashlib.sha256(json.dumps([CACHE_FORMAT, how, vocab.model_dump()], sort_keys=True).encode())
+    start = json.dumps([CACHE_FORMAT, how, vocab.model_dump()], sort_keys=True).encode()
+    return hashlib.sha256(b"".join([start, *digests])).hexdigest()
+
+
+def _digests(files: list[Path]) -> list[bytes]:
+    digests = []
     for file in files:
         try:
-            digest.update(_digest(file))
+            digests.append(_digest(file))
         except OSError as error:
             raise CharrnnError(f"{file}: cannot be read: {error.strerror}") from None
-    return digest.hexdigest()
+    return digests
 
 
 def _digest(file: Path) -> bytes:
@@ -156,53 +166,46 @@ def _digest(file: Path) -> bytes:
     return one.digest()
 
 
-def _open(folder: Path) -> Dataset:
-    facts = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
-    starts = folder / "starts.bin"
+def _open(folder: Path, entry: Entry) -> Dataset:
+    starts = folder / STARTS
     return Dataset(
-        ids=np.memmap(folder / "ids.bin", dtype=facts["dtype"], mode="r"),
+        ids=np.memmap(folder / IDS, dtype=entry.dtype, mode="r"),
         starts=np.memmap(starts, dtype=np.int64, mode="r") if starts.exists() else None,
-        vocabulary=Vocabulary.load(folder / "vocab.json"),
-        fingerprint=facts["fingerprint"],
+        vocabulary=Vocabulary.load(folder / VOCABULARY),
+        fingerprint=entry.fingerprint,
     )
 
 
 def _build(
     folder: Path,
     files: list[Path],
+    digests: list[bytes],
     corpus: CorpusConfig,
     vocab: VocabConfig,
     fingerprint: str,
     progress: Report,
 ) -> None:
-    """Encodes a corpus into a temporary folder and renames it, so that other processes see a whole entry or none."""
+    """Encodes a corpus into an entry of the cache. Nothing is kept where a file is not what its digest says."""
     raw = vocab.kind == "byte"
     if raw:
         vocabulary = Vocabulary("byte")
     else:
         counts = np.zeros(CODE_POINTS, np.int64)
-        for piece in read_corpus(files, corpus, progress=progress):
+        for piece in _unchanged(files, digests, corpus, raw, progress):
             _count(piece, counts)
         counts[0xD800:0xE000] = 0  # BOUNDARY, and halves of surrogate pairs, which a few codecs (utf-7) give
         vocabulary = Vocabulary.from_counts(counts, vocab.min_count, vocab.max_size)
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=".building-", dir=folder.parent))
-    except OSError as error:
-        raise CharrnnError(
-            f"{error.filename or folder.parent}: the encoded text cannot be written: {error.strerror}"
-        ) from None
-    try:
+    with building(folder) as temporary:
         dtype = np.min_scalar_type(vocabulary.unknown - raw)  # bytes are never <unk>
         total = 0
         documents = corpus.mode == "documents"
         with ExitStack() as stack:
-            ids_file = stack.enter_context((temporary / "ids.bin").open("wb"))
-            starts_file = stack.enter_context((temporary / "starts.bin").open("wb")) if documents else None
+            ids_file = stack.enter_context((temporary / IDS).open("wb"))
+            starts_file = stack.enter_context((temporary / STARTS).open("wb")) if documents else None
             if starts_file:
                 starts_file.write(np.int64(0).tobytes())
             table, last = vocabulary.table().astype(dtype), 0
-            for piece in read_corpus(files, corpus, raw, progress):
+            for piece in _unchanged(files, digests, corpus, raw, progress):
                 encoded, boundaries = _encode_piece(piece, table)
                 ids_file.write(encoded.data)
                 if starts_file and len(boundaries):
@@ -215,20 +218,22 @@ def _build(
             raise CharrnnError(
                 f"{_name(files)}: the text is empty; at least a few thousand characters are needed to learn from"
             )
-        vocabulary.save(temporary / "vocab.json")
-        facts = {"dtype": np.dtype(dtype).name, "characters": total, "fingerprint": fingerprint}
-        (temporary / "dataset.json").write_text(json.dumps(facts), encoding="utf-8")
-        try:
-            temporary.rename(folder)
-        except OSError:
-            if not (folder / "dataset.json").is_file():  # another process may have made it first
-                raise
-    except OSError as error:
-        raise CharrnnError(
-            f"{error.filename or folder.parent}: the encoded text cannot be written: {error.strerror}"
-        ) from None
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        vocabulary.save(temporary / VOCABULARY)
+        seal(temporary, dtype, total, fingerprint)
+
+
+def _unchanged(
+    files: list[Path], digests: list[bytes], corpus: CorpusConfig, raw: bool, progress: Report
+) -> Iterator[str]:
+    """The text of a corpus. Raises CharrnnError where a file is not, to its end, the one that its digest is of."""
+    read: list[bytes] = []
+    yield from read_corpus(files, corpus, raw, progress, read)
+    for file, was, wanted in zip(files, read, digests, strict=True):
+        if was != wanted:
+            raise CharrnnError(
+                f"{file}: changed while it was being read, and nothing of it was kept; start again when nobody "
+                "writes to it"
+            )
 
 
 def _count(piece: str, counts: Array) -> None:

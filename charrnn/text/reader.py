@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import hashlib
 import io
 import re
 import unicodedata
@@ -20,7 +21,9 @@ BOUNDARY = "\ud800"
 """The mark of the end of a document inside text. Decoders do not give lone surrogates, so no text contains it."""
 
 Report = Callable[[int], None]
-"""A callback that is given the number of bytes read since its last call."""
+"""Is told how many bytes have been read since the last call."""
+Read = Callable[[bytes], object]
+"""Is given each block of bytes when it has been read."""
 
 _LEADING_BLANK_LINES = re.compile(r"\A(?:[ \t\u3000]*\n)+")
 _BLANK_LINES = re.compile(r"\n(?:[ \t\u3000]*\n)+")
@@ -140,7 +143,7 @@ def normalizer(config: CorpusConfig) -> Callable[[str], str]:
 
 
 def read_text(
-    file: Path, encoding: str = "utf-8", progress: Report = lambda _: None, block: int = BLOCK
+    file: Path, encoding: str = "utf-8", progress: Read = lambda _: None, block: int = BLOCK
 ) -> Iterator[str]:
     """The text of a file in pieces of about `block` bytes, without a byte order mark, and with \\n as line end.
 
@@ -163,7 +166,7 @@ def read_text(
             while data := stream.read(block):
                 yield lines.decode(decoder.decode(data))
                 done += len(data)
-                progress(len(data))
+                progress(data)
             yield lines.decode(decoder.decode(b"", final=True), final=True)
     except UnicodeDecodeError as error:
         at = done + len(data) - len(error.object) + error.start  # the decoded bytes end where the read ones do
@@ -179,29 +182,40 @@ def read_text(
         raise CharrnnError(f"{file}: cannot be read: {error.strerror}") from None
 
 
-def read_bytes(file: Path, progress: Report = lambda _: None, block: int = BLOCK) -> Iterator[str]:
-    """The bytes of a file as pieces of text: byte b is the character of code point b. Raises CharrnnError."""
+def read_bytes(file: Path, progress: Read = lambda _: None, block: int = BLOCK) -> Iterator[str]:
+    """The bytes of a file as text, byte b as the character of code point b, in pieces. Raises CharrnnError."""
     try:
         with file.open("rb") as stream:
             while data := stream.read(block):
                 yield data.decode("latin-1")
-                progress(len(data))
+                progress(data)
     except OSError as error:
         raise CharrnnError(f"{file}: cannot be read: {error.strerror}") from None
 
 
 def read_corpus(
-    files: Sequence[Path], config: CorpusConfig, raw: bool = False, progress: Report = lambda _: None
+    files: Sequence[Path],
+    config: CorpusConfig,
+    raw: bool = False,
+    progress: Report = lambda _: None,
+    digests: list[bytes] | None = None,
 ) -> Iterator[str]:
     """The text of a corpus in pieces; in documents mode with BOUNDARY after each document.
 
-    `raw` reads bytes without decoding, line ends or normalisation (see `read_bytes`).
-    Raises CharrnnError as `read_text` does.
+    `raw` reads bytes as they are (see `read_bytes`): no decoding, no line ends, no normalisation. `digests` gains the
+    SHA-256 of each file's bytes as they were read. Raises CharrnnError as `read_text` does.
     """
     documents = config.mode == "documents"
     normalize = normalizer(config)
     for file in files:
-        pieces = read_bytes(file, progress) if raw else read_text(file, config.encoding, progress)
+        digest = hashlib.sha256()
+
+        def see(data: bytes, digest: hashlib._Hash = digest) -> None:
+            if digests is not None:
+                digest.update(data)
+            progress(len(data))
+
+        pieces = read_bytes(file, see) if raw else read_text(file, config.encoding, see)
         if not raw and (config.normalization != "none" or config.simplify):
             pieces = (normalize(piece) for piece in _at_line_ends(pieces))
         last = "\n"
@@ -209,6 +223,8 @@ def read_corpus(
             if piece:
                 last = piece[-1]
                 yield piece
+        if digests is not None:
+            digests.append(digest.digest())
         if documents:
             yield BOUNDARY
         elif last != "\n" and len(files) > 1 and not raw:

@@ -73,7 +73,11 @@ class Average:
     def load(self, tensors: dict[str, Tensor], standing: Averaged) -> None:
         """Restores what `tensors` and `standing` gave. The model must have the weights that it had then."""
         self._count, self._is_shown = standing.count, standing.shown
-        self._hidden = {name: tensors[name].to(w.device) for name, w in self._weights.items() if name in tensors}
+        if self._count and {name: (t.shape, t.dtype) for name, t in tensors.items()} != {
+            name: (weight.shape, weight.dtype) for name, weight in self._weights.items()
+        }:
+            raise ValueError("its averaged weights are not those of the model")
+        self._hidden = {name: tensors[name].to(w.device) for name, w in self._weights.items() if self._count}
         self._show(False)
         if self._after is None:  # the user has switched it off
             self._count, self._hidden = 0, {}

@@ -72,8 +72,10 @@ def launch(arguments: Sequence[str], count: int) -> int:
                         start_new_session=True,  # so that Ctrl-C comes only through this process, once
                     )
                 workers.append(worker)
-            for signal_name in ("SIGINT", "SIGTERM", "SIGUSR1"):
-                if number := getattr(signal, signal_name, None):
+            for signal_name in ("SIGINT", "SIGTERM", "SIGUSR1", "SIGHUP"):
+                number = getattr(signal, signal_name, None)
+                ignored = signal_name == "SIGHUP" and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN  # nohup
+                if number and not ignored:
                     handlers[number] = signal.signal(number, lambda number, _: workers[0].send_signal(number))
             _wait(workers)
         finally:

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from unittest import mock
 
 import numpy as np
@@ -189,10 +189,10 @@ def test_two_processes_that_encode_the_same_text_at_once_both_succeed(own_cache:
 def test_the_slower_of_two_takes_what_the_quicker_made(own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file, quicker = write("to be or not"), []
 
-    def overtaken(*arguments: object, **named: object) -> Iterator[str]:
+    def overtaken(*arguments: Any) -> Iterator[str]:
         monkeypatch.setattr(module, "read_corpus", read_corpus)
         quicker.append(load_dataset([file], STREAM, CHAR))
-        return read_corpus([file], STREAM)
+        return read_corpus(*arguments)
 
     monkeypatch.setattr(module, "read_corpus", overtaken)
     slower = load_dataset([file], STREAM, CHAR)

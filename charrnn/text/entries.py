@@ -1,0 +1,201 @@
+"""Entries of the cache of encoded texts: folders that are written whole, and checked when they are opened."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from pydantic import Field
+
+from charrnn.errors import CharrnnError
+from charrnn.files import Count, Record, read_record, sync, write_json
+from charrnn.terminal import say
+
+MANIFEST = "dataset.json"
+IDS, STARTS, VOCABULARY = "ids.bin", "starts.bin", "vocab.json"
+SAMPLES, SAMPLE = 16, 2**16
+"""Blocks of a large file, and bytes of each, that are compared whenever it is opened: some milliseconds."""
+ABANDONED = 3600
+"""Seconds without a change after which a half-made entry is that of a process that died."""
+
+
+class Contents(Record):
+    """What the manifest says of a file."""
+
+    bytes: Count
+    sha256: str
+    sampled: str
+    """Of its size and of blocks spread over it."""
+
+
+class Entry(Record):
+    """The manifest, written last."""
+
+    dtype: Literal["uint8", "uint16", "uint32"]
+    characters: Count
+    fingerprint: str
+    files: dict[str, Contents] = Field(default_factory=dict)
+    """Empty in entries of versions before there was one."""
+
+
+@contextmanager
+def building(folder: Path) -> Iterator[Path]:
+    """A folder beside `folder`, which takes its place when `seal` has been called: others see all of it or nothing.
+
+    Raises CharrnnError where the disk refuses.
+    """
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(folder.parent)
+        temporary = Path(tempfile.mkdtemp(prefix=".building-", dir=folder.parent))
+        try:
+            yield temporary
+            for file in temporary.iterdir():
+                sync(file)
+            try:
+                temporary.rename(folder)
+            except OSError:
+                if fault(folder) is not None:  # not because another process was quicker
+                    raise
+            sync(folder.parent)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+    except OSError as error:
+        where = error.filename or folder.parent
+        raise CharrnnError(f"{where}: the encoded text cannot be written: {error.strerror}") from None
+
+
+def seal(folder: Path, dtype: np.dtype[np.generic], characters: int, fingerprint: str) -> None:
+    """Writes the manifest of all that lies in a folder."""
+    files = {file.name: contents(file).model_dump() for file in sorted(folder.iterdir())}
+    facts = {"dtype": dtype.name, "characters": characters, "fingerprint": fingerprint, "files": files}
+    (folder / MANIFEST).write_text(json.dumps(facts), encoding="utf-8")
+
+
+def open_entry(folder: Path) -> Entry | None:
+    """The manifest of an entry that is whole; None where there is none. A damaged one is told and removed."""
+    if not os.path.lexists(folder):
+        return None
+    if (found := fault(folder)) is None:
+        return read_record(folder / MANIFEST, Entry)
+    say(f"{folder}: {found}; it is removed from the cache")
+    remove(folder)
+    return None
+
+
+def fault(folder: Path, whole: bool = False) -> str | None:
+    """What is wrong with an entry, or None. Compares sizes, and of each file some blocks, or with `whole` all bytes."""
+    try:
+        entry = read_record(folder / MANIFEST, Entry)
+        if not entry.fingerprint.startswith(folder.name):
+            return "is that of another text"
+        for name in {IDS, VOCABULARY} | entry.files.keys():
+            if not (folder / name).is_file():
+                return f"{name} is missing"
+        if (folder / IDS).stat().st_size != entry.characters * np.dtype(entry.dtype).itemsize or not entry.characters:
+            return f"{IDS} has another size than it should have"
+        if STARTS not in entry.files and (folder / STARTS).exists() and (folder / STARTS).stat().st_size % 8:
+            return f"{STARTS} is cut short"
+        for name, wanted in entry.files.items():
+            if not _agrees(folder / name, wanted, whole):
+                return f"{name} is damaged"
+    except CharrnnError as error:
+        return f"is damaged ({error.message})"
+    except OSError as error:
+        return f"is damaged ({error.filename}: {error.strerror})"
+    return None
+
+
+def remove(folder: Path) -> None:
+    """Removes an entry: first its name, so that nobody opens half of it."""
+    gone = folder.with_name(f".gone-{folder.name}-{os.getpid()}")
+    try:
+        folder.rename(gone)
+    except OSError:
+        gone = folder
+    if gone.is_dir() and not gone.is_symlink():
+        shutil.rmtree(gone, ignore_errors=True)
+    else:
+        gone.unlink(missing_ok=True)
+
+
+def put(made: Path, file: Path) -> None:
+    """Gives a file its place in the cache, with a manifest beside it. Raises OSError."""
+    sync(made)
+    write_json(file.with_suffix(".json"), contents(made).model_dump())
+    made.replace(file)
+    sync(file.parent)
+
+
+def is_whole(file: Path) -> bool:
+    """Whether a file that `put` placed is there, and what it was. One that is not is told and removed."""
+    if not os.path.lexists(file):
+        return False
+    found = fault_of_file(file)
+    if found is not None:
+        say(f"{file}: {found}; it is made again")
+        remove(file)
+    return found is None
+
+
+def fault_of_file(file: Path, whole: bool = False) -> str | None:
+    """What is wrong with a file that `put` placed, or None; older versions wrote no manifest to compare it with."""
+    manifest = file.with_suffix(".json")
+    try:
+        if not file.is_file():
+            return "is no file"
+        wanted = read_record(manifest, Contents) if manifest.exists() else None
+        return None if wanted is None or _agrees(file, wanted, whole) else "is damaged"
+    except (CharrnnError, OSError) as error:
+        return f"is damaged ({error})"
+
+
+def _agrees(file: Path, wanted: Contents, whole: bool = False) -> bool:
+    return (
+        file.stat().st_size == wanted.bytes
+        and _sampled(file) == wanted.sampled
+        and (not whole or _sha256(file) == wanted.sha256)
+    )
+
+
+def contents(file: Path) -> Contents:
+    """What a manifest says of a file."""
+    return Contents(bytes=file.stat().st_size, sha256=_sha256(file), sampled=_sampled(file))
+
+
+def _sha256(file: Path) -> str:
+    digest = hashlib.sha256()
+    with file.open("rb") as stream:
+        while data := stream.read(2**20):
+            digest.update(data)
+    return digest.hexdigest()
+
+
+def _sampled(file: Path) -> str:
+    size = file.stat().st_size
+    digest = hashlib.sha256(str(size).encode())
+    with file.open("rb") as stream:
+        for start in np.linspace(0, max(0, size - SAMPLE), SAMPLES, dtype=np.int64) if size > SAMPLE else [0]:
+            stream.seek(int(start))
+            digest.update(stream.read(SAMPLE))
+    return digest.hexdigest()
+
+
+def _sweep(folder: Path) -> None:
+    """Removes what builders left that died."""
+    for left in (*folder.glob(".building-*"), *folder.glob(".gone-*")):
+        try:
+            old = time.time() - left.stat().st_mtime > ABANDONED
+        except OSError:
+            continue
+        if old:
+            shutil.rmtree(left, ignore_errors=True)
