@@ -43,6 +43,7 @@ CELLS: dict[str, Cell] = {
     "rnn": Cell("charrnn.models.rnn:RNNLayer", own=("activation",), shared=RECURRENT),
     "lstm": Cell("charrnn.models.lstm:LSTMLayer", own=("forget_bias",), shared=RECURRENT),
     "gru": Cell("charrnn.models.gru:GRULayer", shared=RECURRENT),
+    "slstm": Cell("charrnn.models.slstm:SLSTMLayer", shared=RECURRENT),
     "mingru": Cell("charrnn.models.minimal:MinGRULayer"),
     "minlstm": Cell("charrnn.models.minimal:MinLSTMLayer"),
 }

@@ -15,6 +15,7 @@ from charrnn.models.gru import GRULayer
 from charrnn.models.lstm import LSTMLayer
 from charrnn.models.minimal import MinGRULayer, MinLSTMLayer
 from charrnn.models.rnn import RNNLayer
+from charrnn.models.slstm import SLSTMLayer
 
 Vector = npt.NDArray[np.float64]
 D, H, T, B = 3, 4, 6, 2
@@ -54,6 +55,21 @@ def gru(layer: RecurrentLayer, x: Vector, state: list[Vector]) -> tuple[Vector, 
     return h, [h]
 
 
+def slstm(layer: RecurrentLayer, x: Vector, state: list[Vector]) -> tuple[Vector, list[Vector]]:
+    """Without the stabiliser: c and n are e^m times those of the layer."""
+    p = {name: value.detach().numpy() for name, value in layer.named_parameters()}
+    U, W, b = (np.split(p[name], 4) for name in ("U", "W", "b"))
+    h, c, n, m = state
+    z = np.tanh(U[0] @ x + W[0] @ h + b[0])
+    i = np.exp(U[1] @ x + W[1] @ h + b[1])
+    f = sigma(U[2] @ x + W[2] @ h + b[2])
+    o = sigma(U[3] @ x + W[3] @ h + b[3])
+    c = f * c * np.exp(m) + i * z
+    n = f * n * np.exp(m) + i
+    m = np.maximum(np.log(f) + m, np.log(i))
+    return o * c / n, [o * c / n, c / np.exp(m), n / np.exp(m), m]
+
+
 def minimal(layer: RecurrentLayer, x: Vector, state: list[Vector]) -> tuple[Vector, list[Vector]]:
     p = {name: value.detach().numpy() for name, value in layer.named_parameters()}
     h, last = state
@@ -72,6 +88,7 @@ CASES = {
     "relu": (RNNLayer(D, H, "relu"), rnn),
     "lstm": (LSTMLayer(D, H), lstm),
     "gru": (GRULayer(D, H), gru),
+    "slstm": (SLSTMLayer(D, H), slstm),
     "mingru": (MinGRULayer(D, H), minimal),
     "minlstm": (MinLSTMLayer(D, H), minimal),
 }
