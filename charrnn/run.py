@@ -325,7 +325,7 @@ class Run:
 
         corpus = self.config.corpus.model_copy(update={"mode": self.facts.mode})
         raw = self.vocabulary.kind == "byte"
-        return encode_text(read_corpus(find_files(str(text), "‹text›"), corpus, raw), self.vocabulary)
+        return encode_text(read_corpus(find_files(str(text), "text"), corpus, raw), self.vocabulary)
 
     def dataset(self, corpus: CorpusConfig | None = None) -> Dataset:
         """The corpus that the run was trained on. It comes from the user's cache; a named corpus can be made again.

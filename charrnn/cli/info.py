@@ -37,11 +37,13 @@ def info(run: RunFolder, plugin: Plugin = None, as_json: Json = False) -> None:
         return
     model, sizes = config.model, facts.characters
     best = last.best
+    path = config.corpus.path or []
+    corpus = config.corpus.name or ", ".join([path] if isinstance(path, str) else path)
     rows = [
         ["run", str(opened.path)],
         ["model", model.describe()],
         ["parameters", f"{facts.parameters:,}"],
-        ["corpus", printable(str(config.corpus.name or config.corpus.path)) + f" ({facts.mode})"],
+        ["corpus", f"{printable(corpus)} ({facts.mode})"],
         [
             "characters",
             f"{sizes['train']:,} to train, {sizes['val']:,} to validate, {sizes['test']:,} to test",

@@ -37,10 +37,15 @@ def score(
     if by not in ("line", "document", "character"):
         raise CharrnnError(f"--by {by}: line, document or character was expected")
 
-    from charrnn.run import load
-    from charrnn.terminal import printable, table
+    from tqdm import tqdm
 
-    rows = load(run, device).score(file, cast(Literal["line", "document", "character"], by))
+    from charrnn.run import load
+    from charrnn.terminal import advance, printable, table
+
+    opened = load(run, device)
+    with tqdm(desc="read", unit="char", unit_scale=True, leave=False, delay=1, disable=None) as bar:
+        kind = cast(Literal["line", "document", "character"], by)
+        rows = opened.score(file, kind, lambda count: advance(bar, count))
     if sort:
         rows.sort(key=lambda row: -row.bits_per_char)
     if as_json:

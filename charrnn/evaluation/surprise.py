@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -54,16 +54,20 @@ def score(
         return [Scored(i, decode(ids.tolist()), bits) for i, (ids, bits) in enumerate(pieces, 1)]
     scored: list[Scored] = []
     for ids, bits in pieces:
-        texts = [decode([i]) for i in ids.tolist()] if vocabulary.kind == "char" else [chr(i) for i in ids.tolist()]
         start = 0
-        for i, character in enumerate(texts):
-            if by == "character" or character == "\n" or i + 1 == len(texts):
-                # The end of a document counts with its last line.
-                stop = len(bits) if i + 1 == len(texts) else i + 1
-                text = decode(ids[start : i + 1].tolist())
-                scored.append(Scored(len(scored) + 1, text, bits[start:stop]))
-                start = i + 1
+        for end in _ends(ids, vocabulary, by):
+            stop = len(bits) if end == len(ids) else end  # the end of a document counts with its last line
+            scored.append(Scored(len(scored) + 1, decode(ids[start:end].tolist()), bits[start:stop]))
+            start = end
     return scored
+
+
+def _ends(ids: npt.NDArray[np.integer[Any]], vocabulary: Vocabulary, by: By) -> list[int]:
+    """The places in a text at which its characters, or its lines, end."""
+    if by == "character":
+        return list(range(1, len(ids) + 1))
+    ends = np.flatnonzero(ids == vocabulary.encode("\n")[0]) + 1 if "\n" in vocabulary else np.zeros(0, np.int64)
+    return np.unique(np.append(ends, len(ids))).tolist() if len(ids) else []
 
 
 def _stream(model: LanguageModel, part: Part, progress: Callable[[int], None]) -> npt.NDArray[np.float64]:

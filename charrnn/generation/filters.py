@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import ValidationError
 
+from charrnn.config import SamplingConfig
 from charrnn.errors import CharrnnError
-
-if TYPE_CHECKING:
-    from charrnn.config import SamplingConfig
 
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
@@ -37,14 +35,12 @@ class Filters:
         return self.top_k is None and self.top_p == 1 and self.repetition_penalty == 1
 
     def __post_init__(self) -> None:
-        for name, good, bounds in (
-            ("temperature", 0 <= self.temperature <= 100, "0 (always the most likely) to 100"),
-            ("top_k", self.top_k is None or self.top_k >= 1, "1 or more"),
-            ("top_p", 0 < self.top_p <= 1, "above 0, at most 1 (all characters)"),
-            ("repetition_penalty", 1 <= self.repetition_penalty <= 100, "1 (none) to 100"),
-        ):
-            if not good:
-                raise CharrnnError(f"‹{name}={getattr(self, name):g}›: expected {bounds}")
+        try:
+            SamplingConfig.model_validate(asdict(self))  # the bounds are those of the config
+        except ValidationError as error:
+            first = error.errors()[0]
+            expected = first["msg"].replace("Input should be ", "")
+            raise CharrnnError(f"‹{first['loc'][0]}={first['input']}›: expected {expected}") from None
 
     @classmethod
     def of(

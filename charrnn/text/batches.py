@@ -270,6 +270,6 @@ def training_batches(
         )
         raise CharrnnError(
             f"the training part has {characters:,} characters, and one batch needs training.batch_size {batch_size} × "
-            f"training.window {window} = {batch_size * window:,}; {fits}; {largest}"
+            f"training.window {window} = {batch_size * window:,}; {fits}; {largest}; or give a longer text"
         )
     return StreamBatches(part, batch_size, window, boundary, deviation, seed, share)

@@ -8,7 +8,6 @@ import io
 import re
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
-from glob import glob
 from pathlib import Path
 
 from charrnn.config import CorpusConfig
@@ -53,7 +52,7 @@ def find_files(path: str | Sequence[str], what: str = "corpus.path") -> list[Pat
         elif place.exists():
             raise CharrnnError(f"{what}: {entry}: not a regular file; copy what it gives into one")  # it may never end
         else:
-            found = sorted(Path(name) for name in glob(str(place), recursive=True) if Path(name).is_file())
+            found = _glob(place)
             wanted = f"no such file, folder or glob (looked in {Path.cwd()})"
         if not found:
             raise CharrnnError(f"{what}: {entry}: {wanted}")
@@ -61,6 +60,18 @@ def find_files(path: str | Sequence[str], what: str = "corpus.path") -> list[Pat
     if not files:
         raise CharrnnError(f"{what}: an empty list; name at least one file")
     return [Path(file).absolute() for file in files]
+
+
+def _glob(pattern: Path) -> list[Path]:
+    """The files that match a pattern, sorted, without hidden ones. `**` enters no links: they may go in circles."""
+    root = Path(pattern.anchor)
+    wanted = pattern.relative_to(root)
+    try:
+        matching = [file for file in root.glob(str(wanted)) if file.is_file()]
+    except (ValueError, NotImplementedError, OSError):  # no pattern at all
+        return []
+    shown = {part for part in wanted.parts if part.startswith(".")}
+    return sorted(file for file in matching if all(not p.startswith(".") or p in shown for p in file.parts))
 
 
 def detect_encoding(file: Path) -> str:

@@ -92,8 +92,9 @@ def diverged(step: int, config: TrainingConfig) -> Diverged:
         advice.append("a smaller training.clip_norm")
     if config.warmup is None:
         advice.append('a warm-up (training.warmup: "5%")')
+    tries = "once" if config.explosions == 1 else f"{config.explosions} times"
     return Diverged(
         f"step {step}: the loss or its gradient is no longer finite, and going back to the last checkpoint with half "
-        f"the learning rate was tried {config.explosions} times. The last checkpoint is intact. "
+        f"the learning rate was tried {config.explosions} time{'s' * (config.explosions != 1)}. The last checkpoint is intact. "
         f"Try {', or '.join(advice)}"
     )

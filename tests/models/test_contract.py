@@ -186,7 +186,7 @@ def test_dropout_masks_follow_from_their_generator(config: ModelConfig) -> None:
     model = build_model(config, VOCAB, seed=1)
     with torch.no_grad():
         for weight in model.parameters():  # those that start as 0 too, which dropout would not change
-            weight += 0.1 * torch.randn(weight.shape, generator=torch.Generator().manual_seed(3))
+            weight.add_(torch.randn(weight.shape, generator=torch.Generator().manual_seed(3)), alpha=0.1)
     text, results = ids(4, 2), []
     for _ in range(2):
         set_dropout_generator(model, torch.Generator().manual_seed(7))
