@@ -8,6 +8,7 @@ import io
 import re
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
+from fnmatch import fnmatch
 from pathlib import Path
 
 from charrnn.config import CorpusConfig
@@ -70,8 +71,12 @@ def _glob(pattern: Path) -> list[Path]:
         matching = [file for file in root.glob(str(wanted)) if file.is_file()]
     except (ValueError, NotImplementedError, OSError):  # no pattern at all
         return []
-    shown = {part for part in wanted.parts if part.startswith(".")}
-    return sorted(file for file in matching if all(not p.startswith(".") or p in shown for p in file.parts))
+    named = [part for part in wanted.parts if part.startswith(".")]
+
+    def is_hidden(part: str) -> bool:
+        return part.startswith(".") and not any(fnmatch(part, one) for one in named)
+
+    return sorted(file for file in matching if not any(map(is_hidden, file.parts)))
 
 
 def detect_encoding(file: Path) -> str:

@@ -95,6 +95,6 @@ def diverged(step: int, config: TrainingConfig) -> Diverged:
     tries = "once" if config.explosions == 1 else f"{config.explosions} times"
     return Diverged(
         f"step {step}: the loss or its gradient is no longer finite, and going back to the last checkpoint with half "
-        f"the learning rate was tried {config.explosions} time{'s' * (config.explosions != 1)}. The last checkpoint is intact. "
+        f"the learning rate was tried {tries}. The last checkpoint is intact. "
         f"Try {', or '.join(advice)}"
     )

@@ -311,3 +311,18 @@ def test_an_empty_list_is_no_corpus() -> None:
 def test_a_device_that_never_ends_is_not_read() -> None:
     with pytest.raises(CharrnnError, match="/dev/zero: not a regular file"):
         find_files("/dev/zero")
+
+
+def test_a_glob_enters_no_circle_of_links_and_passes_hidden_files_by(tmp_path: Path) -> None:
+    folder = tmp_path / "texts"
+    folder.mkdir()
+    for name in ("a.txt", "b.md", ".hidden.txt"):
+        (folder / name).write_text("x")
+    (folder / "again").symlink_to(folder)
+    (folder / "and_again").symlink_to(tmp_path)
+    for pattern in (f"{folder}/**/*.txt", "texts/**/*.txt", "texts/*.txt"):
+        assert [file.name for file in find_files(pattern)] == ["a.txt"]
+    assert [file.name for file in find_files("texts/.*.txt")] == [".hidden.txt"]
+    assert [file.name for file in find_files("texts/[ab].*")] == ["a.txt", "b.md"]
+    with pytest.raises(CharrnnError, match="no such file, folder or glob"):
+        find_files("texts/**x/*.txt")
