@@ -78,16 +78,19 @@ class Trainer(Learner):
                 now = self.progress
                 continue
             evaluate = is_due(config.evaluate_every, before, now) and self.validation.characters > 0
+            sample = is_due(config.sample_every, before, now)
             # The last checkpoint follows the last evaluation, so that a kill cannot leave a finished run without one.
             save = (is_due(config.checkpoint_every, before, now) or self.agreement.save) and now.fraction < 1
             self.agreement.save = False
             log = self.standing.step % config.log_every == 0 or evaluate or save
             yield Event("step", now, self.numbers.means(learning_rate(config, before)) if log else {})
+            if not (evaluate or sample or save):
+                continue
             with self.average.shown():
                 if evaluate:
                     evaluated = self.standing.step
                     yield self._evaluate()
-                if is_due(config.sample_every, before, now):
+                if sample:
                     yield Event("sample", now)
                 if save:
                     yield self._checkpoint()
