@@ -353,9 +353,14 @@ class Run:
             )
         return dataset
 
+    @property
+    def metrics(self) -> Path:
+        """The file of what was measured in the training (see `store.history`)."""
+        return self.path / "metrics.jsonl"
+
     def history(self) -> list[dict[str, Any]]:
-        """The lines of metrics.jsonl, without a line that was cut short when the training was killed."""
-        return read_history(self.path / "metrics.jsonl")
+        """The lines of metrics.jsonl, without lines that a kill cut short."""
+        return list(read_history(self.metrics))
 
 
 def load(path: str | Path, device: str = "auto") -> Run:

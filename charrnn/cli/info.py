@@ -14,11 +14,12 @@ from charrnn.cli.options import Json, Plugin, RunFolder
 def info(run: RunFolder, plugin: Plugin = None, as_json: Json = False) -> None:
     """Describe a run: architecture, parameters, corpus, vocabulary, best loss, and the history of evaluations."""
     from charrnn.run import load
+    from charrnn.store.history import read_history
     from charrnn.terminal import printable, table
 
     opened = load(run, "cpu")
     facts, config = opened.facts, opened.config
-    evaluations = [line for line in opened.history() if "val_loss" in line]
+    evaluations = [line for line in read_history(opened.metrics) if "val_loss" in line]
     last = opened.checkpoints.summary("last")
     if as_json:
         document: dict[str, Any] = {

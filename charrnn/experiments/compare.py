@@ -10,6 +10,7 @@ from typing import Any
 
 from charrnn.errors import CharrnnError
 from charrnn.run import Run
+from charrnn.store.history import read_history
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def plot(runs: Sequence[Run], rows: Sequence[Row], file: Path) -> None:
     colours = plt.get_cmap("tab20" if len(runs) > 10 else "tab10")
     for i, row in enumerate(rows):
         run = by_name[row.run]
-        curve = [point for point in run.history() if "val_bits_per_char" in point]
+        curve = [point for point in read_history(run.metrics) if "val_bits_per_char" in point]
         bits = [point["val_bits_per_char"] for point in curve]
         line = "-" if row.measure == "likelihood" else ":"
         style = {"marker": ".", "linestyle": line, "label": run.path.name, "color": colours(i % colours.N)}
@@ -86,12 +87,14 @@ def plot(runs: Sequence[Run], rows: Sequence[Row], file: Path) -> None:
 
 
 def _row(run: Run) -> Row:
-    history = run.history()
+    last, best = {"step": 0, "minutes": 0.0, "epochs": 0.0}, math.inf
+    for line in read_history(run.metrics):
+        last = max(last, line, key=lambda one: one["step"])
+        best = min(best, line.get("val_bits_per_char", math.inf))
     try:
         bits, estimated = run.evaluate().bits_per_char, False
     except CharrnnError:
-        bits, estimated = min((line.get("val_bits_per_char", math.inf) for line in history), default=math.inf), True
-    last = max(history, key=lambda line: line["step"], default={"minutes": 0.0, "epochs": 0.0})
+        bits, estimated = best, True
     seen = round(last["epochs"] * run.facts.characters["train"])
     return Row(
         run=str(run.path),

@@ -3,27 +3,44 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from charrnn.errors import CharrnnError
+from charrnn.files import sync
 
 MAX_LINE = 10_000
 """The most bytes of a line."""
 
 
-def read_history(file: Path) -> list[dict[str, Any]]:
-    """The lines of the file, without broken ones; none if there is no file. Raises CharrnnError if it is unreadable."""
-    history = []
+def read_history(file: Path) -> Iterator[dict[str, Any]]:
+    """The lines of the file one after the other, without broken ones; none if there is no file.
+
+    Raises CharrnnError if it is unreadable.
+    """
     try:
         if file.is_file():
             with file.open("rb") as stream:
                 while line := stream.readline(MAX_LINE):
                     if (document := _measured(line)) is not None:
-                        history.append(document)
+                        yield document
     except OSError as error:
         raise CharrnnError(f"{file}: cannot be read: {error.strerror}") from None
-    return history
+
+
+def cut_history(file: Path, step: int) -> None:
+    """Removes the lines after a step, and broken ones, at once. Raises CharrnnError."""
+    temporary = file.with_name(f".{file.name}.tmp")
+    try:
+        with temporary.open("w", encoding="utf-8") as kept:
+            kept.writelines(json.dumps(line) + "\n" for line in read_history(file) if line["step"] <= step)
+        sync(temporary)
+        temporary.replace(file)
+    except OSError as error:
+        raise CharrnnError(f"{file}: cannot be written: {error.strerror}") from None
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _measured(line: bytes) -> dict[str, float] | None:

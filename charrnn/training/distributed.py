@@ -9,9 +9,11 @@ Nothing is pickled.
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import struct
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
@@ -28,10 +30,11 @@ from torch import Tensor
 from charrnn.device import copied
 from charrnn.errors import CharrnnError
 from charrnn.models import State
+from charrnn.terminal import say
 from charrnn.training.launch import RENDEZVOUS
 
-TIMEOUT = timedelta(hours=2)
-"""How long a silent worker is waited for: it may be evaluating or encoding. A dead worker is noticed at once."""
+SILENCE = 20.0
+"""Seconds without an answer of another worker after which that is told."""
 
 T = TypeVar("T")
 
@@ -48,6 +51,8 @@ class Workers:
         self._local_rank = local_rank
         self._device = device or torch.device("cpu")
         self._lost = False
+        self.waiting_since = math.inf
+        """When this worker began to wait for the others; infinite while it does not."""
 
     @property
     def share(self) -> slice:
@@ -119,11 +124,14 @@ class Workers:
         """Raises WorkerLost instead of PyTorch's error where another worker does not answer."""
         if self._lost:
             raise WorkerLost("another worker is gone")
+        self.waiting_since = time.monotonic()
         try:
             yield
         except RuntimeError as error:
             self._lost = True
             raise WorkerLost(f"a worker of the {self.count} no longer answers ({str(error).splitlines()[0]})") from None
+        finally:
+            self.waiting_since = math.inf
 
 
 class Agreement:
@@ -178,10 +186,11 @@ class Agreement:
 
 
 @contextmanager
-def joined(device: torch.device) -> Iterator[Workers]:
+def joined(device: torch.device, timeout: float) -> Iterator[Workers]:
     """The workers that torchrun or `charrnn train --workers N` started with this process, or this process alone.
 
-    Raises CharrnnError where PyTorch was built without torch.distributed.
+    A worker that does not answer is lost after `timeout` seconds, a dead one at once. Raises CharrnnError where PyTorch
+    was built without torch.distributed.
     """
     count = int(os.environ.get("WORLD_SIZE", "1"))
     if count == 1:
@@ -198,13 +207,29 @@ def joined(device: torch.device) -> Iterator[Workers]:
     if RENDEZVOUS in os.environ:
         Thread(target=_end_with_launcher, daemon=True).start()
     backend = "nccl" if device.type == "cuda" else "gloo"
-    dist.init_process_group(backend, init_method=place, rank=rank, world_size=count, timeout=TIMEOUT)
+    dist.init_process_group(backend, init_method=place, rank=rank, world_size=count, timeout=timedelta(seconds=timeout))
+    workers = Workers(rank, count, local_rank, device)
+    if rank == 0:
+        Thread(target=tell_of_silence, args=[workers, SILENCE], daemon=True).start()
     try:
-        yield Workers(rank, count, local_rank, device)
+        yield workers
         with suppress(RuntimeError):
             dist.barrier()  # no worker leaves while another still reads what it sent
     finally:
         dist.destroy_process_group()
+
+
+def tell_of_silence(workers: Workers, seconds: float) -> None:
+    """Says, again and again after twice the time, how long no answer has come from another worker. Never ends."""
+    told = 0.0
+    while True:
+        time.sleep(seconds / 20)
+        waited = time.monotonic() - workers.waiting_since
+        if waited < seconds:
+            told = 0.0
+        elif waited > max(seconds, 2 * told):
+            say(f"another worker has not answered for {waited:.0f} s")
+            told = waited
 
 
 def _end_with_launcher() -> None:

@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from charrnn.device import cores
@@ -55,8 +56,11 @@ def launch(arguments: Sequence[str], count: int) -> int:
     environment.setdefault("OMP_NUM_THREADS", str(max(1, cores() // count)))
     if sys.platform == "linux":  # the workers listen to this machine only
         environment.setdefault("GLOO_SOCKET_IFNAME", "lo")
-    with tempfile.TemporaryDirectory(prefix="charrnn-workers-") as name:
-        folder = Path(name)
+    with ExitStack() as stack:
+        try:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="charrnn-workers-")))
+        except OSError as error:
+            raise CharrnnError(f"{tempfile.gettempdir()}: no temporary folder can be made: {error.strerror}") from None
         environment[RENDEZVOUS] = str(folder / "rendezvous")
         workers: list[subprocess.Popen[bytes]] = []
         handlers = {}

@@ -11,11 +11,11 @@ from typing import Any
 from tqdm import tqdm
 
 from charrnn.errors import CharrnnError
-from charrnn.files import replace_text
 from charrnn.generation.filters import Filters
 from charrnn.generation.sampler import Sampler
 from charrnn.generation.torch_stepper import TorchStepper
 from charrnn.run import Run
+from charrnn.store.history import cut_history
 from charrnn.store.lock import held
 from charrnn.terminal import printable, say
 from charrnn.training.events import Event, Training
@@ -75,14 +75,10 @@ class Log:
     """The file metrics.jsonl, with one JSON object in each line: metrics of training steps and of evaluations."""
 
     def __init__(self, run: Run, from_step: int) -> None:
-        self._run, self._file = run, run.path / "metrics.jsonl"
+        self._run, self._file = run, run.metrics
         self._unwritten, self._failed = b"", False
-        if self._file.exists():  # a resumed run: later lines will be measured again
-            kept = [line for line in run.history() if line["step"] <= from_step]
-            try:
-                replace_text(self._file, "".join(json.dumps(line) + "\n" for line in kept))
-            except OSError as error:
-                raise CharrnnError(f"{self._file}: cannot be written: {error.strerror}") from None
+        if self._file.exists():  # what came after the checkpoint will be measured again
+            cut_history(self._file, from_step)
 
     def hear(self, event: Event) -> None:
         """Writes a line if the event has metrics."""

@@ -79,7 +79,7 @@ class CheckpointSaver:
             snapshot = self._unsaved[0]
             try:
                 self._put_back()
-                if (metrics := run.path / "metrics.jsonl").exists():
+                if (metrics := run.metrics).exists():
                     sync(metrics)  # the metrics up to a checkpoint are on the disk before it
                 run.checkpoints.save(snapshot, keep)
             except OSError as error:

@@ -68,7 +68,7 @@ def train(
         config = load_config(config, overrides)
     where = own_device(find_device(device))
     config = absolute(config)
-    with joined(where) as workers:
+    with joined(where, config.training.worker_timeout) as workers:
         dataset = workers.one_first(lambda: _read_corpus(config, quiet or workers.rank > 0))
         training = _training(config, dataset, where, workers)
         dataset.vocabulary.encode(config.sampling.prompt)  # an unknown character is told now, not after an hour
@@ -108,7 +108,7 @@ def resume(
                 "train a new one"
             )
     where = own_device(run.device)
-    with joined(where) as workers:
+    with joined(where, run.config.training.worker_timeout) as workers:
         run = replace(run, where=str(where))
         if workers.rank:
             return _follow(*_restored(run, overrides, workers))

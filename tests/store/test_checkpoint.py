@@ -380,3 +380,18 @@ def test_every_fault_comes_out_as_promised(tmp_path: Path) -> None:
     tool = Path(__file__).parents[1] / "tools" / "faults.py"
     done = subprocess.run([sys.executable, str(tool)], capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_listener_that_raises_ends_the_training_and_all_that_was_saved_is_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def raising(self: Log, event: Event) -> None:
+        if event.progress.steps == 25:
+            raise ZeroDivisionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Log, "hear", raising)
+        with pytest.raises(ZeroDivisionError):
+            train(tmp_path, "run")
+    assert not (tmp_path / "run" / "lock").exists()
+    assert resume(tmp_path / "run", quiet=True, device="cpu").checkpoints.summary("last").step == 30

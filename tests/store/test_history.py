@@ -45,7 +45,7 @@ def encoded(line: Line) -> bytes:
 
 @given(st.lists(lines, max_size=8))
 def test_what_was_written_is_read_in_its_order(written: list[Line]) -> None:
-    assert read_history(write(b"".join(encoded(line) + b"\n" for line in written))) == written
+    assert list(read_history(write(b"".join(encoded(line) + b"\n" for line in written)))) == written
 
 
 @given(written=st.lists(lines, min_size=1, max_size=5), data=st.data())
@@ -56,13 +56,13 @@ def test_of_a_file_that_was_cut_short_all_whole_lines_are_left(written: list[Lin
     for line in written:
         length += len(encoded(line)) + 1
         whole += cut >= length - 1  # of the last one the line's end may be missing
-    assert read_history(write(raw[:cut])) == written[:whole]
+    assert list(read_history(write(raw[:cut]))) == written[:whole]
 
 
 @given(st.lists(lines | no_lines, max_size=8))
 def test_other_lines_hide_none(written: list[Line | bytes]) -> None:
     raw = b"\n".join(line if isinstance(line, bytes) else encoded(line) for line in written)
-    assert read_history(write(raw)) == [line for line in written if not isinstance(line, bytes)]
+    assert list(read_history(write(raw))) == [line for line in written if not isinstance(line, bytes)]
 
 
 WHOLE: Line = {"step": 1, "minutes": 0.5, "epochs": 0.1, "val_loss": 1.0, "val_bits_per_char": 1.4}
@@ -71,26 +71,26 @@ WHOLE: Line = {"step": 1, "minutes": 0.5, "epochs": 0.1, "val_loss": 1.0, "val_b
 @pytest.mark.parametrize("key", list(WHOLE))
 def test_a_line_that_lacks_what_belongs_to_it_is_left_out(key: str) -> None:
     rest = {other: value for other, value in WHOLE.items() if other != key}
-    assert read_history(write(encoded(WHOLE) + b"\n" + encoded(rest) + b"\n" + encoded(WHOLE))) == [WHOLE, WHOLE]
+    assert list(read_history(write(encoded(WHOLE) + b"\n" + encoded(rest) + b"\n" + encoded(WHOLE)))) == [WHOLE, WHOLE]
 
 
 @pytest.mark.parametrize("key", [*WHOLE, "more"])
 @pytest.mark.parametrize("value", [None, True, "1", [1], {}, float("nan"), float("inf"), 1e15, -(10**15), 10**400])
 def test_a_line_with_what_is_no_amount_is_left_out(key: str, value: Any) -> None:
-    assert read_history(write(encoded(WHOLE | {key: value}) + b"\n" + encoded(WHOLE))) == [WHOLE]
+    assert list(read_history(write(encoded(WHOLE | {key: value}) + b"\n" + encoded(WHOLE)))) == [WHOLE]
 
 
 def test_a_step_is_a_whole_number() -> None:
-    assert read_history(write(encoded(WHOLE | {"step": 1.0}))) == []
+    assert list(read_history(write(encoded(WHOLE | {"step": 1.0})))) == []
 
 
 @pytest.mark.parametrize("size", [MAX_LINE - 1, MAX_LINE, 3 * MAX_LINE + 7])
 def test_a_line_as_long_as_none_is_hides_no_other(size: int) -> None:
-    assert read_history(write(encoded(WHOLE) + b"\n" + b"x" * size + b"\n" + encoded(WHOLE))) == [WHOLE, WHOLE]
+    assert list(read_history(write(encoded(WHOLE) + b"\n" + b"x" * size + b"\n" + encoded(WHOLE)))) == [WHOLE, WHOLE]
 
 
 def test_where_there_is_no_file_nothing_was_measured() -> None:
     Path("folder").mkdir()
     Path("link").symlink_to("/dev/zero")
     for name in ("nothing.jsonl", "folder", "link", "folder/below"):
-        assert read_history(Path(name)) == []
+        assert list(read_history(Path(name))) == []

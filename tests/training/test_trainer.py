@@ -414,3 +414,19 @@ def test_forgetting_always_is_training_on_windows_alone() -> None:
     expected, got = last_weights(alone)[1], last_weights(always)[1]
     for name, value in expected.items():
         assert torch.equal(value, got[name]), name
+
+
+@pytest.mark.parametrize("length", [{"steps": 20}, {"minutes": 1.0}])
+def test_a_clock_that_is_set_back_neither_ends_a_training_nor_keeps_it_from_ending(length: dict[str, Any]) -> None:
+    now, looks = 1e9, count()
+
+    def clock() -> float:
+        nonlocal now
+        now += -3600.0 if next(looks) == 30 else 1.0
+        return now
+
+    t = trainer(**length, clock=clock, evaluate_every="10 steps")
+    events = list(zip(range(20_000), t.events(), strict=False))
+    assert events[-1][1].kind == "checkpoint"
+    assert len(events) < 20_000
+    assert all(math.isfinite(value) for _, event in events for value in event.metrics.values())
