@@ -20,6 +20,10 @@ MEMORY = 64
 """The number of last characters that the repetition penalty makes less likely."""
 
 
+BOUNDS = {"ge": "{:g} or more", "gt": "above {:g}", "le": "at most {:g}", "lt": "below {:g}"}
+"""What pydantic's names of bounds mean."""
+
+
 @dataclass(frozen=True)
 class Filters:
     """Temperature, top-k, top-p and repetition penalty. `config.SamplingConfig` explains each of them."""
@@ -40,6 +44,8 @@ class Filters:
         except ValidationError as error:
             first = error.errors()[0]
             expected = first["msg"].replace("Input should be ", "")
+            for kind, bound in first.get("ctx", {}).items():
+                expected = BOUNDS[kind].format(bound)
             raise CharrnnError(f"‹{first['loc'][0]}={first['input']}›: expected {expected}") from None
 
     @classmethod
