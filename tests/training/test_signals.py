@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 
 from charrnn.training.events import Training
-from charrnn.training.signals import SAVE, STOP, heeded
+from charrnn.training.signals import HANG_UP, SAVE, STOP, heeded
 
 HEEDED = [*STOP, *SAVE]
 
@@ -147,3 +147,28 @@ def test_in_another_thread_nothing_is_touched(former: list[int]) -> None:
     assert seen == [(before, None)]
     assert handlers() == before
     assert former == []
+
+
+@pytest.mark.skipif(not HANG_UP, reason="this system knows no SIGHUP")
+def test_a_terminal_that_goes_stops_the_training_once_however_often_it_says_so(former: list[int]) -> None:
+    before = signal.getsignal(signal.SIGHUP)
+    asked = Asked()
+    with heeded(asked.training) as received:
+        for _ in range(3):
+            signal.raise_signal(signal.SIGHUP)
+        assert received.number is signal.SIGHUP
+    assert (asked.stops, asked.saves, former) == (1, 0, [])
+    assert signal.getsignal(signal.SIGHUP) is before
+
+
+@pytest.mark.skipif(not HANG_UP, reason="this system knows no SIGHUP")
+def test_a_process_that_was_told_to_outlive_its_terminal_does(former: list[int]) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        asked = Asked()
+        with heeded(asked.training) as received:
+            signal.raise_signal(signal.SIGHUP)
+        assert received.number is None and asked.stops == 0
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
