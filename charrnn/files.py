@@ -6,8 +6,10 @@ replaced at once: a reader sees the old one or the new one, never a part of one.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -71,16 +73,28 @@ def write_json(file: Path, document: dict[str, Any]) -> None:
     replace_text(file, json.dumps(document, indent=1, ensure_ascii=False))
 
 
-def replace_text(file: Path, text: str) -> None:
-    """Replaces a file at once: even if the machine stops, a reader sees the old file or the new one."""
+def replace_text(file: Path, text: str | Iterable[str]) -> None:
+    """Replaces a file, by a text or its pieces, at once: even if the machine stops, a reader sees the old file or the
+    new one.
+    """
     temporary = file.with_name(f".{file.name}.tmp")
     try:
-        temporary.write_text(text, encoding="utf-8")
+        with temporary.open("w", encoding="utf-8") as stream:
+            stream.writelines([text] if isinstance(text, str) else text)
         sync(temporary)
         temporary.replace(file)
     finally:
         temporary.unlink(missing_ok=True)
     sync(file.parent)
+
+
+def sha256(file: Path) -> bytes:
+    """The SHA-256 of a file, which is read in blocks. Raises OSError."""
+    digest = hashlib.sha256()
+    with file.open("rb") as stream:
+        while data := stream.read(2**20):
+            digest.update(data)
+    return digest.digest()
 
 
 def sync(path: Path) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -34,7 +34,7 @@ from charrnn.store.folder import is_run
 from charrnn.store.history import read_history
 from charrnn.store.weights import Misfit, fill, load_arrays
 from charrnn.terminal import say
-from charrnn.text.reader import find_files, normalizer, read_corpus
+from charrnn.text.reader import Report, find_files, normalizer, read_corpus
 from charrnn.text.vocab import Vocabulary
 from charrnn.version import __version__
 
@@ -47,8 +47,6 @@ if TYPE_CHECKING:  # imported only where they are needed: writing on a CPU does 
     from charrnn.models import LanguageModel
     from charrnn.text.dataset import Dataset, Part, SplitName
 
-Report = Callable[[int], None]
-"""A callback that is given the number of characters read since its last call."""
 Unknown = Literal["error", "replace"]
 """What happens to characters that the model does not know: `error` raises, `replace` makes them <unk>."""
 

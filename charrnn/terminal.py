@@ -25,8 +25,8 @@ def advance(bar: tqdm[Any], count: int) -> None:
     bar.update(count)
 
 
-REORDERING = dict.fromkeys((*range(0x202A, 0x202F), *range(0x2066, 0x206A)))
-"""Characters that change the order in which a terminal shows those after them."""
+REORDERING = (*range(0x202A, 0x202F), *range(0x2066, 0x206A))
+"""Code points that change the order in which a terminal shows those after them."""
 _VISIBLE = {
     **{code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\n\t"},
     **{code: f"\\u{code:04x}" for code in REORDERING},

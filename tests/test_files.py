@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -140,27 +141,25 @@ def test_a_file_is_replaced_by_what_is_written(before: str | None, after: str) -
 def test_where_writing_fails_the_old_one_is_there_and_nothing_beside_it(
     old: str | None, fault: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    file, whole = Path("note.txt"), Path.write_text
+    file = Path("note.txt")
     if old is not None:
         file.write_text(old)
 
     def full(*_: Any, **__: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    def half(self: Path, text: str, **keys: Any) -> None:
-        whole(self, text[: len(text) // 2], **keys)
+    def half(text: str) -> Iterator[str]:
+        yield text[: len(text) // 2]
         full()
 
     text = "half a pair: \ud800" if fault == "text" else "what was to come"
     with monkeypatch.context() as patch:
-        if fault == "write":
-            patch.setattr(Path, "write_text", half)
-        elif fault == "sync":
+        if fault == "sync":
             patch.setattr(files, "sync", full)
         elif fault == "replace":
             patch.setattr(Path, "replace", full)
         with pytest.raises(UnicodeEncodeError if fault == "text" else OSError):
-            replace_text(file, text)
+            replace_text(file, half(text) if fault == "write" else text)
     assert [path.name for path in Path().iterdir()] == ([] if old is None else ["note.txt"])
     assert old is None or file.read_text() == old
 

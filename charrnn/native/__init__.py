@@ -26,7 +26,7 @@ from pathlib import Path
 
 from charrnn.cache import cache_folder, own_cache
 from charrnn.errors import CharrnnError
-from charrnn.files import sync
+from charrnn.files import sha256, sync
 from charrnn.terminal import say
 from charrnn.trust import Untrusted, check_file, trusted
 
@@ -163,8 +163,7 @@ def fault(library: Path) -> str | None:
 
 def facts_of(library: Path) -> dict[str, object]:
     """What a manifest says of a library."""
-    raw = library.read_bytes()
-    return {"bytes": len(raw), "sha256": hashlib.sha256(raw).hexdigest()}
+    return {"bytes": library.stat().st_size, "sha256": sha256(library).hex()}
 
 
 def _manifest(library: Path) -> Path:

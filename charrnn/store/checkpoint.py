@@ -8,7 +8,6 @@ a checkpoint from a stranger cannot run code.
 from __future__ import annotations
 
 import errno
-import hashlib
 import json
 import shutil
 from collections.abc import Iterator
@@ -20,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from safetensors import SafetensorError
 
 from charrnn.errors import CharrnnError
-from charrnn.files import Amount, Count, Record, read_record, sync
+from charrnn.files import Amount, Count, Record, read_record, sha256, sync
 from charrnn.terminal import say
 
 if TYPE_CHECKING:  # PyTorch is imported only where it is needed: writing on a CPU does without it
@@ -168,7 +167,7 @@ class Checkpoints:
                     return f"{name} is missing"
                 if (size := file.stat().st_size) != wanted.bytes:
                     return f"{name} is damaged: {size:,} bytes instead of {wanted.bytes:,}"
-                if _digest(file)["sha256"] != wanted.sha256:
+                if sha256(file).hex() != wanted.sha256:
                     return f"{name} is damaged: its SHA-256 is not that of the manifest"
         except (CharrnnError, OSError, KeyError, ValueError) as error:
             return f"is damaged or incomplete ({error})"
@@ -202,9 +201,4 @@ def save_file(tensors: dict[str, Tensor], file: Path) -> None:
 
 
 def _digest(file: Path) -> dict[str, Any]:
-    digest, size = hashlib.sha256(), 0
-    with file.open("rb") as stream:
-        while data := stream.read(2**20):
-            digest.update(data)
-            size += len(data)
-    return {"sha256": digest.hexdigest(), "bytes": size}
+    return {"sha256": sha256(file).hex(), "bytes": file.stat().st_size}

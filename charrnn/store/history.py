@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from charrnn.errors import CharrnnError
-from charrnn.files import sync
+from charrnn.files import replace_text
 
 MAX_LINE = 10_000
 """The most bytes of a line."""
@@ -31,16 +31,10 @@ def read_history(file: Path) -> Iterator[dict[str, Any]]:
 
 def cut_history(file: Path, step: int) -> None:
     """Removes the lines after a step, and broken ones, at once. Raises CharrnnError."""
-    temporary = file.with_name(f".{file.name}.tmp")
     try:
-        with temporary.open("w", encoding="utf-8") as kept:
-            kept.writelines(json.dumps(line) + "\n" for line in read_history(file) if line["step"] <= step)
-        sync(temporary)
-        temporary.replace(file)
+        replace_text(file, (json.dumps(line) + "\n" for line in read_history(file) if line["step"] <= step))
     except OSError as error:
         raise CharrnnError(f"{file}: cannot be written: {error.strerror}") from None
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _measured(line: bytes) -> dict[str, float] | None:

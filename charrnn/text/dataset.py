@@ -18,8 +18,9 @@ import numpy.typing as npt
 from charrnn.cache import cache_folder
 from charrnn.config import CorpusConfig, VocabConfig
 from charrnn.errors import CharrnnError
+from charrnn.files import sha256
 from charrnn.text.entries import IDS, STARTS, VOCABULARY, Entry, building, open_entry, seal
-from charrnn.text.reader import BLOCK, BOUNDARY, Report, read_corpus
+from charrnn.text.reader import BOUNDARY, Report, read_corpus
 from charrnn.text.vocab import CODE_POINTS, Vocabulary
 
 CACHE_FORMAT = 1
@@ -151,19 +152,16 @@ def _digest(file: Path) -> bytes:
             return bytes.fromhex(digest)
     except (OSError, ValueError, TypeError):
         pass  # the digest is not known yet
-    one = hashlib.sha256()
-    with file.open("rb") as stream:
-        while data := stream.read(BLOCK):
-            one.update(data)
+    one = sha256(file)
     if time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) > SETTLED:
         try:
             known.parent.mkdir(parents=True, exist_ok=True)
             temporary = known.with_name(f"{known.name}.{os.getpid()}")
-            temporary.write_text(json.dumps([*now, one.hexdigest()]), encoding="ascii")
+            temporary.write_text(json.dumps([*now, one.hex()]), encoding="ascii")
             temporary.replace(known)
         except OSError:
             pass  # the file will be read again the next time
-    return one.digest()
+    return one
 
 
 def _open(folder: Path, entry: Entry) -> Dataset:

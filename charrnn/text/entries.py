@@ -17,7 +17,7 @@ import numpy as np
 from pydantic import Field
 
 from charrnn.errors import CharrnnError
-from charrnn.files import Count, Record, read_record, sync, write_json
+from charrnn.files import Count, Record, read_record, sha256, sync, write_json
 from charrnn.terminal import say
 
 MANIFEST = "dataset.json"
@@ -163,21 +163,13 @@ def _agrees(file: Path, wanted: Contents, whole: bool = False) -> bool:
     return (
         file.stat().st_size == wanted.bytes
         and _sampled(file) == wanted.sampled
-        and (not whole or _sha256(file) == wanted.sha256)
+        and (not whole or sha256(file).hex() == wanted.sha256)
     )
 
 
 def contents(file: Path) -> Contents:
     """What a manifest says of a file."""
-    return Contents(bytes=file.stat().st_size, sha256=_sha256(file), sampled=_sampled(file))
-
-
-def _sha256(file: Path) -> str:
-    digest = hashlib.sha256()
-    with file.open("rb") as stream:
-        while data := stream.read(2**20):
-            digest.update(data)
-    return digest.hexdigest()
+    return Contents(bytes=file.stat().st_size, sha256=sha256(file).hex(), sampled=_sampled(file))
 
 
 def _sampled(file: Path) -> str:

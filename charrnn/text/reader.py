@@ -21,7 +21,7 @@ BOUNDARY = "\ud800"
 """The mark of the end of a document inside text. Decoders do not give lone surrogates, so no text contains it."""
 
 Report = Callable[[int], None]
-"""Is told how many bytes have been read since the last call."""
+"""Is told how many bytes, or characters, have been read since the last call."""
 Read = Callable[[bytes], object]
 """Is given each block of bytes when it has been read."""
 
