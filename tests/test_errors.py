@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from charrnn.errors import CharrnnError, Diverged
 from charrnn.store.weights import Misfit
-from charrnn.training.distributed import WorkerLost
+from charrnn.training.attendance import WorkerLost
 
 KINDS = [CharrnnError, Diverged, Misfit, WorkerLost]
 

@@ -68,7 +68,7 @@ def train(
             raise CharrnnError("--workers: torchrun has started the workers already (WORLD_SIZE is set)")
         raise typer.Exit(launch.launch(sys.argv[1:], count))
 
-    from charrnn.training import distributed, session
+    from charrnn.training import attendance, distributed, session
 
     try:
         if resume is not None:
@@ -87,7 +87,7 @@ def train(
     except session.Interrupted as interrupted:
         typer.echo(f"stopped and saved; go on with: charrnn train --resume {interrupted.run.path}", err=True)
         raise typer.Exit(128 + interrupted.number) from None
-    except distributed.WorkerLost as lost:
+    except attendance.WorkerLost as lost:
         if distributed.is_first():
             typer.echo(f"charrnn: {lost}", err=True)
         raise typer.Exit(1) from None

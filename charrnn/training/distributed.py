@@ -9,11 +9,9 @@ Nothing is pickled.
 from __future__ import annotations
 
 import json
-import math
 import os
 import signal
 import struct
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
@@ -30,29 +28,30 @@ from torch import Tensor
 from charrnn.device import copied
 from charrnn.errors import CharrnnError
 from charrnn.models import State
-from charrnn.terminal import say
+from charrnn.training.attendance import Attendance, WorkerLost
 from charrnn.training.launch import RENDEZVOUS
 
-SILENCE = 20.0
-"""Seconds without an answer of another worker after which that is told."""
-
 T = TypeVar("T")
-
-
-class WorkerLost(CharrnnError):
-    """Another worker no longer answers. The last step is whole, except for the state of that worker's streams."""
 
 
 class Workers:
     """The workers of a training, as worker `rank` of `count` sees them. A single worker communicates nothing."""
 
-    def __init__(self, rank: int = 0, count: int = 1, local_rank: int = 0, device: torch.device | None = None) -> None:
+    def __init__(
+        self,
+        rank: int = 0,
+        count: int = 1,
+        local_rank: int = 0,
+        device: torch.device | None = None,
+        attendance: Attendance | None = None,
+    ) -> None:
         self.rank, self.count = rank, count
         self._local_rank = local_rank
         self._device = device or torch.device("cpu")
+        self._attendance = attendance
         self._lost = False
-        self.waiting_since = math.inf
-        """When this worker began to wait for the others; infinite while it does not."""
+        self.is_time_up: Callable[[], bool] = lambda: False
+        """Whether worker 0 need not wait for a silent worker any longer."""
 
     @property
     def share(self) -> slice:
@@ -65,7 +64,11 @@ class Workers:
             return numbers
         flat = torch.cat([*gradients, numbers])
         with self._noticing():
-            dist.all_reduce(flat)
+            # Waiting with a limit makes a GPU's queue wait too, so that there it is left to `worker_timeout`.
+            if self._attendance is not None and self.rank == 0 and self._device.type == "cpu":
+                self._attendance.await_until(dist.all_reduce(flat, async_op=True), self.is_time_up)
+            else:
+                dist.all_reduce(flat)
         *sums, numbers = torch.split(flat, [*(len(gradient) for gradient in gradients), len(numbers)])
         for gradient, total in zip(gradients, sums, strict=True):
             gradient.copy_(total)
@@ -124,14 +127,19 @@ class Workers:
         """Raises WorkerLost instead of PyTorch's error where another worker does not answer."""
         if self._lost:
             raise WorkerLost("another worker is gone")
-        self.waiting_since = time.monotonic()
+        if self._attendance is not None:
+            self._attendance.begin()
         try:
             yield
+        except WorkerLost:
+            self._lost = True
+            raise
         except RuntimeError as error:
             self._lost = True
             raise WorkerLost(f"a worker of the {self.count} no longer answers ({str(error).splitlines()[0]})") from None
         finally:
-            self.waiting_since = math.inf
+            if self._attendance is not None:
+                self._attendance.end()
 
 
 class Agreement:
@@ -201,35 +209,23 @@ def joined(device: torch.device, timeout: float) -> Iterator[Workers]:
     # PyTorch would import this module later. Defaults of its functions would then hold the group for ever, and a thread
     # of the group that drops a tensor while the interpreter ends would abort the process.
     import torch.distributed.nn  # noqa: F401
+    from torch.distributed.rendezvous import rendezvous
 
     rank, local_rank = int(os.environ["RANK"]), int(os.environ.get("LOCAL_RANK", os.environ["RANK"]))
     place = f"file://{os.environ[RENDEZVOUS]}" if RENDEZVOUS in os.environ else "env://"
     if RENDEZVOUS in os.environ:
         Thread(target=_end_with_launcher, daemon=True).start()
     backend = "nccl" if device.type == "cuda" else "gloo"
-    dist.init_process_group(backend, init_method=place, rank=rank, world_size=count, timeout=timedelta(seconds=timeout))
-    workers = Workers(rank, count, local_rank, device)
-    if rank == 0:
-        Thread(target=tell_of_silence, args=[workers, SILENCE], daemon=True).start()
+    store, rank, count = next(rendezvous(place, rank, count))
+    dist.init_process_group(backend, store=store, rank=rank, world_size=count, timeout=timedelta(seconds=timeout))
+    attendance = Attendance(store, rank, count, one_machine=RENDEZVOUS in os.environ)
+    Thread(target=attendance.watch, daemon=True).start()
     try:
-        yield workers
+        yield Workers(rank, count, local_rank, device, attendance)
         with suppress(RuntimeError):
             dist.barrier()  # no worker leaves while another still reads what it sent
     finally:
         dist.destroy_process_group()
-
-
-def tell_of_silence(workers: Workers, seconds: float) -> None:
-    """Says, again and again after twice the time, how long no answer has come from another worker. Never ends."""
-    told = 0.0
-    while True:
-        time.sleep(seconds / 20)
-        waited = time.monotonic() - workers.waiting_since
-        if waited < seconds:
-            told = 0.0
-        elif waited > max(seconds, 2 * told):
-            say(f"another worker has not answered for {waited:.0f} s")
-            told = waited
 
 
 def _end_with_launcher() -> None:

@@ -22,7 +22,8 @@ from charrnn.terminal import advance, say
 from charrnn.text.batches import training_batches
 from charrnn.text.corpora import resolve
 from charrnn.text.dataset import Dataset, load_dataset
-from charrnn.training.distributed import WorkerLost, Workers, joined, own_device
+from charrnn.training.attendance import WorkerLost
+from charrnn.training.distributed import Workers, joined, own_device
 from charrnn.training.events import Listener, Training
 from charrnn.training.listeners import Bar, Log, Samples, TensorBoard
 from charrnn.training.ngram_trainer import NGramTrainer
@@ -237,10 +238,9 @@ def _drive(run: Run, training: Training, quiet: bool) -> Run:
                 for listener in listeners:
                     listener.hear(event)
     except WorkerLost as lost:
-        step = training.standing.step
-        raise WorkerLost(
-            f"{run.path}: {lost}; step {step:,} is saved, go on with: charrnn train --resume {run.path}"
-        ) from None
+        standing = training.standing
+        how = "" if standing.finished else f", go on with: charrnn train --resume {run.path}"
+        raise WorkerLost(f"{run.path}: {lost}; step {standing.step:,} is saved{how}") from None
     finally:
         for listener in listeners:
             listener.close()

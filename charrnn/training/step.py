@@ -45,6 +45,7 @@ class Learner:
         self.batches, self.workers = batches, workers
         self.standing = Standing()
         self.agreement = Agreement(workers, clock)
+        workers.is_time_up = self._is_time_up
         self.numbers = Numbers(model.device, clock, self.agreement)
         self.weights, self.optimizers = build_optimizers(model, config)
         self.average = Average(model, config)
@@ -85,6 +86,10 @@ class Learner:
     def progress(self) -> Progress:
         """How far the training is."""
         return progress_of(self.config, self.standing.step, self.agreement.seconds / 60, self.batches.epochs)
+
+    def _is_time_up(self) -> bool:
+        """Whether the time of the config is over, even in the middle of a step."""
+        return progress_of(self.config, 0, self.agreement.own_seconds / 60, self.batches.epochs).fraction >= 1
 
     @property
     def out_of_patience(self) -> bool:

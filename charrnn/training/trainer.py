@@ -17,7 +17,8 @@ from charrnn.memory import keep_freed
 from charrnn.models import LanguageModel
 from charrnn.text.batches import Batches
 from charrnn.text.dataset import Part
-from charrnn.training.distributed import WorkerLost, Workers
+from charrnn.training.attendance import WorkerLost
+from charrnn.training.distributed import Workers
 from charrnn.training.events import Event, diverged
 from charrnn.training.schedule import is_due, learning_rate
 from charrnn.training.step import Learner
@@ -56,6 +57,7 @@ class Trainer(Learner):
         try:
             yield from self._events()
         except WorkerLost:
+            self.agreement.set(self.agreement.own_seconds)  # the time of waiting counts
             yield self._checkpoint()
             raise
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import random
 import signal
@@ -11,7 +10,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -28,7 +26,6 @@ from charrnn.run import Run
 from charrnn.text.batches import IGNORE, Batches, DocumentBatches, StreamBatches
 from charrnn.text.dataset import Part
 from charrnn.training import session
-from charrnn.training.distributed import Workers, tell_of_silence
 from charrnn.training.launch import count_workers
 from charrnn.training.loss import backward, loss_by_rows
 from charrnn.training.numbers import Delayed
@@ -267,18 +264,3 @@ def test_numbers_arrive_in_order_after_the_lag(lag: int, count: int) -> None:
         assert len(seen) == max(0, i + 1 - lag)
     seen += list(numbers.receive(everything=True))
     assert seen == [(i, [float(i)]) for i in range(count)]
-
-
-def test_a_silence_is_told_and_told_again(capsys: pytest.CaptureFixture[str]) -> None:
-    workers = Workers(rank=0, count=2)
-    Thread(target=tell_of_silence, args=[workers, 0.05], daemon=True).start()
-    time.sleep(0.2)
-    assert capsys.readouterr().err == ""
-    workers.waiting_since = time.monotonic()
-    end = time.monotonic() + 20
-    said = ""
-    while said.count("another worker has not answered for") < 2 and time.monotonic() < end:
-        time.sleep(0.01)
-        said += capsys.readouterr().err
-    workers.waiting_since = math.inf
-    assert said.count("another worker has not answered for") >= 2
