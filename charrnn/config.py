@@ -273,7 +273,7 @@ class TrainingConfig(Section):
     the equations in models/, one time step after the other: slow, and good to step through in a debugger."""
     worker_timeout: Annotated[float, Field(gt=0, le=1_000_000)] = 7200.0
     """Seconds for which another worker is waited for that does not answer: it may be encoding, or evaluating. Then the
-    last step is saved, and the training ends. Every silence of 20 seconds is told, and no time of `minutes` is overrun."""
+    last step is saved, and the training ends. Every silence of 20 seconds is told, and `minutes` are kept."""
     tensorboard: bool = False
     """Write TensorBoard files into the run (extra `charrnn[tensorboard]`)."""
 

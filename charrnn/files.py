@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable
+from concurrent.futures import Executor, Future
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -95,6 +96,30 @@ def sha256(file: Path) -> bytes:
         while data := stream.read(2**20):
             digest.update(data)
     return digest.digest()
+
+
+class Digest:
+    """The SHA-256 of blocks, computed by a thread of `beside` while the next block is made: hashlib lets go of
+    Python's lock. A block must not change afterwards.
+    """
+
+    def __init__(self, beside: Executor) -> None:
+        self._beside, self._hash = beside, hashlib.sha256()
+        self._before: Future[None] | None = None
+
+    def update(self, block: bytes | memoryview) -> None:
+        """Adds a block. Waits for the one before it, so that few are held."""
+        self._wait()
+        self._before = self._beside.submit(self._hash.update, block)
+
+    def digest(self) -> bytes:
+        """The SHA-256 of all blocks until now."""
+        self._wait()
+        return self._hash.digest()
+
+    def _wait(self) -> None:
+        if self._before is not None:
+            self._before.result()
 
 
 def sync(path: Path) -> None:

@@ -7,6 +7,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ import numpy.typing as npt
 from charrnn.cache import cache_folder
 from charrnn.config import CorpusConfig, VocabConfig
 from charrnn.errors import CharrnnError
-from charrnn.files import sha256
+from charrnn.files import Digest, sha256
 from charrnn.text.entries import IDS, STARTS, VOCABULARY, Entry, building, open_entry, seal
 from charrnn.text.reader import BOUNDARY, Report, read_corpus
 from charrnn.text.vocab import CODE_POINTS, Vocabulary
@@ -198,6 +199,7 @@ def _build(
         total = 0
         documents = corpus.mode == "documents"
         with ExitStack() as stack:
+            ids_digest = Digest(stack.enter_context(ThreadPoolExecutor(1)))
             ids_file = stack.enter_context((temporary / IDS).open("wb"))
             starts_file = stack.enter_context((temporary / STARTS).open("wb")) if documents else None
             if starts_file:
@@ -206,6 +208,7 @@ def _build(
             for piece in _unchanged(files, digests, corpus, raw, progress):
                 encoded, boundaries = _encode_piece(piece, table)
                 ids_file.write(encoded.data)
+                ids_digest.update(encoded.data)
                 if starts_file and len(boundaries):
                     ends = np.unique(boundaries + total)
                     ends = ends[ends > last]  # empty documents are left out
@@ -217,17 +220,18 @@ def _build(
                 f"{_name(files)}: the text is empty; at least a few thousand characters are needed to learn from"
             )
         vocabulary.save(temporary / VOCABULARY)
-        seal(temporary, dtype, total, fingerprint)
+        seal(temporary, dtype, total, fingerprint, {IDS: ids_digest.digest()})
 
 
 def _unchanged(
     files: list[Path], digests: list[bytes], corpus: CorpusConfig, raw: bool, progress: Report
 ) -> Iterator[str]:
     """The text of a corpus. Raises CharrnnError where a file is not, to its end, the one that its digest is of."""
-    read: list[bytes] = []
-    yield from read_corpus(files, corpus, raw, progress, read)
+    with ThreadPoolExecutor(1) as beside:
+        read = [Digest(beside) for _ in files]
+        yield from read_corpus(files, corpus, raw, progress, read)
     for file, was, wanted in zip(files, read, digests, strict=True):
-        if was != wanted:
+        if was.digest() != wanted:
             raise CharrnnError(
                 f"{file}: changed while it was being read, and nothing of it was kept; start again when nobody "
                 "writes to it"

@@ -8,7 +8,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
@@ -74,9 +74,11 @@ def building(folder: Path) -> Iterator[Path]:
         raise CharrnnError(f"{where}: the encoded text cannot be written: {error.strerror}") from None
 
 
-def seal(folder: Path, dtype: np.dtype[np.generic], characters: int, fingerprint: str) -> None:
-    """Writes the manifest of all that lies in a folder."""
-    files = {file.name: contents(file).model_dump() for file in sorted(folder.iterdir())}
+def seal(
+    folder: Path, dtype: np.dtype[np.generic], characters: int, fingerprint: str, known: Mapping[str, bytes]
+) -> None:
+    """Writes the manifest of all that lies in a folder. `known` has the SHA-256 of some of it."""
+    files = {file.name: contents(file, known.get(file.name)).model_dump() for file in sorted(folder.iterdir())}
     facts = {"dtype": dtype.name, "characters": characters, "fingerprint": fingerprint, "files": files}
     (folder / MANIFEST).write_text(json.dumps(facts), encoding="utf-8")
 
@@ -167,9 +169,9 @@ def _agrees(file: Path, wanted: Contents, whole: bool = False) -> bool:
     )
 
 
-def contents(file: Path) -> Contents:
-    """What a manifest says of a file."""
-    return Contents(bytes=file.stat().st_size, sha256=sha256(file).hex(), sampled=_sampled(file))
+def contents(file: Path, digest: bytes | None = None) -> Contents:
+    """What a manifest says of a file, whose SHA-256 may be known."""
+    return Contents(bytes=file.stat().st_size, sha256=(digest or sha256(file)).hex(), sampled=_sampled(file))
 
 
 def _sampled(file: Path) -> str:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import codecs
-import hashlib
 import io
 import re
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from fnmatch import fnmatch
+from itertools import zip_longest
 from pathlib import Path
 
 from charrnn.config import CorpusConfig
 from charrnn.errors import CharrnnError
+from charrnn.files import Digest
 
 BLOCK = 2**20
 """The number of bytes read at a time: the loop over blocks costs little, and a block fits the processor's cache."""
@@ -214,20 +215,19 @@ def read_corpus(
     config: CorpusConfig,
     raw: bool = False,
     progress: Report = lambda _: None,
-    digests: list[bytes] | None = None,
+    digests: Sequence[Digest] = (),
 ) -> Iterator[str]:
     """The text of a corpus in pieces; in documents mode with BOUNDARY after each document.
 
-    `raw` reads bytes as they are (see `read_bytes`): no decoding, no line ends, no normalisation. `digests` gains the
-    SHA-256 of each file's bytes as they were read. Raises CharrnnError as `read_text` does.
+    `raw` reads bytes as they are (see `read_bytes`): no decoding, no line ends, no normalisation. `digests`, one for
+    each file, are given its bytes as they were read. Raises CharrnnError as `read_text` does.
     """
     documents = config.mode == "documents"
     normalize = normalizer(config)
-    for file in files:
-        digest = hashlib.sha256()
+    for file, digest in zip_longest(files, digests):
 
-        def see(data: bytes, digest: hashlib._Hash = digest) -> None:
-            if digests is not None:
+        def see(data: bytes, digest: Digest | None = digest) -> None:
+            if digest is not None:
                 digest.update(data)
             progress(len(data))
 
@@ -239,8 +239,6 @@ def read_corpus(
             if piece:
                 last = piece[-1]
                 yield piece
-        if digests is not None:
-            digests.append(digest.digest())
         if documents:
             yield BOUNDARY
         elif last != "\n" and len(files) > 1 and not raw:
