@@ -106,6 +106,19 @@ class VocabConfig(Section):
     """Only this many characters are kept, the most frequent; the others become <unk>. null keeps all."""
 
 
+class NGramConfig(Section):
+    """An n-gram beside a network: it counts, and the network learns what counting does not know."""
+
+    order: Annotated[int, Field(ge=1, le=8)] | Literal["auto"] = "auto"
+    """Length of the n-grams in characters, with the predicted one. `auto`: 8 for an alphabet of at most 300, else 6."""
+
+    def order_for(self, vocab_size: int) -> int:
+        """The order for an alphabet."""
+        if self.order == "auto":
+            return 8 if vocab_size <= 300 else 6
+        return self.order
+
+
 class ModelConfig(Section):
     """The model: its architecture, sizes and dropout."""
 
@@ -150,6 +163,9 @@ class ModelConfig(Section):
     tie_embedding: bool = False
     """The output layer uses the embedding's weights (arXiv:1608.05859); the last recurrent layer is then
     `embedding_size` wide."""
+    ngram: NGramConfig | None = None
+    """An n-gram that predicts together with the network (any that reads from left to right): `ngram: {}`, or
+    `ngram: {order: 6}`. null for the network alone."""
     options: dict[str, bool | int | float | str] = {}
     """Keyword arguments for the layer of a cell of your own (docs/adding-a-cell.md)."""
 
@@ -166,6 +182,9 @@ class ModelConfig(Section):
                 raise ValueError(f"no model.{key}, which belongs to {', '.join(cells)}; model.cell is {self.cell}")
         if self.options and not CELLS[self.cell].plugin:
             raise ValueError(f"no model.options, which belongs to cells of your own; model.cell is {self.cell}")
+        if self.ngram and (self.bidirectional or self.cell == "ngram"):
+            what = "model.bidirectional is on" if self.bidirectional else "model.cell is ngram itself"
+            raise ValueError(f"no model.ngram, because {what}; it stands beside networks that read from left to right")
         if self.tie_embedding and self.bidirectional:
             raise ValueError("no model.tie_embedding, because model.bidirectional is on and has two output layers")
         return self
@@ -174,13 +193,15 @@ class ModelConfig(Section):
         """The model in one line: its cell, depth and width, and every key that differs from its default."""
         if self.cell == "ngram":
             return f"ngram of order {self.order}"
-        named = {"cell", "num_layers", "hidden_size", "embedding_size", "bidirectional", "options"}
+        named = {"cell", "num_layers", "hidden_size", "embedding_size", "bidirectional", "ngram", "options"}
         others = [
             key if value is True else f"{key} {value}"
             for key, value in (self.model_dump(exclude=named) | self.options).items()
             if key in self.options or value != type(self).model_fields[key].default
         ]
         cell = f"bidirectional {self.cell}" if self.bidirectional else self.cell
+        if self.ngram:
+            others.append(f"with an n-gram of order {self.ngram.order}")
         return ", ".join(
             [f"{cell} {self.num_layers} × {self.hidden_size}", f"embedding {self.embedding_size}", *others]
         )

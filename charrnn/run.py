@@ -32,7 +32,7 @@ from charrnn.store.checkpoint import WEIGHTS, Checkpoints
 from charrnn.store.facts import FORMAT, Facts
 from charrnn.store.folder import is_run
 from charrnn.store.history import read_history
-from charrnn.store.weights import Misfit, fill, load_arrays
+from charrnn.store.weights import COUNTS, Misfit, fill, load_arrays
 from charrnn.terminal import say
 from charrnn.text.reader import Report, find_files, normalizer, read_corpus
 from charrnn.text.vocab import Vocabulary
@@ -195,7 +195,10 @@ class Run:
         if is_cpu(self.where):
             file = self.checkpoints.find("best") / WEIGHTS
             try:
-                fast = fast_stepper(self.config.model, len(self.vocabulary), load_arrays(file))
+                arrays = load_arrays(file)
+                if self.config.model.ngram is not None:
+                    arrays |= load_arrays(file.with_name(COUNTS))
+                fast = fast_stepper(self.config.model, len(self.vocabulary), arrays)
             except Misfit as error:
                 raise CharrnnError(f"{file}: {error.message}") from None
             if fast is not None:

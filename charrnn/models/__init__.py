@@ -10,12 +10,14 @@ from charrnn.config import ModelConfig
 from charrnn.memory import require
 from charrnn.models.base import LanguageModel, State
 from charrnn.models.layers import Dropout
+from charrnn.models.mixture import Mixture
 from charrnn.models.ngram import NGramModel
 from charrnn.models.recurrent import Trunk
 from charrnn.models.register import model_of, register_cell
 
 __all__ = [
     "LanguageModel",
+    "Mixture",
     "NGramModel",
     "State",
     "build_model",

@@ -81,6 +81,16 @@ class LanguageModel(nn.Module):
         return -nats.view_as(targets), state
 
     @property
+    def learner(self) -> LanguageModel:
+        """The part that learns by gradient: the model itself, or the network in a mixture."""
+        return self
+
+    @property
+    def counted(self) -> list[str]:
+        """Names of tensors that no training changes, so that checkpoints share them."""
+        return []
+
+    @property
     def alphabet_weights(self) -> list[Tensor]:
         """The matrices `[V, ...]` of the first and the last layer, in which each row belongs to one character."""
         return []

@@ -93,19 +93,42 @@ class NGramModel(LanguageModel):
 
     def readout(self, features: Tensor) -> Tensor:
         """Ranks `[..., order - 1]` to log-probabilities `[..., V]`."""
-        contexts = features.flatten(0, -2)
-        p = self.p_1.repeat(len(contexts), 1)
-        for m in range(2, self.order + 1):
+        return self.probabilities(features, torch.float64).log_()
+
+    def probabilities(self, contexts: Tensor, dtype: torch.dtype) -> Tensor:
+        r"""Ranks `[..., order - 1]` to probabilities `[..., V]`.
+
+        The equation above, multiplied out: p(w | h) is the sum over m of own_m(h_m w) Π_{k>m} gamma_k, and of p_1 Π
+        gamma_k. Most characters have only the last term.
+        """
+        flat = contexts.flatten(0, -2)
+        left = torch.ones(len(flat), dtype=torch.float64, device=flat.device)
+        places, values = [], []
+        for m in range(self.order, 1, -1):
             keys, own, gamma = self._table(m)
-            h = contexts[:, m - 2]
-            p *= gamma[h, None]
+            h = flat[:, m - 2]
             first = torch.searchsorted(keys, h * self.vocab_size)
             count = torch.searchsorted(keys, (h + 1) * self.vocab_size) - first
             row = torch.arange(len(h), device=h.device).repeat_interleave(count)
             past = (count.cumsum(0) - count).repeat_interleave(count)  # number of continuations in the rows before
             entry = first[row] + torch.arange(len(row), device=h.device) - past
-            p[row, keys[entry] % self.vocab_size] += own[entry]
-        return p.log_().view(*features.shape[:-1], self.vocab_size)
+            places.append(row * self.vocab_size + keys[entry] % self.vocab_size)
+            values.append((own[entry] * left[row]).to(dtype))
+            left = left * gamma[h]
+        p = left.to(dtype)[:, None] * self.p_1.to(dtype)
+        for place, value in zip(places, values, strict=True):
+            p.view(-1).index_add_(0, place, value)
+        return p.view(*contexts.shape[:-1], self.vocab_size)
+
+    def known(self, contexts: Tensor) -> Tensor:
+        """Ranks `[..., order - 1]` to the lengths `[...]` of the longest contexts that something followed in the text.
+
+        Only in those does a context take less than the whole of what a shorter one says.
+        """
+        lengths = torch.zeros(contexts.shape[:-1], dtype=torch.long, device=contexts.device)
+        for m in range(2, self.order + 1):
+            lengths += self._table(m)[2][contexts[..., m - 2]] < 1
+        return lengths
 
     def log_prob(self, ids: Tensor, targets: Tensor, state: State) -> tuple[Tensor, State]:
         """ln p `[T, B]` in float64 of the targets `[T, B]` after ids `[T, B]`, and the new state.

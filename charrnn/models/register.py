@@ -13,6 +13,8 @@ from charrnn.config import ModelConfig
 from charrnn.errors import CharrnnError
 from charrnn.models.base import LanguageModel, RecurrentLayer
 from charrnn.models.bidirectional import BidirectionalModel
+from charrnn.models.mixture import Mixture
+from charrnn.models.ngram import NGramModel
 from charrnn.models.recurrent import MakeLayer, RecurrentModel
 
 
@@ -21,6 +23,9 @@ def model_of(config: ModelConfig, vocab_size: int) -> LanguageModel:
 
     Raises CharrnnError where the layer does not take the given `model.options`.
     """
+    if config.ngram is not None:
+        alone = config.model_copy(update={"ngram": None})
+        return Mixture(model_of(alone, vocab_size), NGramModel(vocab_size, config.ngram.order_for(vocab_size)))
     source = _class_of(CELLS[config.cell])
     if issubclass(source, RecurrentLayer):
         model = BidirectionalModel if config.bidirectional else RecurrentModel

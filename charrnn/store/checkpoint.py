@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from safetensors import SafetensorError
 
 from charrnn.errors import CharrnnError
 from charrnn.files import Amount, Count, Record, read_record, sha256, sync
+from charrnn.store.weights import COUNTS
 from charrnn.terminal import say
 
 if TYPE_CHECKING:  # PyTorch is imported only where it is needed: writing on a CPU does without it
@@ -70,6 +72,8 @@ class Snapshot:
     """Where the training stands, for `state.json`."""
     best: bool
     """Whether this is the best checkpoint so far."""
+    counted: Callable[[], dict[str, Tensor]] | None = None
+    """Gives the tensors that no training changes, if there are any. The checkpoints of a run share their file."""
 
 
 class Checkpoints:
@@ -96,7 +100,10 @@ class Checkpoints:
             save_file(snapshot.tensors, temporary / TRAINING)
             facts = snapshot.facts | {"is_best": snapshot.best}
             (temporary / STATE).write_text(json.dumps(facts, indent=1), encoding="utf-8")
-            manifest = {"run": self._run_id, "files": {file: _digest(temporary / file) for file in FILES}}
+            if snapshot.counted is not None:
+                self._share(temporary / COUNTS, snapshot.counted)
+            files = {file.name: _digest(file) for file in sorted(temporary.iterdir())}
+            manifest = {"run": self._run_id, "files": files}
             (temporary / "manifest.json").write_text(json.dumps(manifest, indent=1), encoding="utf-8")
             for file in temporary.iterdir():
                 sync(file)
@@ -111,6 +118,15 @@ class Checkpoints:
             for leftover in (temporary, former):
                 shutil.rmtree(leftover, ignore_errors=True)
         self._forget_old(keep)
+
+    def _share(self, file: Path, counted: Callable[[], dict[str, Tensor]]) -> None:
+        """Gives a checkpoint the file of an earlier one, or writes it. A link takes no time and no room."""
+        for earlier in self._newest_first():
+            with suppress(OSError):
+                if not self._fault(earlier):
+                    os.link(earlier / COUNTS, file)
+                    return
+        save_file(counted(), file)
 
     def _forget_old(self, keep: int) -> None:
         newest = self._newest_first()
@@ -161,7 +177,7 @@ class Checkpoints:
             manifest = read_record(folder / "manifest.json", Manifest)
             if manifest.run != self._run_id:
                 return "belongs to another run"
-            for name in FILES:
+            for name in {*FILES, *manifest.files}:
                 file, wanted = folder / name, manifest.files[name]
                 if not file.is_file():
                     return f"{name} is missing"

@@ -20,6 +20,8 @@ if TYPE_CHECKING:  # PyTorch is imported only where it is needed: writing on a C
     from charrnn.models import LanguageModel
 
 Array = npt.NDArray[Any]
+COUNTS = "counts.safetensors"
+"""The file of tensors that no training changes (`LanguageModel.counted`), beside the weights."""
 MAX_HEADER = 10_000_000
 """The most bytes of a safetensors header. A tensor takes a hundred, and the deepest model has some hundred tensors."""
 
@@ -132,30 +134,38 @@ def ngram_tables(weights: Weights, order: int, vocab_size: int) -> tuple[npt.NDA
 
 
 def fill(model: LanguageModel, file: Path) -> None:
-    """Puts the weights in a file into a model. Raises CharrnnError where they do not fit.
+    """Puts the weights in a file, and what was counted beside it, into a model. Raises CharrnnError where they do not
+    fit.
 
     A model on the `meta` device takes over the file's tensors, so that it takes no more memory than the file has.
     """
+    tensors = load_tensors(file)
+    if model.counted:
+        tensors |= load_tensors(file.with_name(COUNTS))
     try:
-        _fill(model, load_tensors(file))
+        _fill(model, tensors)
     except Misfit as error:
         raise CharrnnError(f"{file}: {error.message}") from None
 
 
 def _fill(model: LanguageModel, tensors: dict[str, Tensor]) -> None:
-    from charrnn.models import NGramModel
+    from charrnn.models import Mixture, NGramModel
 
+    ngram = model if isinstance(model, NGramModel) else model.ngram if isinstance(model, Mixture) else None
+    prefix = "ngram." if isinstance(model, Mixture) else ""
+    tables = {} if ngram is None else {f"{prefix}{name}": name for name in ngram.state_dict()}
     wanted = model.state_dict()
     if tensors.keys() != wanted.keys():
         name = min(tensors.keys() ^ wanted.keys())
         raise misfit(f"{name[:60]} is missing" if name in wanted else f"{name[:60]} belongs to another model")
     for name, tensor in tensors.items():
-        free = isinstance(model, NGramModel) and tensor.ndim == 1  # the length depends on the counted text
+        free = name in tables and tensor.ndim == 1  # the length depends on the counted text
         if tensor.dtype != wanted[name].dtype or (tensor.shape != wanted[name].shape and not free):
             found, expected = (f"{t.dtype} {list(t.shape)}".removeprefix("torch.") for t in (tensor, wanted[name]))
             raise misfit(f"{name} is {found} and not {expected}")
-    if isinstance(model, NGramModel):
-        ngram_tables(Weights({name: t.numpy() for name, t in tensors.items()}), model.order, model.vocab_size)
+    if ngram is not None:
+        arrays = {own: tensors[name].numpy() for name, own in tables.items()}
+        ngram_tables(Weights(arrays), ngram.order, ngram.vocab_size)
     names: dict[int, list[str]] = {}
     for name, parameter in model.named_parameters(remove_duplicate=False):
         names.setdefault(id(parameter), []).append(name)

@@ -74,6 +74,10 @@ class Training(Protocol):
         """The tensors that it needs to go on, beside the weights. Also brings `standing` up to date."""
         ...
 
+    def counted(self) -> dict[str, Tensor]:
+        """The tensors of the model that no training changes (`LanguageModel.counted`)."""
+        ...
+
     def stop(self) -> None:
         """Ends the training after the current step, with a checkpoint."""
         ...

@@ -63,6 +63,10 @@ class NGramTrainer:
         """An empty dictionary: there is nothing to keep beside the model."""
         return {}
 
+    def counted(self) -> dict[str, Tensor]:
+        """An empty dictionary: the n-gram is the model."""
+        return {}
+
     def stop(self) -> None:
         """Does nothing: counting is too short to be stopped."""
 

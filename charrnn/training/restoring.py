@@ -40,7 +40,7 @@ def _check_optimizers(learner: Learner, folder: Path) -> None:
 
 def _check_position(learner: Learner, folder: Path) -> None:
     """Raises CharrnnError where there is no next batch, or the carried state is not one of the model."""
-    batches, model = learner.batches, learner.model
+    batches, model = learner.batches, learner.network
     position = batches.position.model_copy()
     try:
         batch = batches.next()

@@ -53,8 +53,13 @@ class CheckpointSaver:
         training, step = self._training, self._training.standing.step
         if event.is_best or (event.kind == "checkpoint" and self._copied != step):
             self._wait()
-            weights, tensors = copied(training.model.state_dict()), copied(training.state())
-            snapshot = Snapshot(step, weights, tensors, training.standing.model_dump(), event.is_best)
+            shared = set(training.model.counted)
+            own = {name: tensor for name, tensor in training.model.state_dict().items() if name not in shared}
+            weights, tensors = copied(own), copied(training.state())
+            snapshot = Snapshot(
+                *(step, weights, tensors, training.standing.model_dump(), event.is_best),
+                counted=training.counted if shared else None,
+            )
             self._unsaved = [old for old in self._unsaved if old.best and not snapshot.best] + [snapshot]
             self._copied, self._exploded = step, False
             self._thread = threading.Thread(target=self._write, daemon=True)

@@ -14,7 +14,7 @@ from charrnn.config import Config
 from charrnn.device import find_device
 from charrnn.errors import CharrnnError
 from charrnn.loading import absolute, find_config, load_config, parse_config
-from charrnn.models import NGramModel, build_model
+from charrnn.models import Mixture, NGramModel, build_model
 from charrnn.run import Run
 from charrnn.store.folder import new_folder
 from charrnn.store.lock import locked
@@ -26,6 +26,7 @@ from charrnn.training.attendance import WorkerLost
 from charrnn.training.distributed import Workers, joined, own_device
 from charrnn.training.events import Listener, Training
 from charrnn.training.listeners import Bar, Log, Samples, TensorBoard
+from charrnn.training.mixing import Mixing, set_aside
 from charrnn.training.ngram_trainer import NGramTrainer
 from charrnn.training.restoring import restore
 from charrnn.training.saver import CheckpointSaver
@@ -190,6 +191,12 @@ def _trainer(config: Config, dataset: Dataset, device: torch.device, workers: Wo
                 f"training.{key}: 0 was expected, because corpus.mode is documents, and each of them is read on its "
                 "own; it belongs to streams"
             )
+    model = build_model(config.model, len(vocabulary), training.seed)
+    mixing = None
+    if isinstance(model, Mixture):
+        whole, (part, aside) = part, set_aside(part)
+        if workers.rank == 0:
+            mixing = Mixing(model, whole, part, aside)
     batches = training_batches(
         part,
         training.batch_size,
@@ -199,8 +206,7 @@ def _trainer(config: Config, dataset: Dataset, device: torch.device, workers: Wo
         training.window_deviation,
         workers.share,
     )
-    model = build_model(config.model, len(vocabulary), training.seed)
-    return Trainer(model, batches, validation, training, device, workers=workers)
+    return Trainer(model, batches, validation, training, device, workers=workers, mixing=mixing)
 
 
 def _headline(run: Run) -> str:

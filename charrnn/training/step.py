@@ -42,18 +42,19 @@ class Learner:
         workers: Workers,
     ) -> None:
         self.model, self.config = model, config
+        self.network = model.learner
         self.batches, self.workers = batches, workers
         self.standing = Standing()
         self.agreement = Agreement(workers, clock)
         workers.is_time_up = self._is_time_up
         self.numbers = Numbers(model.device, clock, self.agreement)
-        self.weights, self.optimizers = build_optimizers(model, config)
-        self.average = Average(model, config)
-        self.carried = Carried(model, workers)
-        self.penalty = ActivationPenalty(model, config)
+        self.weights, self.optimizers = build_optimizers(self.network, config)
+        self.average = Average(self.network, config)
+        self.carried = Carried(self.network, workers)
+        self.penalty = ActivationPenalty(self.network, config)
         self._draws = torch.Generator(model.device)
-        set_dropout_generator(model, self._draws)
-        set_kernels(model, config.kernels)
+        set_dropout_generator(self.network, self._draws)
+        set_kernels(self.network, config.kernels)
 
     def learn(self, rate: float) -> None:
         """One step with a learning rate: forward, backward through the window, sum over the workers, clip, update.
@@ -68,10 +69,10 @@ class Learner:
         state = self.carried.begin(batch, self.config.forget, self._draws)
         if self.workers.rank:  # dropout masks of its own; worker 0 has those of a single worker
             self._draws.manual_seed((seed + self.workers.rank * WORKER_STRIDE) % 2**63)
-        gradients, nats = self.weights.clear(), torch.zeros((), device=self.model.device)
+        gradients, nats = self.weights.clear(), torch.zeros((), device=self.network.device)
         if batch.inputs.shape[1]:  # a short group of documents may leave nothing for this worker
-            nats, state = backward(self.model, batch, state, self.penalty, self.config.precision)
-        message = to_device(self.agreement.message(), self.model.device)
+            nats, state = backward(self.network, batch, state, self.penalty, self.config.precision)
+        message = to_device(self.agreement.message(), self.network.device)
         nats, *messages = self.workers.sum_gradients(gradients, torch.cat([nats[None], message])).unbind()
         loss, norm = nats / batch.characters, clip(gradients, self.config)
         finite = torch.isfinite(loss) & torch.isfinite(norm)
@@ -118,7 +119,7 @@ class Learner:
         load_optimizer_tensors(self.optimizers, inside(tensors, "optimizer."))
         self.average.load(inside(tensors, "average."), standing.average)
         count = sum(name.startswith("carried.") for name in tensors)
-        self.carried.load(tuple(tensors[f"carried.{i}"].to(self.model.device) for i in range(count)))
+        self.carried.load(tuple(tensors[f"carried.{i}"].to(self.network.device) for i in range(count)))
         self.standing = standing
         self.batches.position = standing.position.model_copy()
         self.agreement.set(standing.seconds)
@@ -128,9 +129,9 @@ class Learner:
         """Gives all workers the weights and the state of worker 0: fresh ones, or those of a checkpoint."""
         if self.workers.count == 1:
             return
-        weights = {f"model.{name}": value for name, value in self.model.state_dict().items()}
+        weights = {f"model.{name}": value for name, value in self.network.state_dict().items()}
         tensors, facts = self.workers.state_from_first(self.state() | weights, self.standing.model_dump())
-        self.model.load_state_dict(inside(tensors, "model."))
+        self.network.load_state_dict(inside(tensors, "model."))
         self.load_state(tensors, Standing.model_validate(facts))
 
 

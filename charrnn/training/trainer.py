@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 
 import torch
+from torch import Tensor
 
 from charrnn.config import TrainingConfig
 from charrnn.memory import keep_freed
@@ -20,6 +21,7 @@ from charrnn.text.dataset import Part
 from charrnn.training.attendance import WorkerLost
 from charrnn.training.distributed import Workers
 from charrnn.training.events import Event, diverged
+from charrnn.training.mixing import Mixing
 from charrnn.training.schedule import is_due, learning_rate
 from charrnn.training.step import Learner
 from charrnn.training.validation import Validation
@@ -41,9 +43,11 @@ class Trainer(Learner):
         device: torch.device,
         clock: Callable[[], float] = time.perf_counter,
         workers: Workers | None = None,
+        mixing: Mixing | None = None,
     ) -> None:
         super().__init__(model.to(device), batches, config, clock, workers or Workers())
         self.validation = Validation(validation, config.evaluate_characters)
+        self._mixing = mixing
         self.recall: Callable[[Trainer], None] = no_checkpoint
 
     def events(self) -> Iterator[Event]:
@@ -63,6 +67,8 @@ class Trainer(Learner):
 
     def _events(self) -> Iterator[Event]:
         keep_freed()
+        if self._mixing is not None:
+            self._mixing.begin()
         self.agree()
         config, now = self.config, self.progress
         evaluated = -1  # the step of the last evaluation
@@ -105,7 +111,11 @@ class Trainer(Learner):
 
     def _evaluate(self) -> Event:
         """The event with the validation loss, and whether it is the best so far."""
-        nats = self.validation.nats(self.model, self.standing) if self.workers.rank == 0 else 0.0
+        nats = 0.0
+        if self.workers.rank == 0:
+            if self._mixing is not None:
+                self._mixing.fit()
+            nats = self.validation.nats(self.model, self.standing)
         nats = self.workers.number_from_first(nats)
         if not math.isfinite(nats):
             raise diverged(self.standing.step, self.config)
@@ -113,6 +123,10 @@ class Trainer(Learner):
         self.numbers.restart_clock()
         self.carried.gather()
         return Event("evaluation", self.progress, {"val_loss": nats, "val_bits_per_char": nats / math.log(2)}, is_best)
+
+    def counted(self) -> dict[str, Tensor]:
+        """The tables of the n-gram in a mixture, when they are counted."""
+        return {} if self._mixing is None else self._mixing.tables()
 
     def _checkpoint(self) -> Event:
         """The event that asks for a checkpoint, after the states of all workers have been collected."""

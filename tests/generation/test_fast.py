@@ -12,6 +12,7 @@ from charrnn.cells import CELLS
 from charrnn.config import ModelConfig
 from charrnn.errors import CharrnnError
 from charrnn.generation.fast import folding, native_way, stepper
+from charrnn.generation.fast.mixture import Counts, MixtureStepper
 from charrnn.generation.fast.native_way import NativeStepper
 from charrnn.generation.fast.numpy_way import NumpyStepper
 from charrnn.generation.fast.plan import RECURRENCES, make_plan
@@ -19,7 +20,7 @@ from charrnn.generation.filters import Filters, Floats, log_softmax
 from charrnn.generation.sampler import Sampler
 from charrnn.generation.stepper import Stepper
 from charrnn.generation.torch_stepper import TorchStepper
-from charrnn.models import LanguageModel, NGramModel, build_model
+from charrnn.models import LanguageModel, Mixture, NGramModel, build_model
 from charrnn.store.weights import Array
 from charrnn.text.dataset import Part
 from charrnn.text.vocab import Vocabulary
@@ -60,6 +61,10 @@ VARIANTS: dict[str, dict[str, object]] = {
     "one layer, narrow and tied": {"cell": "gru", "tie_embedding": True},
     "residual from the embedding": {"cell": "lstm", "residual": True, "norm": "rms", "embedding_size": 20},
     "widths of whole vectors": {"cell": "lstm", "num_layers": 2, "hidden_size": 64, "embedding_size": 16},
+    "mixture": {"cell": "lstm", "num_layers": 2, "ngram": {"order": 5}},
+    "mixture of an mlp": {"cell": "mlp", "ngram": {"order": 2}},
+    "mixture with single characters": {"cell": "mingru", "ngram": {"order": 1}},
+    "mixture of the sLSTM": {"cell": "slstm", "ngram": {"order": 3}},
     "wider than a panel": {"cell": "gru", "hidden_size": 83, "output_layers": 1},
 }
 
@@ -67,9 +72,12 @@ VARIANTS: dict[str, dict[str, object]] = {
 def build(variant: str) -> tuple[ModelConfig, LanguageModel]:
     config = ModelConfig.model_validate({"hidden_size": 20, "embedding_size": 6} | VARIANTS[variant])
     model = build_model(config, V, seed=1).eval()
-    if isinstance(model, NGramModel):
-        model.fit(Part(np.random.default_rng(0).integers(0, V - 2, 2000) // 3))
-    else:
+    ngram = model.ngram if isinstance(model, Mixture) else model
+    if isinstance(ngram, NGramModel):
+        ngram.fit(Part(np.random.default_rng(0).integers(0, V - 2, 2000) // 3))
+    if isinstance(model, Mixture):
+        model.trust.copy_(torch.rand(model.trust.shape, generator=torch.Generator().manual_seed(3)))
+    if model is not ngram:
         generator = torch.Generator().manual_seed(2)
         with torch.no_grad():
             for parameter in model.parameters():  # biases too: what is 0 hides mistakes
@@ -91,16 +99,19 @@ def every_way(config: ModelConfig, model: LanguageModel) -> dict[str, Stepper]:
         found["tables"] = fast
         return found
     for name, room in (("numpy", 2**20), ("numpy, no tables", 0)):
-        planned = make_plan(config, V, arrays(model))
+        planned = make_plan(config, V, arrays(model.learner))
         if planned is None:  # this cell writes through PyTorch alone
             assert config.cell not in RECURRENCES
             return found
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(folding, "FOLD", room)
             planned = folding.fold(planned)
-        found[name] = NumpyStepper(planned)
+        counts = None
+        if config.ngram is not None:
+            counts = Counts(config.ngram.order_for(V), V, arrays(model))
+        found[name] = NumpyStepper(planned) if counts is None else MixtureStepper(NumpyStepper(planned), counts)
         if native_way.library() is not None:
-            found[name.replace("numpy", "native")] = NativeStepper(planned)
+            found[name.replace("numpy", "native")] = NativeStepper(planned, counts)
     return found
 
 

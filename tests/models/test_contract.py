@@ -12,7 +12,7 @@ from torch import Tensor
 
 from charrnn.cells import CELLS, cells_with
 from charrnn.config import ModelConfig
-from charrnn.models import LanguageModel, NGramModel, State, build_model, set_dropout_generator
+from charrnn.models import LanguageModel, Mixture, NGramModel, State, build_model, set_dropout_generator
 from charrnn.text.dataset import Part
 
 VOCAB = 11
@@ -41,6 +41,8 @@ VARIANTS: dict[str, dict[str, object]] = {
     "dropouts": {"cell": "gru", "num_layers": 2, "dropout": 0.2, "input_dropout": 0.0, "output_dropout": 0.5},
     "embedding-dropout": {"cell": "minlstm", "embedding_dropout": 0.5},
     **{f"{cell}-weight-dropout": {"cell": cell, "weight_dropout": 0.5} for cell in cells_with("weight_dropout")},
+    "mixture": {"cell": "lstm", "num_layers": 2, "ngram": {"order": 4}},
+    "mixture-of-one": {"cell": "mlp", "ngram": {"order": 1}},
     "tied-narrow": {"cell": "lstm", "num_layers": 3, "tie_embedding": True, "residual": True, "norm": "layer"},
 }
 
@@ -56,12 +58,15 @@ def config(request: pytest.FixtureRequest) -> ModelConfig:
 def model(config: ModelConfig) -> LanguageModel:
     """In float64, so that only mistakes differ and not roundings. What counts instead of learning has counted."""
     model = build_model(config, VOCAB, seed=1).double().eval()
-    if isinstance(model, NGramModel):
-        model.fit(Part(ids(500, 1, seed=9)[:, 0].numpy()))
+    ngram = model.ngram if isinstance(model, Mixture) else model
+    if isinstance(ngram, NGramModel):
+        ngram.fit(Part(ids(500, 1, seed=9)[:, 0].numpy()))
+    if isinstance(model, Mixture):
+        model.trust.copy_(torch.rand(model.trust.shape, generator=torch.Generator().manual_seed(3)))
     return model
 
 
-@pytest.fixture(params=[name for name in VARIANTS if name != "ngram"])
+@pytest.fixture(params=[name for name in VARIANTS if name != "ngram" and "ngram" not in VARIANTS[name]])
 def trained(request: pytest.FixtureRequest) -> ModelConfig:
     """The config of a model that learns by gradients."""
     return ModelConfig.model_validate({"hidden_size": 7, "embedding_size": 5} | VARIANTS[request.param])

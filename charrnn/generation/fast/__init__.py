@@ -5,6 +5,7 @@ folding.py    shortens the list: values that depend only on the character are lo
 numpy_way.py  runs the list in NumPy: short, always available, slower
 native_way.py runs the list in C (charrnn/native/sampling.c), if there is a compiler
 ngram.py      the n-gram, which has tables instead of operations
+mixture.py    an n-gram beside a network
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Mapping
 
 from charrnn.config import ModelConfig
 from charrnn.generation.fast.folding import fold
+from charrnn.generation.fast.mixture import Counts, MixtureStepper
 from charrnn.generation.fast.native_way import NativeStepper, library
 from charrnn.generation.fast.ngram import NGramStepper
 from charrnn.generation.fast.numpy_way import NumpyStepper
@@ -30,8 +32,14 @@ def stepper(config: ModelConfig, vocab_size: int, weights: Mapping[str, Array]) 
         return None
     if config.cell == "ngram":
         return NGramStepper(config.order, vocab_size, weights)
+    counts = None
+    if config.ngram is not None:
+        counts = Counts(config.ngram.order_for(vocab_size), vocab_size, weights)
+        weights = {name[8:]: array for name, array in weights.items() if name.startswith("network.")}
     planned = make_plan(config, vocab_size, weights)
     if planned is None:
         return None
     folded = fold(planned)
-    return NumpyStepper(folded) if library() is None else NativeStepper(folded)
+    if library() is not None:
+        return NativeStepper(folded, counts)
+    return NumpyStepper(folded) if counts is None else MixtureStepper(NumpyStepper(folded), counts)

@@ -9,9 +9,11 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from charrnn import native
 from charrnn.device import cores
+from charrnn.generation.fast.mixture import Counts
 from charrnn.generation.fast.numpy_way import first_state
 from charrnn.generation.fast.plan import Op, Plan
 from charrnn.generation.filters import Doubles, Filters, Floats, Ints, races
@@ -64,6 +66,23 @@ class _Op(ctypes.Structure):
     ]
 
 
+class _Counts(ctypes.Structure):
+    """The struct Counts of sampling.c."""
+
+    _fields_ = [
+        ("order", ctypes.c_int64),
+        ("vocabulary", ctypes.c_int64),
+        ("padded", ctypes.c_int64),
+        ("begin", ctypes.c_void_p * 8),
+        ("next", ctypes.c_void_p * 8),
+        ("own", ctypes.c_void_p * 8),
+        ("gamma", ctypes.c_void_p * 8),
+        ("contexts", ctypes.c_int64 * 8),
+        ("ln_p1", ctypes.c_void_p),
+        ("trust", ctypes.c_void_p),
+    ]
+
+
 @cache
 def library() -> ctypes.CDLL | None:
     """The library of sampling.c, or None where there is no compiler."""
@@ -90,7 +109,13 @@ def library() -> ctypes.CDLL | None:
             pointer,  # chosen
             pointer,  # gained
             number,  # stride
+            pointer,  # counts
+            pointer,  # ranks
+            pointer,  # seen
         ]
+        lib.sampling_count.restype = lib.sampling_mix.restype = None
+        lib.sampling_count.argtypes = [pointer, number, pointer, pointer]
+        lib.sampling_mix.argtypes = [pointer, number, pointer, pointer, pointer]
         lib.sampling_read.restype = real
         lib.sampling_read.argtypes = [pointer, number, number]
     return lib
@@ -107,21 +132,23 @@ def threads() -> int:
 class NativeStepper(Stepper):
     """A stepper that runs a plan in C."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, counts: Counts | None = None) -> None:
+        """`counts` is the n-gram of a mixture."""
         self._plan, self._lib = plan, library()
         assert self._lib is not None
+        self._counts = None if counts is None else _Held(counts)
         self._weights = _packed(plan, self._lib.sampling_panel())
         self._shares: list[list[_Group]] = []
         """The groups of each thread."""
 
     def begin(self, ids: Sequence[int], count: int) -> None:
         """Reads a text in one row, with the output for the last character only, and copies the row to all rows."""
-        first = _Group(self._plan, self._weights, self._lib, slice(0, 1))
+        first = _Group(self._plan, self._weights, self._lib, slice(0, 1), self._counts)
         for i in ids[:-1]:
             first.step(np.array([i]), len(self._plan.ops) - 1)
         first.step(np.array(ids[-1:]))
         self._shares = [
-            [_Group(self._plan, self._weights, self._lib, rows, first) for rows in share]
+            [_Group(self._plan, self._weights, self._lib, rows, self._counts, first) for rows in share]
             for share in _shares(count, threads())
         ]
 
@@ -163,7 +190,15 @@ class NativeStepper(Stepper):
 class _Group:
     """The registers of some rows, and the operations on them."""
 
-    def __init__(self, plan: Plan, weights: list[_Pair], lib: Any, rows: slice, like: _Group | None = None) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        weights: list[_Pair],
+        lib: Any,
+        rows: slice,
+        counts: _Held | None,
+        like: _Group | None = None,
+    ) -> None:
         """Registers as they are before a text, or copies of the one row of `like`."""
         self.rows, self._plan = rows, plan
         self._lib, self._weights = lib, weights
@@ -174,6 +209,13 @@ class _Group:
             self._registers[name][:] = _blocks(before[name], parts, width) if like is None else like._registers[name]
         self.logits = self._registers["logits"]
         self._scratch = _aligned(1, self.logits.shape[1])
+        self._counts = counts
+        if counts is not None:
+            before_text = counts.beginning if like is None else like._ranks
+            self._ranks: npt.NDArray[np.int32] = np.ascontiguousarray(
+                before_text.repeat(rows.stop - rows.start, axis=0)
+            )
+            self._seen = _aligned(1, self.logits.shape[1])
         self._ops = (_Op * len(plan.ops))(*map(self._op, plan.ops, weights))
 
     def _op(self, op: Op, weights: _Pair) -> _Op:
@@ -188,6 +230,11 @@ class _Group:
         """Reads a character in each row, ids `[N]`, by the first `ops` operations, or by all of them."""
         rows = self.rows.stop - self.rows.start
         self._lib.sampling_step(self._ops, len(self._ops) if ops is None else ops, rows, ids.ctypes.data)
+        if self._counts is not None:
+            counts, ranks = self._counts.address, self._ranks.ctypes.data
+            self._lib.sampling_count(counts, rows, ranks, ids.ctypes.data)
+            if ops is None:
+                self._lib.sampling_mix(counts, rows, ranks, self.logits.ctypes.data, self._seen.ctypes.data)
 
     def write(self, race: Doubles, temperature: float, never: Ints, chosen: Ints, gained: Floats) -> None:
         """Draws and reads K characters with the numbers `race` `[N, K, V]`, into `chosen` and `gained` `[K, N]`."""
@@ -208,7 +255,30 @@ class _Group:
             chosen.ctypes.data,
             gained.ctypes.data,
             chosen.strides[0] // chosen.itemsize,
+            *((None, None, None) if self._counts is None else self._pointers(self._counts)),
         )
+
+    def _pointers(self, counts: _Held) -> tuple[int, int, int]:
+        return counts.address, self._ranks.ctypes.data, self._seen.ctypes.data
+
+
+class _Held:
+    """The n-gram of a mixture in the form that sampling.c reads. It holds the arrays that the struct points to."""
+
+    def __init__(self, counts: Counts) -> None:
+        vocabulary = len(counts.p_1)
+        ln_p1 = _blocks(np.log(counts.p_1)[None], 1, vocabulary)
+        self._arrays: list[Any] = [ln_p1, np.ascontiguousarray(counts.trust, np.float32)]
+        held = _Counts(len(counts.trust), vocabulary, ln_p1.shape[1])
+        held.ln_p1, held.trust = (array.ctypes.data for array in self._arrays)
+        for m, (begin, following, own, gamma) in enumerate(counts.continuations, 1):
+            for name, array in (("begin", begin), ("next", following), ("own", own), ("gamma", gamma)):
+                self._arrays.append(array)
+                getattr(held, name)[m] = array.ctypes.data
+            held.contexts[m] = len(begin) - 1
+        self._struct = held
+        self.address = ctypes.addressof(held)
+        self.beginning = counts.beginning
 
 
 def _shares(count: int, workers: int) -> list[list[slice]]:
