@@ -78,14 +78,19 @@ class Mixture(LanguageModel):
         """Features to log-probabilities `[..., V]`."""
         network, ranks = self._apart(features)
         a, b = self.trust[self.ngram.known(ranks)].to(network)[..., None].unbind(-2)
-        counted = self.ngram.probabilities(ranks, network.dtype).log_()
+        counted = self._counted(ranks, network)
         return F.log_softmax(a * network + b * counted, dim=-1)
 
     def experts(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Features to ln p of network and n-gram, `[..., 2, V]`, and the lengths m `[...]` of the known contexts."""
         network, ranks = self._apart(features)
-        counted = self.ngram.probabilities(ranks, network.dtype).log_()
+        counted = self._counted(ranks, network)
         return torch.stack([F.log_softmax(network, dim=-1), counted], dim=-2), self.ngram.known(ranks)
+
+    def _counted(self, ranks: Tensor, like: Tensor) -> Tensor:
+        if like.dtype == torch.float32:
+            return self.ngram.ln_p(ranks)
+        return self.ngram.probabilities(ranks, like.dtype).log_()
 
     def _apart(self, features: Tensor) -> tuple[Tensor, Tensor]:
         width = features.shape[-1] - self.ngram.order + 1
@@ -98,10 +103,11 @@ class Mixture(LanguageModel):
 
         The likelihood is concave in the weights, so that Newton's method finds its maximum. With x_w = (ln
         p_network(w), ln p_n-gram(w)), its gradient is x_came - E[x], and its Hessian -Cov[x], both under the mixture.
-        First one pair is found for all m. The pair of each m is then held to it, as by `DAMPING` characters, since some
-        m are rare.
+        First one pair is found for all m, from the last fit on. The pair of each m is then held to it, as by `DAMPING`
+        characters, since some m are rare.
         """
-        whole = _newton(pieces, torch.full((1, 2), 0.5, dtype=torch.float64), 0.0, pooled=True)
+        start = self.trust.double().mean(0, keepdim=True).cpu()
+        whole = _newton(pieces, start, 0.0, pooled=True)
         self.trust.copy_(_newton(pieces, whole.repeat(len(self.trust), 1), DAMPING, pooled=False))
 
 
@@ -114,13 +120,16 @@ def _newton(pieces: Sequence[Piece], start: Tensor, damping: float, pooled: bool
         gradient, hessian = torch.zeros_like(start), torch.zeros(len(start), 2, 2, dtype=torch.float64)
         for x, known, came in pieces:
             m = torch.zeros_like(known) if pooled else known
-            p = F.log_softmax((weights[m].to(x)[..., None] * x).sum(1), dim=-1)
+            one, other = x.unbind(1)
+            a, b = weights[m].to(x)[:, :, None].unbind(1)
+            p = F.log_softmax(a * one + b * other, dim=-1)
             likelihood += p.gather(1, came[:, None]).sum().double()
-            p = p.exp_()
-            mean = torch.einsum("nv,nkv->nk", p, x)
-            square = torch.einsum("nv,nkv,nlv->nkl", p, x, x) - mean[:, :, None] * mean[:, None]
+            p.exp_()
+            mean = torch.stack([_sums(p, one), _sums(p, other)], dim=1)
+            square = torch.stack([_sums(p * one, one), _sums(p * other, one), _sums(p * other, other)], dim=1)
+            covariance = square[:, [0, 1, 1, 2]].view(-1, 2, 2) - mean[:, :, None] * mean[:, None]
             gradient.index_add_(0, m, (x.gather(2, came[:, None, None].expand(-1, 2, 1))[..., 0] - mean).double())
-            hessian.index_add_(0, m, square.double())
+            hessian.index_add_(0, m, covariance.double())
         likelihood -= 0.5 * damping * (weights - start).square().sum()
         if likelihood <= here:  # too far, or there already
             step /= 2
@@ -134,3 +143,8 @@ def _newton(pieces: Sequence[Piece], start: Tensor, damping: float, pooled: bool
             break
         weights = weights + step
     return weights
+
+
+def _sums(x: Tensor, y: Tensor) -> Tensor:
+    """The sums of x y over the alphabet: `[N, V]` and `[N, V]` to `[N]`, without a product in memory."""
+    return torch.einsum("nv,nv->n", x, y)

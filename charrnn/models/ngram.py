@@ -13,6 +13,8 @@ from torch import Tensor
 from charrnn.config import ModelConfig
 from charrnn.errors import CharrnnError
 from charrnn.models.base import LanguageModel, State
+from charrnn.models.fast.counting import ln_p
+from charrnn.native.counts import Counts
 from charrnn.text.batches import IGNORE
 from charrnn.text.dataset import Part
 
@@ -56,6 +58,7 @@ class NGramModel(LanguageModel):
         if not 1 <= order <= MAX_ORDER:
             raise CharrnnError(f"‹order={order}›: expected 1 to {MAX_ORDER} characters, the predicted one among them")
         self.order = order
+        self._counts: Counts | None = None  # the tables as C reads them, made when they are first needed
         self.register_buffer("p_1", torch.full((vocab_size,), 1 / vocab_size, dtype=torch.float64))
         for m in range(2, order + 1):
             contexts = vocab_size if m == 2 else 0
@@ -120,6 +123,16 @@ class NGramModel(LanguageModel):
             p.view(-1).index_add_(0, place, value)
         return p.view(*contexts.shape[:-1], self.vocab_size)
 
+    def ln_p(self, contexts: Tensor) -> Tensor:
+        """Ranks `[..., order - 1]` to log-probabilities `[..., V]` in float32, for a mixture; on a CPU in C."""
+        if contexts.device.type == "cpu":
+            if self._counts is None:
+                tables = [[tensor.numpy() for tensor in self._table(m)] for m in range(2, self.order + 1)]
+                self._counts = Counts(self.p_1.numpy(), tables)
+            if (found := ln_p(self._counts, contexts, self.vocab_size)) is not None:
+                return found
+        return self.probabilities(contexts, torch.float32).log_()
+
     def known(self, contexts: Tensor) -> Tensor:
         """Ranks `[..., order - 1]` to the lengths `[...]` of the longest contexts that something followed in the text.
 
@@ -150,6 +163,7 @@ class NGramModel(LanguageModel):
         The end of a stream is not predicted; the end of each document is. Raises CharrnnError for an empty text.
         """
         boundary = self.boundary
+        self._counts = None
         text = _between_boundaries(part, boundary)
         if len(text) < 2:
             raise CharrnnError("the training part is empty: there is nothing to count")
@@ -176,6 +190,7 @@ class NGramModel(LanguageModel):
                 keys, rank = longer_keys, longer_rank
                 occurrences = longer_occurrences
             progress(1)
+        self._counts = None
 
     def _table(self, m: int) -> tuple[Tensor, Tensor, Tensor]:
         return self.get_buffer(f"keys_{m}"), self.get_buffer(f"own_{m}"), self.get_buffer(f"gamma_{m}")
@@ -194,6 +209,7 @@ class NGramModel(LanguageModel):
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
         """Gives the buffers the sizes of the saved tables, which depend on the text, before they are filled."""
+        self._counts = None
         for name, buffer in list(self.named_buffers()):
             saved = state_dict.get(prefix + name)
             if name != "p_1" and saved is not None:

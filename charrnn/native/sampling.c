@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "ngram.h"
 #include "vectors.h"
 
 /* A matrix is cut into panels of PANEL vecs of columns, each stored row after row, so that a step reads the weights
@@ -154,69 +155,16 @@ void sampling_step(const Op *ops, int64_t count, int64_t rows, const int64_t *id
     }
 }
 
-/* The n-gram beside a network (charrnn/models/mixture.py). The continuations of a context h of length m are the entries
-   begin[m][h] to begin[m][h + 1] of next[m] and own[m]; an entry's index is the rank of the m+1-gram. A context that
-   was not seen is -1, and takes the last entry of gamma[m]. */
-typedef struct {
-    int64_t order, vocabulary, padded;
-    const int32_t *begin[8], *next[8];
-    const float *own[8], *gamma[8];
-    int64_t contexts[8];
-    const float *ln_p1; /* [padded] */
-    const float *trust; /* [order][2]: the powers of network and n-gram */
-} Counts;
-
-/* A text reads one character; ranks is [order - 1], the contexts of length 1, 2, ... */
-static void count_one(const Counts *c, int32_t *ranks, int64_t id) {
-    for (int64_t m = c->order - 2; m >= 1; m--) {
-        int32_t h = ranks[m - 1], found = -1;
-        if (h >= 0) {
-            int32_t low = c->begin[m][h], high = c->begin[m][h + 1], end = high;
-            while (low < high) {
-                int32_t middle = low + (high - low) / 2;
-                if (c->next[m][middle] < id) low = middle + 1;
-                else high = middle;
-            }
-            if (low < end && c->next[m][low] == id) found = low;
-        }
-        ranks[m] = found;
-    }
-    if (c->order > 1) ranks[0] = (int32_t)id;
-}
-
 void sampling_count(const Counts *c, int64_t rows, int32_t *ranks, const int64_t *ids) {
     for (int64_t row = 0; row < rows; row++) count_one(c, ranks + row * (c->order - 1), ids[row]);
 }
 
-/* logits = a logits + b ln p of the n-gram. Most characters have only the last term of the n-gram's sum, whose logarithm
-   is known. `seen` has room for all logits, and is zeros before and after. */
-void sampling_mix(const Counts *c, int64_t rows, const int32_t *all, float *all_logits, float *seen) {
-    for (int64_t row = 0; row < rows; row++) {
-        const int32_t *ranks = all + row * (c->order - 1);
-        float *logits = all_logits + row * c->padded, left = 1;
-        int64_t known = 0;
-        for (int64_t m = c->order - 1; m >= 1; m--) {
-            int32_t h = ranks[m - 1];
-            if (h < 0) continue;
-            for (int32_t i = c->begin[m][h]; i < c->begin[m][h + 1]; i++) seen[c->next[m][i]] += c->own[m][i] * left;
-            known += c->gamma[m][h] < 1;
-            left *= c->gamma[m][h];
-        }
-        float a = c->trust[2 * known], b = c->trust[2 * known + 1], ln_left = logf(left);
-        for (int64_t j = 0; j < c->padded; j += LANES)
-            store(logits + j, a * load(logits + j) + b * (load(c->ln_p1 + j) + ln_left));
-        for (int64_t m = 1; m < c->order; m++) {
-            int32_t h = ranks[m - 1];
-            if (h < 0) break;
-            for (int32_t i = c->begin[m][h]; i < c->begin[m][h + 1]; i++) {
-                int32_t w = c->next[m][i];
-                if (seen[w] == 0) continue;
-                float rest = ln_left + c->ln_p1[w];
-                logits[w] += b * (logf(expf(rest) + seen[w]) - rest);
-                seen[w] = 0;
-            }
-        }
-        for (int64_t j = c->vocabulary; j < c->padded; j++) logits[j] = -1e30f;
+/* logits = a ln p of the network + b ln p of the n-gram, with the powers of the context that is known. `seen` has room for
+   all logits, and is zeros before and after. */
+void sampling_mix(const Counts *c, int64_t rows, const int32_t *ranks, float *logits, int64_t padded, float *seen) {
+    for (int64_t row = 0; row < rows; row++, ranks += c->order - 1, logits += padded) {
+        int64_t known = longest_known(c, ranks);
+        counted(c, ranks, logits, c->trust[2 * known], c->trust[2 * known + 1], seen);
     }
 }
 
@@ -267,7 +215,7 @@ void sampling_write(const Op *ops, int64_t count, int64_t rows, int64_t length, 
         sampling_step(ops, count, rows, chosen);
         if (counts) {
             sampling_count(counts, rows, ranks, chosen);
-            sampling_mix(counts, rows, ranks, logits, seen);
+            sampling_mix(counts, rows, ranks, logits, padded, seen);
         }
     }
 }

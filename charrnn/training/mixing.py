@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from charrnn.device import to_device
-from charrnn.evaluation.likelihood import evaluation_batches, largest_block
+from charrnn.evaluation.likelihood import evaluation_batches
 from charrnn.models import Mixture, NGramModel, State
 from charrnn.models.mixture import Piece
 from charrnn.text.batches import IGNORE
@@ -21,6 +21,9 @@ SHARE = 50
 """One character of so many is set aside."""
 LEAST, MOST = 2_000, 20_000
 """The fewest and the most characters that are set aside, of a text that is long enough."""
+
+LOGITS = 2**23
+"""The most logits of a fit. With thousands of characters in the alphabet, only a part of what is set aside is read."""
 
 
 def set_aside(part: Part) -> tuple[Part, Part]:
@@ -61,18 +64,18 @@ class Mixing:
 
     def tables(self) -> dict[str, Tensor]:
         """The tables of the mixture's n-gram, when they are counted."""
-        self._wait()
+        self.wait()
         return {name: tensor.cpu() for name, tensor in self._model.state_dict().items() if name in self._model.counted}
 
     @torch.no_grad()
     def fit(self) -> None:
         """Fits the weights of the mixture to the network as it is."""
-        self._wait()
+        self.wait()
         together = Mixture(self._model.network, self._stand_in)
         training = together.network.training
         together.eval()
         pieces: list[Piece] = []
-        room = largest_block(together.vocab_size)
+        room = LOGITS // together.vocab_size
         state: State = ()
         for batch in evaluation_batches(together, self._aside, stream=STREAM):
             if batch.fresh:
@@ -90,7 +93,8 @@ class Mixing:
             self._model.fit(pieces)
         together.network.train(training)
 
-    def _wait(self) -> None:
+    def wait(self) -> None:
+        """Waits until all is counted. Raises what made that impossible."""
         self._counting.join()
         if self._error is not None:
             raise self._error

@@ -99,6 +99,8 @@ class Trainer(Learner):
                     evaluated = self.standing.step
                     yield self._evaluate()
                 if sample:
+                    if self._mixing is not None:
+                        self._mixing.wait()
                     yield Event("sample", now)
                 if save:
                     yield self._checkpoint()

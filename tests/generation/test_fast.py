@@ -12,7 +12,7 @@ from charrnn.cells import CELLS
 from charrnn.config import ModelConfig
 from charrnn.errors import CharrnnError
 from charrnn.generation.fast import folding, native_way, stepper
-from charrnn.generation.fast.mixture import Counts, MixtureStepper
+from charrnn.generation.fast.mixture import MixedCounts, MixtureStepper
 from charrnn.generation.fast.native_way import NativeStepper
 from charrnn.generation.fast.numpy_way import NumpyStepper
 from charrnn.generation.fast.plan import RECURRENCES, make_plan
@@ -108,7 +108,7 @@ def every_way(config: ModelConfig, model: LanguageModel) -> dict[str, Stepper]:
             planned = folding.fold(planned)
         counts = None
         if config.ngram is not None:
-            counts = Counts(config.ngram.order_for(V), V, arrays(model))
+            counts = MixedCounts(config.ngram.order_for(V), V, arrays(model))
         found[name] = NumpyStepper(planned) if counts is None else MixtureStepper(NumpyStepper(planned), counts)
         if native_way.library() is not None:
             found[name.replace("numpy", "native")] = NativeStepper(planned, counts)

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 
 from charrnn.config import ModelConfig
 from charrnn.generation.fast.folding import fold
-from charrnn.generation.fast.mixture import Counts, MixtureStepper
+from charrnn.generation.fast.mixture import MixedCounts, MixtureStepper
 from charrnn.generation.fast.native_way import NativeStepper, library
 from charrnn.generation.fast.ngram import NGramStepper
 from charrnn.generation.fast.numpy_way import NumpyStepper
@@ -34,7 +34,7 @@ def stepper(config: ModelConfig, vocab_size: int, weights: Mapping[str, Array]) 
         return NGramStepper(config.order, vocab_size, weights)
     counts = None
     if config.ngram is not None:
-        counts = Counts(config.ngram.order_for(vocab_size), vocab_size, weights)
+        counts = MixedCounts(config.ngram.order_for(vocab_size), vocab_size, weights)
         weights = {name[8:]: array for name, array in weights.items() if name.startswith("network.")}
     planned = make_plan(config, vocab_size, weights)
     if planned is None:

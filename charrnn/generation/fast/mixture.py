@@ -4,28 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from charrnn.generation.filters import Floats, Ints, log_softmax
 from charrnn.generation.stepper import Stepper
+from charrnn.native.counts import Counts
 from charrnn.store.weights import Array, Table, Weights, misfit, ngram_tables
 
 PREFIX = "ngram."
 
 
-class Continuations(NamedTuple):
-    """What followed the contexts of one length: entries begin[h] to begin[h + 1] belong to the context of rank h."""
-
-    begin: npt.NDArray[np.int32]
-    next: npt.NDArray[np.int32]
-    own: Floats
-    gamma: Floats
-
-
-class Counts:
+class MixedCounts:
     """The n-gram of a mixture, with the powers of network and n-gram for each length of a known context."""
 
     def __init__(self, order: int, vocab_size: int, weights: Mapping[str, Array]) -> None:
@@ -38,16 +29,10 @@ class Counts:
         self.vocab_size, self.order = vocab_size, order
 
     @cached_property
-    def continuations(self) -> list[Continuations]:
-        """Those of contexts of 1, 2, ... characters."""
-        found = []
-        for keys, own, gamma in self._tables:
-            begin = np.zeros(len(gamma), np.int32)
-            counts = np.bincount(keys[:-1] // self.vocab_size, minlength=len(gamma) - 1)
-            np.cumsum(counts, out=begin[1:])
-            following = (keys[:-1] % self.vocab_size).astype(np.int32)
-            found.append(Continuations(begin, following, own.astype(np.float32), gamma.astype(np.float32)))
-        return found
+    def address(self) -> int:
+        """The address of the tables in the form that C reads."""
+        self._held = Counts(self.p_1, self._tables, self.trust)
+        return self._held.address
 
     @property
     def beginning(self) -> npt.NDArray[np.int32]:
@@ -92,7 +77,7 @@ def _rank(table: Table, h: int, w: int, vocab_size: int) -> int:
 class MixtureStepper(Stepper):
     """A stepper of a network, and an n-gram beside it."""
 
-    def __init__(self, network: Stepper, counts: Counts) -> None:
+    def __init__(self, network: Stepper, counts: MixedCounts) -> None:
         self._network, self._counts = network, counts
         self._ranks = counts.beginning
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from charrnn import native
 from charrnn.device import cores
-from charrnn.generation.fast.mixture import Counts
+from charrnn.generation.fast.mixture import MixedCounts
 from charrnn.generation.fast.numpy_way import first_state
 from charrnn.generation.fast.plan import Op, Plan
 from charrnn.generation.filters import Doubles, Filters, Floats, Ints, races
@@ -66,23 +66,6 @@ class _Op(ctypes.Structure):
     ]
 
 
-class _Counts(ctypes.Structure):
-    """The struct Counts of sampling.c."""
-
-    _fields_ = [
-        ("order", ctypes.c_int64),
-        ("vocabulary", ctypes.c_int64),
-        ("padded", ctypes.c_int64),
-        ("begin", ctypes.c_void_p * 8),
-        ("next", ctypes.c_void_p * 8),
-        ("own", ctypes.c_void_p * 8),
-        ("gamma", ctypes.c_void_p * 8),
-        ("contexts", ctypes.c_int64 * 8),
-        ("ln_p1", ctypes.c_void_p),
-        ("trust", ctypes.c_void_p),
-    ]
-
-
 @cache
 def library() -> ctypes.CDLL | None:
     """The library of sampling.c, or None where there is no compiler."""
@@ -115,7 +98,7 @@ def library() -> ctypes.CDLL | None:
         ]
         lib.sampling_count.restype = lib.sampling_mix.restype = None
         lib.sampling_count.argtypes = [pointer, number, pointer, pointer]
-        lib.sampling_mix.argtypes = [pointer, number, pointer, pointer, pointer]
+        lib.sampling_mix.argtypes = [pointer, number, pointer, pointer, number, pointer]
         lib.sampling_read.restype = real
         lib.sampling_read.argtypes = [pointer, number, number]
     return lib
@@ -132,11 +115,11 @@ def threads() -> int:
 class NativeStepper(Stepper):
     """A stepper that runs a plan in C."""
 
-    def __init__(self, plan: Plan, counts: Counts | None = None) -> None:
+    def __init__(self, plan: Plan, counts: MixedCounts | None = None) -> None:
         """`counts` is the n-gram of a mixture."""
         self._plan, self._lib = plan, library()
         assert self._lib is not None
-        self._counts = None if counts is None else _Held(counts)
+        self._counts = None if counts is None else counts
         self._weights = _packed(plan, self._lib.sampling_panel())
         self._shares: list[list[_Group]] = []
         """The groups of each thread."""
@@ -196,7 +179,7 @@ class _Group:
         weights: list[_Pair],
         lib: Any,
         rows: slice,
-        counts: _Held | None,
+        counts: MixedCounts | None,
         like: _Group | None = None,
     ) -> None:
         """Registers as they are before a text, or copies of the one row of `like`."""
@@ -234,7 +217,8 @@ class _Group:
             counts, ranks = self._counts.address, self._ranks.ctypes.data
             self._lib.sampling_count(counts, rows, ranks, ids.ctypes.data)
             if ops is None:
-                self._lib.sampling_mix(counts, rows, ranks, self.logits.ctypes.data, self._seen.ctypes.data)
+                padded = self.logits.shape[1]
+                self._lib.sampling_mix(counts, rows, ranks, self.logits.ctypes.data, padded, self._seen.ctypes.data)
 
     def write(self, race: Doubles, temperature: float, never: Ints, chosen: Ints, gained: Floats) -> None:
         """Draws and reads K characters with the numbers `race` `[N, K, V]`, into `chosen` and `gained` `[K, N]`."""
@@ -258,27 +242,8 @@ class _Group:
             *((None, None, None) if self._counts is None else self._pointers(self._counts)),
         )
 
-    def _pointers(self, counts: _Held) -> tuple[int, int, int]:
+    def _pointers(self, counts: MixedCounts) -> tuple[int, int, int]:
         return counts.address, self._ranks.ctypes.data, self._seen.ctypes.data
-
-
-class _Held:
-    """The n-gram of a mixture in the form that sampling.c reads. It holds the arrays that the struct points to."""
-
-    def __init__(self, counts: Counts) -> None:
-        vocabulary = len(counts.p_1)
-        ln_p1 = _blocks(np.log(counts.p_1)[None], 1, vocabulary)
-        self._arrays: list[Any] = [ln_p1, np.ascontiguousarray(counts.trust, np.float32)]
-        held = _Counts(len(counts.trust), vocabulary, ln_p1.shape[1])
-        held.ln_p1, held.trust = (array.ctypes.data for array in self._arrays)
-        for m, (begin, following, own, gamma) in enumerate(counts.continuations, 1):
-            for name, array in (("begin", begin), ("next", following), ("own", own), ("gamma", gamma)):
-                self._arrays.append(array)
-                getattr(held, name)[m] = array.ctypes.data
-            held.contexts[m] = len(begin) - 1
-        self._struct = held
-        self.address = ctypes.addressof(held)
-        self.beginning = counts.beginning
 
 
 def _shares(count: int, workers: int) -> list[list[slice]]:
