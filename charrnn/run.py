@@ -15,6 +15,7 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -245,9 +246,11 @@ class Run:
         """The text of `sample` in pieces, as they are written: first the prompt, then one character at a time."""
         filters = Filters.of(self.config.sampling, temperature, top_k, top_p, repetition_penalty)
         ids, length = self._beginning(prompt, length, unknown)
+        pieces = self.sampler(filters).write(ids, length, [seed], stop, block=1)
+        first = next(pieces)  # what is refused is refused before anything is shown
         yield self.vocabulary.decode(ids)
-        for pieces in self.sampler(filters).write(ids, length, [seed], stop, block=1):
-            yield pieces[0][0]
+        for texts in chain([first], pieces):
+            yield texts[0][0]
 
     def _beginning(self, prompt: str | None, length: int | None, unknown: Unknown) -> tuple[list[int], int]:
         """The ids of the prompt, and the length. The config replaces each None."""

@@ -23,13 +23,14 @@ def compress(
 ) -> None:
     """Compress a text without loss, with a model's probabilities, and print the new file's path (FILE.crnn)."""
     target = _free(out or file.with_name(file.name + SUFFIX))
-    data = _read(file)
 
     from tqdm import tqdm
 
+    from charrnn.files import read_given
     from charrnn.run import load
     from charrnn.terminal import advance
 
+    data = read_given(file)
     opened = load(run, device)
     with tqdm(desc="compress", unit="char", unit_scale=True, leave=False, delay=1, disable=None) as bar:
         packed = opened.compress(data, lambda count: advance(bar, count))
@@ -53,13 +54,14 @@ def decompress(
     if out is None and file.suffix != SUFFIX:
         raise CharrnnError(f"{file}: does not end in {SUFFIX}; name the file to write with --out")
     target = _free(out or file.with_suffix(""))
-    packed = _read(file)
 
     from tqdm import tqdm
 
+    from charrnn.files import read_given
     from charrnn.run import load
     from charrnn.terminal import advance
 
+    packed = read_given(file)
     opened = load(run, device)
     with tqdm(desc="decompress", unit="char", unit_scale=True, leave=False, delay=1, disable=None) as bar:
         try:
@@ -74,13 +76,6 @@ def _free(target: Path) -> Path:
     if target.exists():
         raise CharrnnError(f"{target}: exists already; name another file with --out")
     return target
-
-
-def _read(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        raise CharrnnError(f"{file}: cannot be read: {error.strerror}") from None
 
 
 def _write(target: Path, data: bytes) -> None:

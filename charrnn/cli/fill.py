@@ -37,7 +37,9 @@ def fill(
     from charrnn.terminal import printable
 
     opened = load(run, device)
-    ids = [None if character in marks else opened.encode_prompt(character)[0] for character in text]
+    ids: list[int | None] = []
+    for character in text:  # which may be several bytes, or normalised to several characters
+        ids += [None] if character in marks else opened.encode_prompt(character)
     found = Filler(opened.model, opened.vocabulary, opened.is_documents).fill(ids, samples, best, seed)
     if as_json:
         rows = [{"text": one.text, "log_prob": one.log_prob} for one in found]

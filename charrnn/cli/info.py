@@ -19,7 +19,7 @@ def info(run: RunFolder, plugin: Plugin = None, as_json: Json = False) -> None:
 
     opened = load(run, "cpu")
     facts, config = opened.facts, opened.config
-    evaluations = [line for line in read_history(opened.metrics) if "val_loss" in line]
+    evaluations = list(read_history(opened.metrics, "val_loss"))
     last = opened.checkpoints.summary("last")
     if as_json:
         document: dict[str, Any] = {

@@ -108,10 +108,14 @@ def _prompt(prompt: str | None, file: Path | None) -> str | None:
         raise CharrnnError("give --prompt or --prompt-file, not both")
     if file is None and prompt != "-":
         return prompt
+    from charrnn.files import read_given
+
     name = "standard input" if file is None or str(file) == "-" else str(file)
     try:
-        raw = sys.stdin.buffer.read() if name == "standard input" else Path(name).read_bytes()
+        raw = sys.stdin.buffer.read() if name == "standard input" else read_given(Path(name))
         text = raw.decode("utf-8-sig").replace("\r\n", "\n")
+    except CharrnnError as error:
+        raise CharrnnError(f"--prompt-file {error.message}") from None
     except OSError as error:
         raise CharrnnError(f"--prompt-file {name}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:

@@ -99,6 +99,7 @@ class Checkpoints:
             manifest = {"run": self._run_id, "files": {file: _digest(temporary / file) for file in FILES}}
             (temporary / "manifest.json").write_text(json.dumps(manifest, indent=1), encoding="utf-8")
             for file in temporary.iterdir():
+                shutil.copymode(temporary / STATE, file)  # safetensors lets nobody else read
                 sync(file)
             sync(temporary)
             if final.exists():  # a damaged checkpoint that was passed over

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from charrnn.cache import cache_folder
 from charrnn.config import CorpusConfig, VocabConfig
 from charrnn.errors import CharrnnError
-from charrnn.files import Digest, sha256
+from charrnn.files import Digest, read_small, sha256
 from charrnn.text.entries import IDS, STARTS, VOCABULARY, Entry, building, open_entry, seal
 from charrnn.text.reader import BOUNDARY, Report, read_corpus
 from charrnn.text.vocab import CODE_POINTS, Vocabulary
@@ -148,10 +148,10 @@ def _digest(file: Path) -> bytes:
     known = cache_folder() / "digests" / hashlib.sha256(os.fsencode(file.absolute())).hexdigest()[:32]
     now = [status.st_size, status.st_ino, status.st_dev, status.st_mtime_ns, status.st_ctime_ns]
     try:
-        *then, digest = json.loads(known.read_text(encoding="ascii"))
+        *then, digest = json.loads(read_small(known, 1000))
         if then == now:
             return bytes.fromhex(digest)
-    except (OSError, ValueError, TypeError):
+    except (CharrnnError, ValueError, TypeError):
         pass  # the digest is not known yet
     one = sha256(file)
     if time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) > SETTLED:

@@ -188,7 +188,8 @@ def _sweep(folder: Path) -> None:
     """Removes what builders left that died."""
     for left in (*folder.glob(".building-*"), *folder.glob(".gone-*")):
         try:
-            old = time.time() - left.stat().st_mtime > ABANDONED
+            newest = max(path.stat().st_mtime for path in (left, *left.glob("*")))  # a file may grow for hours
+            old = time.time() - newest > ABANDONED
         except OSError:
             continue
         if old:

@@ -11,6 +11,7 @@ from typing import Any
 from tqdm import tqdm
 
 from charrnn.errors import CharrnnError
+from charrnn.files import open_to_append
 from charrnn.generation.filters import Filters
 from charrnn.generation.sampler import Sampler
 from charrnn.generation.torch_stepper import TorchStepper
@@ -93,7 +94,7 @@ class Log:
         """Writes the waiting lines. If that fails they wait for the next line. The folder may be deleted meanwhile."""
         try:
             if held(self._run.path):
-                with self._file.open("ab", buffering=0) as file:
+                with open_to_append(self._file) as file:
                     self._unwritten = self._unwritten[file.write(self._unwritten) or 0 :]
             self._failed = False
         except OSError as error:
@@ -126,8 +127,8 @@ class Samples:
         sample = self._sampler.sample(self._prompt, self._run.config.sampling.length, [step])[0]
         model.train()
         try:
-            with (self._run.path / "samples.txt").open("a", encoding="utf-8") as file:
-                file.write(f"=== step {step}\n{sample.text}\n\n")
+            with open_to_append(self._run.path / "samples.txt") as file:
+                file.write(f"=== step {step}\n{sample.text}\n\n".encode())
         except OSError as error:
             say(f"{self._run.path}/samples.txt: cannot be written: {error.strerror}; going on without this sample")
         if not self._quiet:

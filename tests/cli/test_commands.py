@@ -238,6 +238,8 @@ def test_a_run_is_never_overwritten_unasked(folder: Path) -> None:
         (["sample", "run", "--samples", "0"], ["--samples 0"]),
         (["sample", "run", "--prompt", "秋天"], ["秋(U+79CB)", "天(U+5929)", "--unknown replace"]),
         (["sample", "run", "--prompt-file", "nothing.txt"], ["nothing.txt"]),
+        (["sample", "run", "--prompt-file", "/dev/zero"], ["--prompt-file /dev/zero", "device"]),
+        (["compress", "run", "/dev/zero", "--out", "zero.crnn"], ["/dev/zero", "device"]),
         (["sample", "run", "--stream", "--samples", "2"], ["--stream"]),
         (["eval", "run", "--split", "test"], ["test", "empty"]),
         (["eval", "run", "--text", "empty.txt"], ["empty"]),
@@ -299,6 +301,12 @@ def test_fill(folder: Path) -> None:
     assert "single character" in refused("fill", "run", "The c_t", "--blank", "??", cwd=folder)
     assert "no blank" in refused("fill", "run", "The cat", cwd=folder)
     assert "秋(U+79CB)" in refused("fill", "run", "秋_", cwd=folder)
+
+
+def test_what_is_given_stays_where_characters_are_several_bytes(folder: Path) -> None:
+    options = ("--set", "vocab.kind=byte", "--set", "training.steps=2", "--quiet")
+    charrnn("train", "config.yaml", "--out", "raw", *options, cwd=folder)
+    assert charrnn("fill", "raw", "c_t, é秋👩", cwd=folder).stdout.endswith("t, é秋👩\n")
 
 
 def test_score(folder: Path) -> None:
