@@ -23,6 +23,7 @@ from charrnn.text.batches import training_batches
 from charrnn.text.corpora import resolve
 from charrnn.text.dataset import Dataset, load_dataset
 from charrnn.training.attendance import WorkerLost
+from charrnn.training.closing import closing_line
 from charrnn.training.distributed import Workers, joined, own_device
 from charrnn.training.events import Listener, Training
 from charrnn.training.listeners import Bar, Log, Samples, TensorBoard
@@ -132,7 +133,7 @@ def _restored(run: Run, overrides: Sequence[str], workers: Workers) -> tuple[Run
     if run.checkpoints.none_yet:
         say(f"{run.path}: holds no checkpoint yet; from the start")
     else:
-        restore(trainer, run.checkpoints.find("last"))
+        restore(trainer, run.checkpoints.find("last").folder)
     if trainer.progress.fraction >= 1:
         length = config.training.model_dump(include={"minutes", "steps", "epochs"}, exclude_none=True)
         key, value = next(iter(length.items()))
@@ -247,4 +248,6 @@ def _drive(run: Run, training: Training, quiet: bool) -> Run:
     run = run.with_size(training.model.size)
     if received.number is not None:
         raise Interrupted(run, received.number)
+    if not quiet:
+        say(f"{run.path}: {closing_line(run, training.standing)}")
     return run
