@@ -82,6 +82,7 @@ class Run:
             characters={name: dataset.part(name, split).characters for name in ("train", "val", "test")},
             documents=None if dataset.starts is None else len(dataset.starts) - 1,
             vocabulary=len(dataset.vocabulary.characters),
+            rare=dataset.rare,
             plugin=plugin,
             cell=config.model.cell if plugin else "",
         )
@@ -259,12 +260,18 @@ class Run:
     def _beginning(self, prompt: str | None, length: int | None, unknown: Unknown) -> tuple[list[int], int]:
         """The ids of the prompt, and the length. The config replaces each None."""
         sampling = self.config.sampling
-        ids = self.encode_prompt(sampling.prompt if prompt is None else prompt, unknown)
+        remedy = "write the text without them, or give ‹unknown=replace›"
+        ids = self.encode_prompt(sampling.prompt if prompt is None else prompt, unknown, remedy)
         return ids, sampling.length if length is None else length
 
-    def encode_prompt(self, text: str, unknown: Unknown = "error") -> list[int]:
-        """The ids of a prompt, which is normalised as the corpus was. Raises CharrnnError for unknown characters."""
-        return self.vocabulary.encode(normalizer(self.config.corpus)(text), unknown)
+    def encode_prompt(
+        self, text: str, unknown: Unknown = "error", remedy: str = "write the text without them"
+    ) -> list[int]:
+        """The ids of a prompt, which is normalised as the corpus was.
+
+        Raises CharrnnError for unknown characters, with the `remedy` that the caller offers.
+        """
+        return self.vocabulary.encode(normalizer(self.config.corpus)(text), unknown, remedy)
 
     def evaluate(
         self,

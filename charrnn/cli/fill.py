@@ -38,6 +38,8 @@ def fill(
     from charrnn.terminal import printable
 
     opened = open_run(run, device, checkpoint, quiet=as_json)
+    remedy = "write the text without them, or put blanks in their place"
+    opened.encode_prompt("".join(character for character in text if character not in marks), remedy=remedy)
     ids = [None if character in marks else opened.encode_prompt(character)[0] for character in text]
     found = Filler(opened.model, opened.vocabulary, opened.is_documents).fill(ids, samples, best, seed)
     if as_json:

@@ -70,6 +70,8 @@ def _rows(run: Run, last: Summary) -> list[list[str]]:
     sizes, best = facts.characters, last.best
     path = config.corpus.path or []
     corpus = config.corpus.name or ", ".join([path] if isinstance(path, str) else path)
+    alphabet = f"{facts.vocabulary:,} {run.vocabulary.kind}s: {_glimpse(run.vocabulary.characters)}"
+    rare = [["", str(facts.rare)]] if facts.rare else []
     loss = "not evaluated yet" if sizes["val"] else "nothing is held out to evaluate on"
     if best is not None:
         loss = f"{best:.4f} nats = {best / math.log(2):.4f} bits per character"
@@ -79,7 +81,8 @@ def _rows(run: Run, last: Summary) -> list[list[str]]:
         ["parameters", f"{facts.parameters:,}"],
         ["corpus", f"{printable(corpus)} ({facts.mode})"],
         ["characters", f"{sizes['train']:,} to train, {sizes['val']:,} to validate, {sizes['test']:,} to test"],
-        ["vocabulary", f"{facts.vocabulary:,} {run.vocabulary.kind}s: {_glimpse(run.vocabulary.characters)}"],
+        ["vocabulary", alphabet],
+        *rare,
         ["trained", f"{last.step:,} steps in {last.seconds / 60:.1f} minutes"],
         ["best", loss],
         ["taken", "no checkpoint yet" if run.checkpoints.none_yet else f"the checkpoint of step {run.checkpoint}"],

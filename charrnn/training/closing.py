@@ -30,11 +30,18 @@ def closing_line(run: Run, standing: Summary) -> str:
     if verdict is None or verdict.trend == "once":
         return "finished; one evaluation does not show whether more time would help (training.evaluate_every)"
     best, last, bits = verdict.best, verdict.last, _bits(verdict.last.nats)
+    ended = _ended(run, verdict)
+    patience = f"--set training.patience={2 * (run.config.training.patience or 1)} " if ended else ""
+    more = f"{_resume(run)} {patience}{_longer(run)}"
     if verdict.trend == "falling":
-        return f"still falling at {bits} bits/char; more time would help: {_resume(run)} {_longer(run)}"
-    which = "" if best == last else f"; samples come from the best, step {best.step:,}"
-    noise = _bits(verdict.tolerance)
-    return f"{_ended(run, verdict)}settled at {bits} bits/char, within {noise}: more time would gain little{which}"
+        return f"{ended}still falling at {bits} bits/char; more time should help: {more}"
+    said = [f"{ended}settled at {bits} bits/char: the last third gained less than {_bits(verdict.tolerance)}"]
+    if best != last:
+        said.append(f"samples come from the best, step {best.step:,}")
+    if verdict.underfit and last.train is not None:
+        train = _bits(last.train)
+        said.append(f"it knows its own text no better (train {train}): more time or a larger model should help: {more}")
+    return "; ".join(said)
 
 
 def _risen(run: Run, verdict: Verdict) -> str:

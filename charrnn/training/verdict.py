@@ -15,6 +15,8 @@ BY_HEART = 0.5
 """A text is known by heart if the loss in training is below this share of the best validation loss ..."""
 PASSES = 10
 """... after as many passes over the text."""
+UNDERFIT = 0.98
+"""A network is underfit if its loss in training is above this share of the validation loss."""
 
 Trend = Literal["once", "falling", "settled", "risen", "risen from the start"]
 """`once`: one evaluation shows no trend. `risen`: it was better before. `risen from the start`: at its first one."""
@@ -46,6 +48,8 @@ class Verdict:
     """The nats per character below which a difference counts for nothing."""
     by_heart: bool
     """Whether the network knows its text by heart, and the rest of the language the worse for it."""
+    underfit: bool
+    """Whether it knows its text no better than another: more time, or a larger model, could still teach it."""
 
 
 def judge(evaluations: Sequence[Evaluation]) -> Verdict | None:
@@ -68,7 +72,8 @@ def judge(evaluations: Sequence[Evaluation]) -> Verdict | None:
         trend = "settled"
     learnt = last.train is not None and last.train < BY_HEART * best.nats and last.epochs >= PASSES
     by_heart = learnt and trend in ("risen", "risen from the start")
-    return Verdict(trend, best, last, len(evaluations) - 1 - at, tolerance, by_heart)
+    underfit = last.train is not None and last.train > UNDERFIT * last.nats
+    return Verdict(trend, best, last, len(evaluations) - 1 - at, tolerance, by_heart, underfit)
 
 
 def evaluations_of(history: Iterable[dict[str, Any]]) -> list[Evaluation]:

@@ -112,7 +112,7 @@ def test_sample(folder: Path) -> None:
 def test_sample_json_and_several(folder: Path) -> None:
     done = charrnn("sample", "run", "--samples", "3", "--seed", "5", "--length", "20", "--json", cwd=folder)
     rows = json.loads(done.stdout)
-    assert [set(row) for row in rows] == [{"text", "log_prob", "seed"}] * 3
+    assert [set(row) for row in rows] == [{"text", "log_prob", "seed", "step"}] * 3
     assert [row["seed"] for row in rows] == [5, 6, 7]
     assert all(row["log_prob"] < 0 for row in rows)
 
