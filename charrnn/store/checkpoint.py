@@ -91,8 +91,11 @@ class Checkpoint:
 
     @property
     def bytes(self) -> int:
-        """The size of its files."""
-        return sum(file.stat().st_size for file in self.folder.iterdir())
+        """The size of its files; 0 if they are gone, because a training keeps newer ones now."""
+        try:
+            return sum(file.lstat().st_size for file in self.folder.iterdir())
+        except OSError:
+            return 0
 
     def __str__(self) -> str:
         """Its step, and what it is: `40 (the best)`."""
