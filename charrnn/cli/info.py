@@ -34,7 +34,7 @@ def info(run: RunFolder, checkpoint: Checkpoint = "best", plugin: Plugin = None,
     typer.echo(table(_rows(opened, last)) + "\n\n" + printable(closing_line(opened, last)))
     if saved:
         head = ["checkpoint", "val nats", "val bits/char", "MB", ""]
-        typer.echo("\n" + table([head, *([f"{one['step']:,}", *_losses(one), *_size(one)] for one in saved)]))
+        typer.echo("\n" + table([head, *([str(one["step"]), *_losses(one), *_size(one)] for one in saved)]))
     if evaluations:
         head = ["step", "minutes", "epochs", "val nats", "val bits/char"]
         shown = [[f"{e['step']:,}", f"{e['minutes']:.1f}", f"{e['epochs']:.2f}", *_losses(e)] for e in evaluations]

@@ -16,10 +16,10 @@ def open_run(path: Path, device: str, checkpoint: str, quiet: bool = False) -> R
 
     run = load(path, device, checkpoint)
     taken = run.checkpoint
-    if not (taken.is_last or quiet):
-        which = "the best checkpoint, step" if taken.is_best else "the checkpoint of step"
-        say(
-            f"charrnn: {printable(str(path))}: {which} {taken.step:,} of {taken.last:,}; "
-            "--checkpoint last takes the last"
-        )
+    if quiet or taken.is_last:
+        return run
+    said = f"the checkpoint of step {taken.step} of {taken.last}"
+    if checkpoint == "best" and taken.is_best:
+        said = f"the best checkpoint, step {taken.step} of {taken.last}; --checkpoint last takes the last"
+    say(f"charrnn: {printable(str(path))}: {said}")
     return run

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError
 
@@ -25,8 +25,8 @@ from charrnn.terminal import say
 if TYPE_CHECKING:  # PyTorch is imported only where it is needed: writing on a CPU does without it
     from torch import Tensor
 
-Which = Literal["best", "last"] | str | int
-"""A checkpoint: the best one, the last one, or that of a step."""
+Which = str | int
+"""A checkpoint: `best`, `last`, or its step."""
 FILES = ("model.safetensors", "training.safetensors", "state.json")
 """The files of a checkpoint: the model, the other tensors of the training, and where the training stands."""
 WEIGHTS, TRAINING, STATE = FILES
@@ -100,7 +100,7 @@ class Checkpoint:
     def __str__(self) -> str:
         """Its step, and what it is: `40 (the best)`."""
         names = ["the best"] * self.is_best + ["the last"] * self.is_last
-        return f"{self.step:,}" + (f" ({' and '.join(names)})" if names else "")
+        return str(self.step) + (f" ({' and '.join(names)})" if names else "")
 
 
 class Checkpoints:
