@@ -100,8 +100,9 @@ class VocabConfig(Section):
 
     kind: Literal["char", "byte"] = "char"
     """`char`: Unicode characters. `byte`: the 256 byte values, so that any file can be read."""
-    min_count: Annotated[int, Field(ge=1)] = 1
-    """Characters that occur less often than this become <unk>."""
+    min_count: Annotated[int, Field(ge=1)] | Literal["auto"] = 1
+    """Characters that occur less often than this become <unk>. `auto`: 2, but 1 in a text of fewer than 100,000
+    characters, which loses none."""
     max_size: Annotated[int, Field(ge=1)] | None = None
     """Only this many characters are kept, the most frequent; the others become <unk>. null keeps all."""
 

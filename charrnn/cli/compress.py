@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from charrnn.cli.options import Device, Plugin, RunFolder
+from charrnn.cli.opening import open_run
+from charrnn.cli.options import Checkpoint, Device, Plugin, RunFolder
 from charrnn.errors import CharrnnError
 
 SUFFIX = ".crnn"
@@ -18,6 +19,7 @@ def compress(
     run: RunFolder,
     file: Annotated[Path, typer.Argument(help="A UTF-8 text; any file for a model of bytes.", show_default=False)],
     out: Out = None,
+    checkpoint: Checkpoint = "best",
     plugin: Plugin = None,
     device: Device = "cpu",
 ) -> None:
@@ -27,11 +29,10 @@ def compress(
     from tqdm import tqdm
 
     from charrnn.files import read_given
-    from charrnn.run import load
     from charrnn.terminal import advance
 
     data = read_given(file)
-    opened = load(run, device)
+    opened = open_run(run, device, checkpoint)
     with tqdm(desc="compress", unit="char", unit_scale=True, leave=False, delay=1, disable=None) as bar:
         packed = opened.compress(data, lambda count: advance(bar, count))
     _write(target, packed)
@@ -44,6 +45,7 @@ def decompress(
     run: RunFolder,
     file: Annotated[Path, typer.Argument(help="A file of `charrnn compress` with this run.", show_default=False)],
     out: Out = None,
+    checkpoint: Checkpoint = "best",
     plugin: Plugin = None,
     device: Device = "cpu",
 ) -> None:
@@ -58,11 +60,10 @@ def decompress(
     from tqdm import tqdm
 
     from charrnn.files import read_given
-    from charrnn.run import load
     from charrnn.terminal import advance
 
     packed = read_given(file)
-    opened = load(run, device)
+    opened = open_run(run, device, checkpoint)
     with tqdm(desc="decompress", unit="char", unit_scale=True, leave=False, delay=1, disable=None) as bar:
         try:
             data = opened.decompress(packed, lambda count: advance(bar, count))

@@ -10,6 +10,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from charrnn.config import Config
 from charrnn.errors import CharrnnError
 from charrnn.files import open_to_append
 from charrnn.generation.filters import Filters
@@ -19,6 +20,8 @@ from charrnn.run import Run
 from charrnn.store.history import cut_history
 from charrnn.store.lock import held
 from charrnn.terminal import printable, say
+from charrnn.text.reader import normalizer
+from charrnn.text.vocab import Vocabulary
 from charrnn.training.events import Event, Training
 from charrnn.training.schedule import Progress
 
@@ -116,7 +119,7 @@ class Samples:
         self._model = training.model
         filters = Filters.of(run.config.sampling)
         self._sampler = Sampler(TorchStepper(self._model), run.vocabulary, filters, run.is_documents)
-        self._prompt = run.encode_prompt(run.config.sampling.prompt)
+        self._prompt = encode_prompt(run.config, run.vocabulary)
 
     def hear(self, event: Event) -> None:
         """Writes a sample at a `sample` event, if the model can write."""
@@ -136,6 +139,15 @@ class Samples:
 
     def close(self) -> None:
         """Does nothing: no file is open."""
+
+
+def encode_prompt(config: Config, vocabulary: Vocabulary) -> list[int]:
+    """The ids of `sampling.prompt`. Raises CharrnnError for unknown characters."""
+    remedy = "give another prompt: ‹overrides=sampling.prompt=TEXT›"
+    try:
+        return vocabulary.encode(normalizer(config.corpus)(config.sampling.prompt), remedy=remedy)
+    except CharrnnError as error:
+        raise CharrnnError(f"sampling.prompt: {error.message}") from None
 
 
 class TensorBoard:

@@ -407,7 +407,7 @@ def corpus(draw: Draw) -> bool:
         "corpus": {"path": "mine.txt", "encoding": codec, "mode": draw(st.sampled_from(["stream", "documents"]))},
         "vocab": {
             "kind": draw(st.sampled_from(["char", "char", "byte"])),
-            "min_count": draw(st.sampled_from([1, 1, 3])),
+            "min_count": draw(st.sampled_from([1, 1, 3, "auto"])),
         },
         "training": {"batch_size": draw(st.sampled_from([1, 2])), "window": draw(st.sampled_from([1, 4]))},
     }
@@ -701,6 +701,9 @@ OPTIONS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
     "info": {},
     "compress": {},
 }
+CHECKPOINTS = st.sampled_from(["best", "last", "0", "3", "6"]) | NUMBER_TEXTS
+for name in ("sample", "fill", "score", "eval", "info", "compress"):
+    OPTIONS[name]["--checkpoint"] = CHECKPOINTS
 FLAGS = {"sample": ["--json", "--stream"], "fill": ["--json", "--best"], "score": ["--json", "--sort", "--color"]}
 FLAGS |= {"eval": ["--json", "--dynamic"], "compare": ["--json"], "info": ["--json"], "compress": []}
 
