@@ -100,8 +100,9 @@ class VocabConfig(Section):
 
     kind: Literal["char", "byte"] = "char"
     """`char`: Unicode characters. `byte`: the 256 byte values, so that any file can be read."""
-    min_count: Annotated[int, Field(ge=1)] = 1
-    """Characters that occur less often than this become <unk>."""
+    min_count: Annotated[int, Field(ge=1)] | Literal["auto"] = 1
+    """Characters that occur less often than this become <unk>. `auto`: 2, but 1 in a text of fewer than 100,000
+    characters, which loses none."""
     max_size: Annotated[int, Field(ge=1)] | None = None
     """Only this many characters are kept, the most frequent; the others become <unk>. null keeps all."""
 
@@ -252,7 +253,7 @@ class TrainingConfig(Section):
     """The factor by which `schedule: step` multiplies the learning rate."""
     clip_norm: Annotated[float, Field(gt=0)] | None = 1.0
     """A gradient longer than this is shortened to this length (arXiv:1211.5063); null for no clipping."""
-    clip_value: Annotated[float, Field(gt=0)] | None = None
+    clip_value: Annotated[float, Field(gt=0, le=1e30)] | None = None
     """Each component of the gradient is limited to [-clip_value, clip_value]; null for no limit."""
     explosion_steps: Annotated[int, Field(ge=1)] = 3
     """A step whose loss or gradient is not finite is not applied. After this many such steps in a row, the last

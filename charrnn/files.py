@@ -6,11 +6,15 @@ replaced at once: a reader sees the old one or the new one, never a part of one.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
+import shutil
+import stat
 from collections.abc import Iterable
 from concurrent.futures import Executor, Future
+from io import FileIO
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -23,6 +27,7 @@ MAX_JSON = 1_000_000
 
 Count = Annotated[int, Field(ge=0, lt=2**63)]
 Amount = Annotated[float, Field(ge=0, lt=1e15)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
 class Record(BaseModel):
@@ -46,6 +51,18 @@ def read_small(file: Path, most: int, hint: str = "such a file never is") -> byt
     if len(raw) > most:
         raise CharrnnError(f"{file}: larger than {most:,} bytes; {hint}")
     return raw
+
+
+def read_given(file: Path) -> bytes:
+    """All bytes of a file that the user names. Raises CharrnnError where it is unreadable, or a device: it may never
+    end.
+    """
+    try:
+        if file.is_char_device() or file.is_block_device():
+            raise CharrnnError(f"{file}: a device, and no file; copy what it gives into one")
+        return file.read_bytes()
+    except OSError as error:
+        raise CharrnnError(f"{file}: cannot be read: {error.strerror}") from None
 
 
 def read_json(file: Path, most: int = MAX_JSON) -> dict[str, Any]:
@@ -76,17 +93,38 @@ def write_json(file: Path, document: dict[str, Any]) -> None:
 
 def replace_text(file: Path, text: str | Iterable[str]) -> None:
     """Replaces a file, by a text or its pieces, at once: even if the machine stops, a reader sees the old file or the
-    new one.
+    new one. A link of that name is replaced, and what it leads to is left alone.
     """
     temporary = file.with_name(f".{file.name}.tmp")
     try:
-        with temporary.open("w", encoding="utf-8") as stream:
+        temporary.unlink(missing_ok=True)  # left by a process that was killed, or a stranger's link to a file of yours
+        with temporary.open("x", encoding="utf-8") as stream:
             stream.writelines([text] if isinstance(text, str) else text)
         sync(temporary)
         temporary.replace(file)
     finally:
         temporary.unlink(missing_ok=True)
     sync(file.parent)
+
+
+def open_to_append(file: Path) -> FileIO:
+    """A file of a run, to write at its end, made where there is none. Raises OSError for a link or a pipe, which a
+    stranger may have put there.
+    """
+    safely = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    descriptor = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | safely, 0o666)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "not a regular file", str(file))
+    return FileIO(descriptor, "ab")
+
+
+def remove(path: Path) -> None:
+    """Removes whatever is there: a file, a folder with all in it, a link but not what it leads to. Raises OSError."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def sha256(file: Path) -> bytes:

@@ -15,6 +15,7 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -28,7 +29,7 @@ from charrnn.generation.fast import stepper as fast_stepper
 from charrnn.generation.filters import Filters
 from charrnn.generation.sampler import Sample, Sampler, check_samples
 from charrnn.loading import dump, parse_config, read_config
-from charrnn.store.checkpoint import WEIGHTS, Checkpoints
+from charrnn.store.checkpoint import WEIGHTS, Checkpoint, Checkpoints, Which
 from charrnn.store.facts import FORMAT, Facts
 from charrnn.store.folder import is_run
 from charrnn.store.history import read_history
@@ -61,6 +62,8 @@ class Run:
     facts: Facts
     where: str
     """The name of the device, which may be `auto`."""
+    which: Which = "best"
+    """The checkpoint that is asked for; `checkpoint` is the one that is taken."""
 
     @classmethod
     def create(cls, path: Path, config: Config, dataset: Dataset, parameters: int, device: torch.device) -> Run:
@@ -80,6 +83,7 @@ class Run:
             characters={name: dataset.part(name, split).characters for name in ("train", "val", "test")},
             documents=None if dataset.starts is None else len(dataset.starts) - 1,
             vocabulary=len(dataset.vocabulary.characters),
+            rare=dataset.rare,
             plugin=plugin,
             cell=config.model.cell if plugin else "",
         )
@@ -98,7 +102,7 @@ class Run:
         write_json(self.path / "run.json", self.facts.model_dump())
 
     @classmethod
-    def open(cls, path: str | Path, device: str = "auto") -> Run:
+    def open(cls, path: str | Path, device: str = "auto", checkpoint: Which = "best") -> Run:
         """Opens a run. Raises CharrnnError where the folder is not a run, or has a newer format."""
         path = Path(path)
         if not is_run(path):
@@ -126,7 +130,7 @@ class Run:
         config = parse_config(read_config(file), str(file))
         if not is_cpu(device):
             device = str(find_device(device))
-        return cls(path, config, Vocabulary.load(path / "vocab.json"), facts, device)
+        return cls(path, config, Vocabulary.load(path / "vocab.json"), facts, device, checkpoint)
 
     def with_size(self, parameters: int) -> Run:
         """The run with its number of parameters written down. That of an n-gram is known only after counting."""
@@ -153,6 +157,11 @@ class Run:
         return Checkpoints(self.path, self.facts.id)
 
     @cached_property
+    def checkpoint(self) -> Checkpoint:
+        """The checkpoint whose weights the model has. Raises CharrnnError where the one that is wanted is not there."""
+        return self.checkpoints.find(self.which)
+
+    @cached_property
     def device(self) -> torch.device:
         """The device that the model lives on."""
         return find_device(self.where)
@@ -171,14 +180,14 @@ class Run:
 
     @cached_property
     def model(self) -> LanguageModel:
-        """The model with its best weights, ready to predict. Raises CharrnnError where no weights are found."""
+        """The model with the weights of `checkpoint`, ready to predict. Raises CharrnnError where there are none."""
         import torch
 
         from charrnn.models import build_model
 
         with torch.device("meta"):  # a stranger's config may ask for any size: the memory comes with the weights
             model = build_model(self.config.model, len(self.vocabulary))
-        fill(model, self.checkpoints.find("best") / WEIGHTS)
+        fill(model, self.checkpoint.folder / WEIGHTS)
         return model.to(self.device).eval().requires_grad_(False)
 
     def sampler(self, filters: Filters) -> Sampler:
@@ -193,7 +202,7 @@ class Run:
     @cached_property
     def _stepper(self) -> Stepper:
         if is_cpu(self.where):
-            file = self.checkpoints.find("best") / WEIGHTS
+            file = self.checkpoint.folder / WEIGHTS
             try:
                 arrays = load_arrays(file)
                 if self.config.model.ngram is not None:
@@ -248,19 +257,27 @@ class Run:
         """The text of `sample` in pieces, as they are written: first the prompt, then one character at a time."""
         filters = Filters.of(self.config.sampling, temperature, top_k, top_p, repetition_penalty)
         ids, length = self._beginning(prompt, length, unknown)
+        pieces = self.sampler(filters).write(ids, length, [seed], stop, block=1)
+        first = next(pieces)  # what is refused is refused before anything is shown
         yield self.vocabulary.decode(ids)
-        for pieces in self.sampler(filters).write(ids, length, [seed], stop, block=1):
-            yield pieces[0][0]
+        for texts in chain([first], pieces):
+            yield texts[0][0]
 
     def _beginning(self, prompt: str | None, length: int | None, unknown: Unknown) -> tuple[list[int], int]:
         """The ids of the prompt, and the length. The config replaces each None."""
         sampling = self.config.sampling
-        ids = self.encode_prompt(sampling.prompt if prompt is None else prompt, unknown)
+        remedy = "write the text without them, or give ‹unknown=replace›"
+        ids = self.encode_prompt(sampling.prompt if prompt is None else prompt, unknown, remedy)
         return ids, sampling.length if length is None else length
 
-    def encode_prompt(self, text: str, unknown: Unknown = "error") -> list[int]:
-        """The ids of a prompt, which is normalised as the corpus was. Raises CharrnnError for unknown characters."""
-        return self.vocabulary.encode(normalizer(self.config.corpus)(text), unknown)
+    def encode_prompt(
+        self, text: str, unknown: Unknown = "error", remedy: str = "write the text without them"
+    ) -> list[int]:
+        """The ids of a prompt, which is normalised as the corpus was.
+
+        Raises CharrnnError for unknown characters, with the `remedy` that the caller offers.
+        """
+        return self.vocabulary.encode(normalizer(self.config.corpus)(text), unknown, remedy)
 
     def evaluate(
         self,
@@ -364,6 +381,10 @@ class Run:
         return list(read_history(self.metrics))
 
 
-def load(path: str | Path, device: str = "auto") -> Run:
-    """Opens the folder of a run, to sample from it and to evaluate it. Raises CharrnnError where it is not a run."""
-    return Run.open(path, device)
+def load(path: str | Path, device: str = "auto", checkpoint: Which = "best") -> Run:
+    """Opens the folder of a run, to sample from it and to evaluate it.
+
+    `checkpoint` is `best`, `last` or a step. Raises CharrnnError where the folder is not a run. A step without a
+    checkpoint is told when the model is first needed.
+    """
+    return Run.open(path, device, checkpoint)

@@ -16,7 +16,20 @@ from pydantic import Field
 
 from charrnn import files
 from charrnn.errors import CharrnnError
-from charrnn.files import Amount, Count, Record, read_json, read_record, read_small, replace_text, sync, write_json
+from charrnn.files import (
+    Amount,
+    Count,
+    Record,
+    open_to_append,
+    read_given,
+    read_json,
+    read_record,
+    read_small,
+    remove,
+    replace_text,
+    sync,
+    write_json,
+)
 
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 values = st.recursive(
@@ -136,6 +149,43 @@ def test_a_file_is_replaced_by_what_is_written(before: str | None, after: str) -
     assert list(Path().iterdir()) == [file]
 
 
+@pytest.mark.parametrize("name", ["note.txt", ".note.txt.tmp"])
+@pytest.mark.parametrize("target", ["mine.txt", "nowhere"])
+def test_a_link_in_the_way_is_not_followed(name: str, target: str) -> None:
+    """A stranger's run may hold links to files of the user's."""
+    Path("mine.txt").write_text("mine")
+    Path(name).symlink_to(target)
+    replace_text(Path("note.txt"), "new")
+    assert Path("note.txt").read_text() == "new" and not Path("note.txt").is_symlink()
+    assert Path("mine.txt").read_text() == "mine"
+    assert {file.name for file in Path().iterdir()} == {"note.txt", "mine.txt"}
+
+
+@pytest.mark.parametrize("name", ["/dev/zero", "/dev/urandom", "zero", "folder", "nowhere", "x" * 300, "file/below"])
+def test_what_a_user_names_is_read_unless_it_never_ends(name: str) -> None:
+    Path("folder").mkdir()
+    Path("file").write_bytes(b"\0x")
+    Path("zero").symlink_to("/dev/zero")
+    assert read_given(Path("file")) == b"\0x"
+    with pytest.raises(CharrnnError, match=f"^{name[:20]}.*: (cannot be read|a device)"):
+        read_given(Path(name))
+
+
+def test_whatever_is_there_is_removed_but_not_what_it_leads_to() -> None:
+    Path("folder/inner").mkdir(parents=True)
+    Path("folder/inner/file").touch()
+    Path("file").touch()
+    for name, target in (("link", "file"), ("folders", "folder"), ("dangling", "nowhere"), ("loop", "loop")):
+        Path(name).symlink_to(target)
+        remove(Path(name))
+    os.mkfifo("pipe")
+    remove(Path("pipe"))
+    assert sorted(map(str, Path().rglob("*"))) == ["file", "folder", "folder/inner", "folder/inner/file"]
+    for name in ("folder", "file", "nothing"):
+        remove(Path(name))
+    assert list(Path().iterdir()) == []
+
+
 @pytest.mark.parametrize("old", [None, "what was there"])
 @pytest.mark.parametrize("fault", ["write", "sync", "replace", "text"])
 def test_where_writing_fails_the_old_one_is_there_and_nothing_beside_it(
@@ -213,3 +263,26 @@ def test_waiting_for_the_disk_takes_files_and_folders_and_closes_them() -> None:
     with pytest.raises(FileNotFoundError):
         sync(Path("nowhere"))
     assert (len(list(open_files.iterdir())) if open_files.exists() else 0) == before
+
+
+@pytest.mark.parametrize("kind", ["link", "dangling link", "pipe", "folder"])
+def test_nothing_is_appended_to_what_a_stranger_put_there(kind: str, tmp_path: Path) -> None:
+    file, diary = tmp_path / "samples.txt", tmp_path / "diary"
+    if kind != "dangling link":
+        diary.write_text("dear diary")
+    if kind == "pipe":
+        os.mkfifo(file)
+    elif kind == "folder":
+        file.mkdir()
+    else:
+        file.symlink_to(diary)
+    with pytest.raises(OSError), open_to_append(file) as stream:
+        stream.write(b"a sample")
+    assert not diary.exists() if kind == "dangling link" else diary.read_text() == "dear diary"
+
+
+def test_what_is_appended_comes_after_what_is_there(tmp_path: Path) -> None:
+    for text in (b"one\n", b"two\n"):
+        with open_to_append(tmp_path / "new") as stream:
+            stream.write(text)
+    assert (tmp_path / "new").read_bytes() == b"one\ntwo\n"

@@ -19,5 +19,5 @@ def test_bad_input_is_answered_or_refused(examples: int, tmp_path: Path) -> None
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     counted = [int(row.replace(",", "")) for row in re.findall(r"^\| [^|]+ \| ([\d,]+) \|", done.stdout, re.M)]
-    assert len(counted) == 9
+    assert len(counted) == 14
     assert min(counted) >= examples

@@ -59,6 +59,12 @@ def told(run: Run) -> dict[str, Any]:
     return document
 
 
+@pytest.mark.parametrize("wrong", [{"length": 0}, {"seed": -1}])
+def test_nothing_is_streamed_of_what_is_refused(runs: dict[str, Run], wrong: dict[str, Any]) -> None:
+    with pytest.raises(CharrnnError, match=next(iter(wrong))):
+        next(runs["stream"].stream("the cat", **wrong))
+
+
 @shared
 @given(
     kind=st.sampled_from(KINDS),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +13,7 @@ from charrnn.cli.options import Device, Json, Plugin, complete_config
 from charrnn.errors import CharrnnError
 
 if TYPE_CHECKING:
+    from charrnn.experiments.compare import Row
     from charrnn.run import Run
 
 Plot = Annotated[Path | None, typer.Option(help="Draw the learning curves into this file (.png, .svg, .pdf).")]
@@ -60,6 +62,12 @@ def sweep(
     _show(runs, plot, as_json)
 
 
+def _bits(row: Row) -> str:
+    if math.isinf(row.bits_per_char):
+        return "–"
+    return f"{row.bits_per_char:.4f}" + "~" * row.estimated + "*" * (row.measure != "likelihood")
+
+
 def _show(runs: list[Run], file: Path | None, as_json: bool) -> None:
     from tqdm import tqdm
 
@@ -79,7 +87,7 @@ def _show(runs: list[Run], file: Path | None, as_json: bool) -> None:
                 row.run,
                 row.architecture,
                 f"{row.parameters:,}",
-                f"{row.bits_per_char:.4f}" + "~" * row.estimated + "*" * (row.measure != "likelihood"),
+                _bits(row),
                 f"{row.minutes:.1f}",
                 f"{row.characters_seen:,}",
                 f"{row.characters_per_second:,.0f}",
@@ -89,7 +97,9 @@ def _show(runs: list[Run], file: Path | None, as_json: bool) -> None:
         typer.echo(table([head, *cells]))
         if any(row.measure != "likelihood" for row in rows):
             typer.echo("* pseudo-likelihood: a bidirectional model sees what comes after; not to be compared")
-        if any(row.estimated for row in rows):
+        if any(math.isinf(row.bits_per_char) for row in rows):
+            typer.echo("– nothing is held out to evaluate on, or it was not evaluated yet")
+        if any(row.estimated and math.isfinite(row.bits_per_char) for row in rows):
             typer.echo("~ estimated by its training: the text or the checkpoint is missing, see charrnn eval RUN")
     if file is not None:
         plot(runs, rows, file)

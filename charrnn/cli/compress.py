@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from charrnn.cli.options import Device, Plugin, RunFolder
+from charrnn.cli.opening import open_run
+from charrnn.cli.options import Checkpoint, Device, Plugin, RunFolder
 from charrnn.errors import CharrnnError
 
 SUFFIX = ".crnn"
@@ -18,19 +19,20 @@ def compress(
     run: RunFolder,
     file: Annotated[Path, typer.Argument(help="A UTF-8 text; any file for a model of bytes.", show_default=False)],
     out: Out = None,
+    checkpoint: Checkpoint = "best",
     plugin: Plugin = None,
     device: Device = "cpu",
 ) -> None:
     """Compress a text without loss, with a model's probabilities, and print the new file's path (FILE.crnn)."""
     target = _free(out or file.with_name(file.name + SUFFIX))
-    data = _read(file)
 
     from tqdm import tqdm
 
-    from charrnn.run import load
+    from charrnn.files import read_given
     from charrnn.terminal import advance
 
-    opened = load(run, device)
+    data = read_given(file)
+    opened = open_run(run, device, checkpoint)
     with tqdm(desc="compress", unit="char", unit_scale=True, leave=False, delay=1, disable=None) as bar:
         packed = opened.compress(data, lambda count: advance(bar, count))
     _write(target, packed)
@@ -43,6 +45,7 @@ def decompress(
     run: RunFolder,
     file: Annotated[Path, typer.Argument(help="A file of `charrnn compress` with this run.", show_default=False)],
     out: Out = None,
+    checkpoint: Checkpoint = "best",
     plugin: Plugin = None,
     device: Device = "cpu",
 ) -> None:
@@ -53,14 +56,14 @@ def decompress(
     if out is None and file.suffix != SUFFIX:
         raise CharrnnError(f"{file}: does not end in {SUFFIX}; name the file to write with --out")
     target = _free(out or file.with_suffix(""))
-    packed = _read(file)
 
     from tqdm import tqdm
 
-    from charrnn.run import load
+    from charrnn.files import read_given
     from charrnn.terminal import advance
 
-    opened = load(run, device)
+    packed = read_given(file)
+    opened = open_run(run, device, checkpoint)
     with tqdm(desc="decompress", unit="char", unit_scale=True, leave=False, delay=1, disable=None) as bar:
         try:
             data = opened.decompress(packed, lambda count: advance(bar, count))
@@ -74,13 +77,6 @@ def _free(target: Path) -> Path:
     if target.exists():
         raise CharrnnError(f"{target}: exists already; name another file with --out")
     return target
-
-
-def _read(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        raise CharrnnError(f"{file}: cannot be read: {error.strerror}") from None
 
 
 def _write(target: Path, data: bytes) -> None:

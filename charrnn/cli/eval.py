@@ -8,7 +8,8 @@ from typing import Annotated, Literal, cast
 
 import typer
 
-from charrnn.cli.options import Device, Json, Plugin, RunFolder
+from charrnn.cli.opening import open_run
+from charrnn.cli.options import Checkpoint, Device, Json, Plugin, RunFolder
 from charrnn.errors import CharrnnError
 
 
@@ -25,6 +26,7 @@ def evaluate(
         bool, typer.Option("--dynamic", help="Go on learning from the text, from each character after it is scored.")
     ] = False,
     dynamic_rate: Annotated[float, typer.Option(help="Learning rate of --dynamic.")] = 1e-4,
+    checkpoint: Checkpoint = "best",
     plugin: Plugin = None,
     device: Device = "auto",
     as_json: Json = False,
@@ -41,10 +43,9 @@ def evaluate(
 
     from tqdm import tqdm
 
-    from charrnn.run import load
     from charrnn.terminal import advance
 
-    opened = load(run, device)
+    opened = open_run(run, device, checkpoint, quiet=as_json)
     part = cast(Literal["train", "val", "test"], split)
     if dynamic and protocol == "blocks":
         raise CharrnnError("--dynamic reads on from block to block: give it without --protocol blocks")
@@ -64,6 +65,7 @@ def evaluate(
         document = {key: getattr(result, key) for key in keys} | {
             "protocol": "dynamic" if dynamic else protocol,
             "measure": measure,
+            "step": opened.checkpoint.step,
         }
         typer.echo(json.dumps(document))
     else:

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from charrnn.cli.options import Device, Json, Plugin, RunFolder
+from charrnn.cli.opening import open_run
+from charrnn.cli.options import Checkpoint, Device, Json, Plugin, RunFolder
 from charrnn.errors import CharrnnError
 
 
@@ -20,6 +21,7 @@ def fill(
         bool, typer.Option("--best", help="Search the likeliest filling instead of drawing (bidirectional models).")
     ] = False,
     seed: Annotated[int, typer.Option(help="The same seed draws the same fillings.")] = 0,
+    checkpoint: Checkpoint = "best",
     plugin: Plugin = None,
     device: Device = "auto",
     as_json: Json = False,
@@ -33,14 +35,17 @@ def fill(
     marks = {"＿", "_"} if blank is None else {blank}
 
     from charrnn.generation.fill import Filler
-    from charrnn.run import load
     from charrnn.terminal import printable
 
-    opened = load(run, device)
-    ids = [None if character in marks else opened.encode_prompt(character)[0] for character in text]
+    opened = open_run(run, device, checkpoint, quiet=as_json)
+    remedy = "write the text without them, or put blanks in their place"
+    opened.encode_prompt("".join(character for character in text if character not in marks), remedy=remedy)
+    ids: list[int | None] = []
+    for character in text:  # which may be several bytes, or normalised to several characters
+        ids += [None] if character in marks else opened.encode_prompt(character)
     found = Filler(opened.model, opened.vocabulary, opened.is_documents).fill(ids, samples, best, seed)
     if as_json:
-        rows = [{"text": one.text, "log_prob": one.log_prob} for one in found]
+        rows = [{"text": one.text, "log_prob": one.log_prob, "step": opened.checkpoint.step} for one in found]
         typer.echo(json.dumps(rows, ensure_ascii=False, indent=1))
     else:
         for one in found:

@@ -4,77 +4,114 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from charrnn.cli.options import Json, Plugin, RunFolder
+from charrnn.cli.options import Checkpoint, Json, Plugin, RunFolder
+
+if TYPE_CHECKING:
+    from charrnn.run import Run
+    from charrnn.store.checkpoint import Summary
+
+Line = dict[str, Any]
 
 
-def info(run: RunFolder, plugin: Plugin = None, as_json: Json = False) -> None:
-    """Describe a run: architecture, parameters, corpus, vocabulary, best loss, and the history of evaluations."""
+def info(run: RunFolder, checkpoint: Checkpoint = "best", plugin: Plugin = None, as_json: Json = False) -> None:
+    """Describe a run: architecture, corpus, vocabulary, how its training ended, its checkpoints and evaluations."""
     from charrnn.run import load
     from charrnn.store.history import read_history
     from charrnn.terminal import printable, table
+    from charrnn.training.closing import closing_line
 
-    opened = load(run, "cpu")
-    facts, config = opened.facts, opened.config
-    evaluations = [line for line in read_history(opened.metrics) if "val_loss" in line]
+    opened = load(run, "cpu", checkpoint)
+    evaluations = list(read_history(opened.metrics, "val_loss"))
     last = opened.checkpoints.summary("last")
+    saved = _checkpoints(opened, evaluations)
     if as_json:
-        document: dict[str, Any] = {
-            "run": str(opened.path),
-            **facts.model_dump(exclude={"plugin", "cell"}),
-            "model": config.model.model_dump(),
-            "corpus": config.corpus.model_dump(),
-            "training": config.training.model_dump(),
-            "vocabulary_size": len(opened.vocabulary),
-            "steps": last.step,
-            "minutes": last.seconds / 60,
-            "best_loss": last.best,
-            "history": evaluations,
-        }
-        typer.echo(json.dumps(document, ensure_ascii=False, indent=1))
+        typer.echo(json.dumps(_document(opened, last, saved, evaluations), ensure_ascii=False, indent=1))
         return
-    model, sizes = config.model, facts.characters
-    best = last.best
-    path = config.corpus.path or []
-    corpus = config.corpus.name or ", ".join([path] if isinstance(path, str) else path)
-    rows = [
-        ["run", str(opened.path)],
-        ["model", model.describe()],
-        ["parameters", f"{facts.parameters:,}"],
-        ["corpus", f"{printable(corpus)} ({facts.mode})"],
-        [
-            "characters",
-            f"{sizes['train']:,} to train, {sizes['val']:,} to validate, {sizes['test']:,} to test",
-        ],
-        [
-            "vocabulary",
-            f"{facts.vocabulary:,} {opened.vocabulary.kind}s: {_glimpse(opened.vocabulary.characters)}",
-        ],
-        ["trained", f"{last.step:,} steps in {last.seconds / 60:.1f} minutes"],
-        [
-            "best",
-            f"{best:.4f} nats = {best / math.log(2):.4f} bits per character"
-            if best is not None
-            else "not evaluated yet",
-        ],
-    ]
-    typer.echo(table(rows))
+    typer.echo(table(_rows(opened, last)) + "\n\n" + printable(closing_line(opened, last)))
+    if saved:
+        head = ["checkpoint", "val nats", "val bits/char", "MB", ""]
+        typer.echo("\n" + table([head, *([str(one["step"]), *_losses(one), *_size(one)] for one in saved)]))
     if evaluations:
         head = ["step", "minutes", "epochs", "val nats", "val bits/char"]
-        shown = [
-            [
-                f"{e['step']:,}",
-                f"{e['minutes']:.1f}",
-                f"{e['epochs']:.2f}",
-                f"{e['val_loss']:.4f}",
-                f"{e['val_bits_per_char']:.4f}",
-            ]
-            for e in evaluations
-        ]
+        shown = [[f"{e['step']:,}", f"{e['minutes']:.1f}", f"{e['epochs']:.2f}", *_losses(e)] for e in evaluations]
         typer.echo("\n" + table([head, *shown]))
+
+
+def _document(run: Run, last: Summary, saved: list[Line], evaluations: list[Line]) -> Line:
+    from charrnn.training.closing import closing_line, verdict_of
+
+    verdict = verdict_of(run)
+    return {
+        "run": str(run.path),
+        **run.facts.model_dump(exclude={"plugin", "cell"}),
+        "model": run.config.model.model_dump(),
+        "corpus": run.config.corpus.model_dump(),
+        "training": run.config.training.model_dump(),
+        "vocabulary_size": len(run.vocabulary),
+        "steps": last.step,
+        "minutes": last.seconds / 60,
+        "best_loss": last.best,
+        "trend": verdict.trend if verdict else None,
+        "verdict": closing_line(run, last),
+        "step": run.checkpoint.step if saved else None,
+        "checkpoints": saved,
+        "history": evaluations,
+    }
+
+
+def _rows(run: Run, last: Summary) -> list[list[str]]:
+    from charrnn.terminal import printable
+
+    facts, config = run.facts, run.config
+    sizes, best = facts.characters, last.best
+    path = config.corpus.path or []
+    corpus = config.corpus.name or ", ".join([path] if isinstance(path, str) else path)
+    alphabet = f"{facts.vocabulary:,} {run.vocabulary.kind}s: {_glimpse(run.vocabulary.characters)}"
+    rare = [["", str(facts.rare)]] if facts.rare else []
+    loss = "not evaluated yet" if sizes["val"] else "nothing is held out to evaluate on"
+    if best is not None:
+        loss = f"{best:.4f} nats = {best / math.log(2):.4f} bits per character"
+    return [
+        ["run", str(run.path)],
+        ["model", config.model.describe()],
+        ["parameters", f"{facts.parameters:,}"],
+        ["corpus", f"{printable(corpus)} ({facts.mode})"],
+        ["characters", f"{sizes['train']:,} to train, {sizes['val']:,} to validate, {sizes['test']:,} to test"],
+        ["vocabulary", alphabet],
+        *rare,
+        ["trained", f"{last.step:,} steps in {last.seconds / 60:.1f} minutes"],
+        ["best", loss],
+        ["taken", "no checkpoint yet" if run.checkpoints.none_yet else f"the checkpoint of step {run.checkpoint}"],
+    ]
+
+
+def _checkpoints(run: Run, evaluations: list[Line]) -> list[Line]:
+    """The checkpoints of a run. The losses are those of the evaluation at the same step, if there was one."""
+    measured = {line["step"]: line for line in evaluations}
+    return [
+        {
+            "step": one.step,
+            "val_loss": measured.get(one.step, {}).get("val_loss"),
+            "val_bits_per_char": measured.get(one.step, {}).get("val_bits_per_char"),
+            "best": one.is_best,
+            "last": one.is_last,
+            "bytes": one.bytes,
+        }
+        for one in run.checkpoints.kept()
+    ]
+
+
+def _losses(line: Line) -> list[str]:
+    losses = (line["val_loss"], line["val_bits_per_char"])
+    return ["–" if loss is None else f"{loss:.4f}" for loss in losses]
+
+
+def _size(saved: Line) -> list[str]:
+    return [f"{saved['bytes'] / 1e6:.1f}", ", ".join(name for name in ("best", "last") if saved[name])]
 
 
 def _glimpse(characters: list[str]) -> str:

@@ -10,6 +10,9 @@ import typer
 from charrnn.plugins import load_plugin
 
 Device = Annotated[str, typer.Option(help="auto (CUDA where there is one), cpu, cuda or cuda:N.", metavar="DEVICE")]
+Checkpoint = Annotated[
+    str, typer.Option(help="best, last, or a step that `charrnn info` lists.", metavar="best|last|STEP")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text for people.")]
 RunFolder = Annotated[
     Path, typer.Argument(metavar="RUN", help="The folder that `charrnn train` printed.", show_default=False)

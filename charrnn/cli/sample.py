@@ -9,7 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from charrnn.cli.options import Device, Json, Plugin, RunFolder
+from charrnn.cli.opening import open_run
+from charrnn.cli.options import Checkpoint, Device, Json, Plugin, RunFolder
 from charrnn.errors import CharrnnError
 
 
@@ -51,6 +52,7 @@ def sample(
         bool | None,
         typer.Option("--stream/--no-stream", help="Show characters as they are written. Default: on a terminal."),
     ] = None,
+    checkpoint: Checkpoint = "best",
     plugin: Plugin = None,
     device: Device = "auto",
     as_json: Json = False,
@@ -63,9 +65,7 @@ def sample(
         raise CharrnnError('--stop "": a text of one character or more was expected')
     stop = stop.replace(r"\n", "\n") if stop else None
 
-    from charrnn.run import load
-
-    opened = load(run, device)
+    opened = open_run(run, device, checkpoint, quiet=as_json)
     how: dict[str, Any] = {
         "length": length,
         "temperature": temperature,
@@ -88,7 +88,10 @@ def sample(
         return
     written = opened.sample(text, samples=samples, **how)
     if as_json:
-        rows = [{"text": one.text, "log_prob": one.log_prob, "seed": one.seed} for one in written]
+        rows = [
+            {"text": one.text, "log_prob": one.log_prob, "seed": one.seed, "step": opened.checkpoint.step}
+            for one in written
+        ]
         typer.echo(json.dumps(rows, ensure_ascii=False, indent=1))
     else:
         typer.echo("\n\n".join(_safe(one.text) for one in written))
@@ -108,10 +111,14 @@ def _prompt(prompt: str | None, file: Path | None) -> str | None:
         raise CharrnnError("give --prompt or --prompt-file, not both")
     if file is None and prompt != "-":
         return prompt
+    from charrnn.files import read_given
+
     name = "standard input" if file is None or str(file) == "-" else str(file)
     try:
-        raw = sys.stdin.buffer.read() if name == "standard input" else Path(name).read_bytes()
+        raw = sys.stdin.buffer.read() if name == "standard input" else read_given(Path(name))
         text = raw.decode("utf-8-sig").replace("\r\n", "\n")
+    except CharrnnError as error:
+        raise CharrnnError(f"--prompt-file {error.message}") from None
     except OSError as error:
         raise CharrnnError(f"--prompt-file {name}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:

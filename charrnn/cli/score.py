@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
-from charrnn.cli.options import Device, Plugin, RunFolder
+from charrnn.cli.opening import open_run
+from charrnn.cli.options import Checkpoint, Device, Plugin, RunFolder
 from charrnn.errors import CharrnnError
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ def score(
     color: Annotated[
         bool, typer.Option("--color", help="Print the text with each character coloured by its surprise.")
     ] = False,
+    checkpoint: Checkpoint = "best",
     plugin: Plugin = None,
     device: Device = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines instead of a table.")] = False,
@@ -39,10 +41,9 @@ def score(
 
     from tqdm import tqdm
 
-    from charrnn.run import load
     from charrnn.terminal import advance, printable, table
 
-    opened = load(run, device)
+    opened = open_run(run, device, checkpoint, quiet=as_json)
     with tqdm(desc="read", unit="char", unit_scale=True, leave=False, delay=1, disable=None) as bar:
         kind = cast(Literal["line", "document", "character"], by)
         rows = opened.score(file, kind, lambda count: advance(bar, count))
@@ -55,6 +56,7 @@ def score(
                 "bits_per_char": row.bits_per_char,
                 "characters": len(row.bits),
                 "text": row.text,
+                "step": opened.checkpoint.step,
             }
             typer.echo(json.dumps(facts, ensure_ascii=False))
     elif color:

@@ -87,7 +87,10 @@ def decompress(
         raise CharrnnError("not a file that `charrnn compress` wrote, or cut short")
     _, own, checksum, count, characters = HEADER.unpack_from(packed)
     if own != fingerprint(model, vocabulary, separator):
-        raise CharrnnError("compressed with another model; decompress it with the run that compressed it")
+        raise CharrnnError(
+            "compressed with another model, or another checkpoint of it; decompress it with the run and the "
+            "‹checkpoint› that compressed it"
+        )
     payload = np.frombuffer(packed, "<u4", offset=HEADER.size).astype(np.uint32)
     models = constriction.stream.model
     escape, family = models.Uniform(CODE_POINTS), models.Categorical(perfect=False)

@@ -64,7 +64,7 @@ def plot(runs: Sequence[Run], rows: Sequence[Row], file: Path) -> None:
     colours = plt.get_cmap("tab20" if len(runs) > 10 else "tab10")
     for i, row in enumerate(rows):
         run = by_name[row.run]
-        curve = [point for point in read_history(run.metrics) if "val_bits_per_char" in point]
+        curve = list(read_history(run.metrics, "val_bits_per_char"))
         bits = [point["val_bits_per_char"] for point in curve]
         line = "-" if row.measure == "likelihood" else ":"
         style = {"marker": ".", "linestyle": line, "label": run.path.name, "color": colours(i % colours.N)}

@@ -21,12 +21,13 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
 from charrnn.cache import cache_folder, own_cache
 from charrnn.errors import CharrnnError
-from charrnn.files import sha256, sync
+from charrnn.files import read_json, remove, sha256, sync
 from charrnn.terminal import say
 from charrnn.trust import Untrusted, check_file, trusted
 
@@ -57,7 +58,7 @@ def load(name: str, openmp: bool = False) -> ctypes.CDLL | None:
         try:
             if threads:
                 ctypes.CDLL(runtime, mode=ctypes.RTLD_GLOBAL)  # its symbols, not those of a second runtime
-            return ctypes.CDLL(str(_library(SOURCES / f"{name}.c", threads)))
+            return _loaded(_library(SOURCES / f"{name}.c", threads))
         except NoLibrary as error:
             refused = str(error) or refused
         except OSError as error:
@@ -65,6 +66,16 @@ def load(name: str, openmp: bool = False) -> ctypes.CDLL | None:
     if refused:
         _tell(f"charrnn: goes on more slowly, without C: {refused}")
     return None
+
+
+def _loaded(library: Path) -> ctypes.CDLL:
+    """The library of a file. What cannot be loaded is removed, since it was the compiler's mistake. Raises OSError."""
+    try:
+        return ctypes.CDLL(str(library))
+    except OSError:
+        for path in (library, _manifest(library)):
+            remove(path)
+        raise
 
 
 @cache
@@ -84,7 +95,8 @@ def _library(source: Path, threads: str) -> Path:
     library = folder / f"{source.stem}-{key.hexdigest()[:24]}.so"
     if library.exists() and (found := fault(library)):
         _tell(f"charrnn: {library}: {found}; it is compiled again")
-        library.unlink()
+        for path in (library, _manifest(library)):
+            remove(path)
     if not library.exists():
         _compile(source, [*compiler, *flags, *([threads] if threads else [])], compiler, library)
     return library
@@ -123,8 +135,9 @@ def _compiler() -> list[str]:
 def _compile(source: Path, compiling: list[str], linking: list[str], library: Path) -> None:
     """Makes a library, and its manifest, which is there before it. Raises NoLibrary where the compiler fails."""
     for left in library.parent.glob(".compiling-*"):
-        if time.time() - left.stat().st_mtime > ABANDONED:
-            shutil.rmtree(left, ignore_errors=True)
+        with suppress(OSError):
+            if time.time() - left.stat().st_mtime > ABANDONED:
+                shutil.rmtree(left, ignore_errors=True)
     with tempfile.TemporaryDirectory(prefix=".compiling-", dir=library.parent) as place:
         made, manifest = Path(place) / library.name, Path(place) / "manifest.json"
         # Linked without -fopenmp, so that its symbols come from the runtime that is there.
@@ -133,12 +146,21 @@ def _compile(source: Path, compiling: list[str], linking: list[str], library: Pa
             [*compiling, "-c", str(source), "-o", f"{made}.o"],
             [*linking, "-shared", *dynamic, f"{made}.o", "-o", str(made), "-lm"],
         ):
-            try:
-                subprocess.run(command, check=True, capture_output=True, stdin=subprocess.DEVNULL, timeout=PATIENCE)
-            except subprocess.TimeoutExpired:
-                raise NoLibrary(f"{command[0]} did not end in {PATIENCE} seconds") from None
-            except subprocess.CalledProcessError as error:
-                raise NoLibrary(f"{source.name} could not be compiled: {_reason(error.stderr)}") from None
+            with tempfile.TemporaryFile() as said:  # not in memory: a compiler may talk without end
+                try:
+                    subprocess.run(
+                        command,
+                        check=True,
+                        stdin=subprocess.DEVNULL,
+                        stdout=subprocess.DEVNULL,
+                        stderr=said,
+                        timeout=PATIENCE,
+                    )
+                except subprocess.TimeoutExpired:
+                    raise NoLibrary(f"{command[0]} did not end in {PATIENCE} seconds") from None
+                except subprocess.CalledProcessError:
+                    said.seek(0)
+                    raise NoLibrary(f"{source.name} could not be compiled: {_reason(said.read(100_000))}") from None
         manifest.write_text(json.dumps(facts_of(made)), encoding="ascii")
         for file in (made, manifest):
             file.chmod(0o600)
@@ -153,11 +175,10 @@ def fault(library: Path) -> str | None:
     try:
         for file in (library, _manifest(library)):
             check_file(file)
-        wanted = json.loads(_manifest(library).read_text(encoding="ascii"))
-        return None if facts_of(library) == wanted else "is damaged"
+        return None if facts_of(library) == read_json(_manifest(library)) else "is damaged"
     except Untrusted as error:
         return f"is not loaded: {error}"
-    except (OSError, ValueError) as error:
+    except (OSError, CharrnnError) as error:
         return f"is damaged ({error})"
 
 

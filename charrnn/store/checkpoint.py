@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError
 
@@ -27,7 +27,8 @@ from charrnn.terminal import say
 if TYPE_CHECKING:  # PyTorch is imported only where it is needed: writing on a CPU does without it
     from torch import Tensor
 
-Which = Literal["best", "last"]
+Which = str | int
+"""A checkpoint: `best`, `last`, or its step."""
 FILES = ("model.safetensors", "training.safetensors", "state.json")
 """The files of a checkpoint: the model, the other tensors of the training, and where the training stands."""
 WEIGHTS, TRAINING, STATE = FILES
@@ -76,6 +77,36 @@ class Snapshot:
     """Gives the tensors that no training changes, if there are any. The checkpoints of a run share their file."""
 
 
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint on the disk, among those that a run keeps."""
+
+    folder: Path
+    step: int
+    is_best: bool
+    """Whether it is the best one; where nothing was evaluated, that is the last one."""
+    last: int
+    """The step of the last one."""
+
+    @property
+    def is_last(self) -> bool:
+        """Whether it is the last one."""
+        return self.step == self.last
+
+    @property
+    def bytes(self) -> int:
+        """The size of its files; 0 if they are gone, because a training keeps newer ones now."""
+        try:
+            return sum(file.lstat().st_size for file in self.folder.iterdir())
+        except OSError:
+            return 0
+
+    def __str__(self) -> str:
+        """Its step, and what it is: `40 (the best)`."""
+        names = ["the best"] * self.is_best + ["the last"] * self.is_last
+        return str(self.step) + (f" ({' and '.join(names)})" if names else "")
+
+
 class Checkpoints:
     """The checkpoints of one run. `run_id` tells them from those of another run."""
 
@@ -106,6 +137,7 @@ class Checkpoints:
             manifest = {"run": self._run_id, "files": files}
             (temporary / "manifest.json").write_text(json.dumps(manifest, indent=1), encoding="utf-8")
             for file in temporary.iterdir():
+                shutil.copymode(temporary / STATE, file)  # safetensors lets nobody else read
                 sync(file)
             sync(temporary)
             if final.exists():  # a damaged checkpoint that was passed over
@@ -143,21 +175,38 @@ class Checkpoints:
         """Whether there is no checkpoint, not even a damaged one: the training was killed before its first."""
         return not self._newest_first()
 
-    def find(self, which: Which) -> Path:
-        """The folder of the best or the last checkpoint. A damaged one is reported, and another one is taken.
-
-        Raises CharrnnError where no checkpoint is whole.
-        """
+    def kept(self) -> list[Checkpoint]:
+        """The checkpoints from the oldest to the newest. They are not checked."""
         newest = self._newest_first()
+        best = next(filter(_was_best, newest), newest[0] if newest else None)
+        return [Checkpoint(one, _step(one), one == best, _step(newest[0])) for one in reversed(newest)]
+
+    def find(self, which: Which) -> Checkpoint:
+        """The checkpoint that is asked for. A damaged best or last one is reported, and another one is taken.
+
+        Raises CharrnnError where no checkpoint is whole, and for a step that has none.
+        """
+        newest = self.kept()[::-1]
+        if which not in ("best", "last") and newest:
+            return self._of_step(which, newest)
         if which == "best":  # the sort is stable: best ones first, both kinds from the newest on
-            newest.sort(key=lambda folder: not _was_best(folder))
-        for folder in newest:
-            fault = self._fault(folder)
+            newest.sort(key=lambda one: not _was_best(one.folder))
+        for one in newest:
+            fault = self._fault(one.folder)
             if fault is None:
-                return folder
-            say(f"{folder}: {fault}; taking another checkpoint instead")
+                return one
+            say(f"{one.folder}: {fault}; taking another checkpoint instead")
         what = "no whole checkpoint is left" if newest else "holds no checkpoint yet"
         raise CharrnnError(f"{self.folder.parent}: {what}; train it again, or from the start with ‹overwrite=True›")
+
+    def _of_step(self, step: str | int, newest: list[Checkpoint]) -> Checkpoint:
+        """The checkpoint of a step, and no other one in its place."""
+        found = next((one for one in newest if str(one.step) == str(step)), None)
+        fault = self._fault(found.folder) if found else "best, last, or a step that has a checkpoint was expected"
+        if found and not fault:
+            return found
+        there = ", ".join(map(str, reversed(newest)))
+        raise CharrnnError(f"‹checkpoint={str(step)[:30]}›: {fault}; {self.folder.parent} has step {there}")
 
     def before(self, step: int) -> Path:
         """The folder of the last whole checkpoint before a step; if there is none, of the last checkpoint.
@@ -165,11 +214,11 @@ class Checkpoints:
         Raises CharrnnError where no checkpoint is whole.
         """
         earlier = (folder for folder in self._newest_first() if _step(folder) < step and not self._fault(folder))
-        return next(earlier, None) or self.find("last")
+        return next(earlier, None) or self.find("last").folder
 
     def summary(self, which: Which) -> Summary:
         """The `state.json` of a checkpoint. Without a checkpoint, the summary of a training that has not begun."""
-        return Summary() if self.none_yet else read_record(self.find(which) / STATE, Summary)
+        return Summary() if self.none_yet else read_record(self.find(which).folder / STATE, Summary)
 
     def _fault(self, folder: Path) -> str | None:
         """The fault of a checkpoint, in words, or None. Sizes of files are compared before anything is read."""

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from charrnn.files import Count, Record
+from charrnn.text.vocab import Rare
 
 FORMAT = 1
 """The format of a run's folder. A run of a newer format is refused; older formats will still be read."""
@@ -25,6 +26,8 @@ class Facts(Record):
     characters: dict[Literal["train", "val", "test"], Count] = Field(min_length=3)
     documents: Count | None
     vocabulary: Count
+    rare: Rare | None = None
+    """The characters of the text that became <unk>."""
     plugin: str = ""
     """The name of the file that defines the cell, if the cell is not charrnn's own. Only messages use the name."""
     cell: str = ""

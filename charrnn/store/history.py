@@ -14,16 +14,18 @@ MAX_LINE = 10_000
 """The most bytes of a line."""
 
 
-def read_history(file: Path) -> Iterator[dict[str, Any]]:
-    """The lines of the file one after the other, without broken ones; none if there is no file.
+def read_history(file: Path, key: str = "step") -> Iterator[dict[str, Any]]:
+    """The lines of the file that have a key, one after the other, without broken ones; none if there is no file.
 
     Raises CharrnnError if it is unreadable.
     """
+    needed = json.dumps(key).encode()
     try:
         if file.is_file():
             with file.open("rb") as stream:
                 while line := stream.readline(MAX_LINE):
-                    if (document := _measured(line)) is not None:
+                    # Most lines of a long training are of steps. Who wants evaluations need not have them parsed.
+                    if needed in line and (document := _measured(line)) is not None and key in document:
                         yield document
     except OSError as error:
         raise CharrnnError(f"{file}: cannot be read: {error.strerror}") from None

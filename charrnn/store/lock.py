@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from charrnn.errors import CharrnnError
-from charrnn.files import read_small
+from charrnn.files import read_small, remove
 
 NAME = "lock"
 MOST = 100
@@ -31,7 +31,9 @@ def take(run: Path) -> None:
     file, own = run / NAME, run / f".{NAME}-{os.getpid()}"
     for _ in range(3):
         try:
-            own.write_text(f"{os.getpid()} {_birth(os.getpid())}", encoding="ascii")
+            own.unlink(missing_ok=True)
+            with own.open("x", encoding="ascii") as stream:  # never through a stranger's link to a file of yours
+                stream.write(f"{os.getpid()} {_birth(os.getpid())}")
             os.link(own, file)  # at once: nobody ever sees a lock without its process
             return
         except FileExistsError:
@@ -57,7 +59,7 @@ def _remove_stale(file: Path, aside: Path) -> None:
         if _holder(aside) is not None:
             with suppress(FileExistsError):
                 os.link(aside, file)
-        aside.unlink()
+        remove(aside)
 
 
 def held(run: Path) -> bool:

@@ -19,10 +19,10 @@ import numpy.typing as npt
 from charrnn.cache import cache_folder
 from charrnn.config import CorpusConfig, VocabConfig
 from charrnn.errors import CharrnnError
-from charrnn.files import Digest, sha256
+from charrnn.files import Digest, read_small, sha256
 from charrnn.text.entries import IDS, STARTS, VOCABULARY, Entry, building, open_entry, seal
 from charrnn.text.reader import BOUNDARY, Report, read_corpus
-from charrnn.text.vocab import CODE_POINTS, Vocabulary
+from charrnn.text.vocab import CODE_POINTS, Rare, Vocabulary
 
 CACHE_FORMAT = 1
 """A part of every cache key. Another format has another number, so that old entries are not misread."""
@@ -58,6 +58,8 @@ class Dataset:
     vocabulary: Vocabulary
     fingerprint: str
     """The SHA-256 of the text's bytes and of the settings by which they become ids."""
+    rare: Rare | None = None
+    """The characters that became <unk>; None if there are none, or an older version encoded the text."""
 
     def part(self, name: SplitName, split: list[float]) -> Part:
         """The training, validation or test part. Every character belongs to exactly one of the three."""
@@ -148,10 +150,10 @@ def _digest(file: Path) -> bytes:
     known = cache_folder() / "digests" / hashlib.sha256(os.fsencode(file.absolute())).hexdigest()[:32]
     now = [status.st_size, status.st_ino, status.st_dev, status.st_mtime_ns, status.st_ctime_ns]
     try:
-        *then, digest = json.loads(known.read_text(encoding="ascii"))
+        *then, digest = json.loads(read_small(known, 1000))
         if then == now:
             return bytes.fromhex(digest)
-    except (OSError, ValueError, TypeError):
+    except (CharrnnError, ValueError, TypeError):
         pass  # the digest is not known yet
     one = sha256(file)
     if time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) > SETTLED:
@@ -172,6 +174,7 @@ def _open(folder: Path, entry: Entry) -> Dataset:
         starts=np.memmap(starts, dtype=np.int64, mode="r") if starts.exists() else None,
         vocabulary=Vocabulary.load(folder / VOCABULARY),
         fingerprint=entry.fingerprint,
+        rare=entry.rare,
     )
 
 
@@ -187,13 +190,14 @@ def _build(
     """Encodes a corpus into an entry of the cache. Nothing is kept where a file is not what its digest says."""
     raw = vocab.kind == "byte"
     if raw:
-        vocabulary = Vocabulary("byte")
+        vocabulary, rare = Vocabulary("byte"), None
     else:
         counts = np.zeros(CODE_POINTS, np.int64)
         for piece in _unchanged(files, digests, corpus, raw, progress):
             _count(piece, counts)
         counts[0xD800:0xE000] = 0  # BOUNDARY, and halves of surrogate pairs, which a few codecs (utf-7) give
         vocabulary = Vocabulary.from_counts(counts, vocab.min_count, vocab.max_size)
+        rare = vocabulary.rare(counts)
     with building(folder) as temporary:
         dtype = np.min_scalar_type(vocabulary.unknown - raw)  # bytes are never <unk>
         total = 0
@@ -220,7 +224,7 @@ def _build(
                 f"{_name(files)}: the text is empty; at least a few thousand characters are needed to learn from"
             )
         vocabulary.save(temporary / VOCABULARY)
-        seal(temporary, dtype, total, fingerprint, {IDS: ids_digest.digest()})
+        seal(temporary, dtype, total, fingerprint, rare, {IDS: ids_digest.digest()})
 
 
 def _unchanged(

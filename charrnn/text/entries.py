@@ -19,6 +19,7 @@ from pydantic import Field
 from charrnn.errors import CharrnnError
 from charrnn.files import Count, Record, read_record, sha256, sync, write_json
 from charrnn.terminal import say
+from charrnn.text.vocab import Rare
 
 MANIFEST = "dataset.json"
 IDS, STARTS, VOCABULARY = "ids.bin", "starts.bin", "vocab.json"
@@ -43,6 +44,8 @@ class Entry(Record):
     dtype: Literal["uint8", "uint16", "uint32"]
     characters: Count
     fingerprint: str
+    rare: Rare | None = None
+    """The characters that became <unk>; None if there are none, and in entries of versions before it was written."""
     files: dict[str, Contents] = Field(default_factory=dict)
     """Empty in entries of versions before there was one."""
 
@@ -75,11 +78,17 @@ def building(folder: Path) -> Iterator[Path]:
 
 
 def seal(
-    folder: Path, dtype: np.dtype[np.generic], characters: int, fingerprint: str, known: Mapping[str, bytes]
+    folder: Path,
+    dtype: np.dtype[np.generic],
+    characters: int,
+    fingerprint: str,
+    rare: Rare | None,
+    known: Mapping[str, bytes],
 ) -> None:
     """Writes the manifest of all that lies in a folder. `known` has the SHA-256 of some of it."""
     files = {file.name: contents(file, known.get(file.name)).model_dump() for file in sorted(folder.iterdir())}
     facts = {"dtype": dtype.name, "characters": characters, "fingerprint": fingerprint, "files": files}
+    facts["rare"] = rare.model_dump() if rare else None
     (folder / MANIFEST).write_text(json.dumps(facts), encoding="utf-8")
 
 
@@ -188,7 +197,8 @@ def _sweep(folder: Path) -> None:
     """Removes what builders left that died."""
     for left in (*folder.glob(".building-*"), *folder.glob(".gone-*")):
         try:
-            old = time.time() - left.stat().st_mtime > ABANDONED
+            newest = max(path.stat().st_mtime for path in (left, *left.glob("*")))  # a file may grow for hours
+            old = time.time() - newest > ABANDONED
         except OSError:
             continue
         if old:

@@ -12,12 +12,36 @@ import numpy as np
 import numpy.typing as npt
 
 from charrnn.errors import CharrnnError
-from charrnn.files import read_json
+from charrnn.files import Count, Fraction, Record, read_json
 
 CODE_POINTS = 0x110000
 """The number of code points of Unicode."""
 MAX_BYTES = 16_000_000
 """The most bytes of a vocabulary's file; one with all characters of Unicode is smaller."""
+
+
+SHORT = 100_000
+"""With `min_count: auto`, a text of fewer characters loses none of them."""
+
+
+class Rare(Record):
+    """The characters of a text that became <unk>."""
+
+    kinds: Count
+    """How many different ones."""
+    of: Count
+    """The number of different characters in the text."""
+    most: Count
+    """The most occurrences of one of them."""
+    share: Fraction
+    """Their share of the text."""
+
+    def __str__(self) -> str:
+        """In words."""
+        return (
+            f"{self.kinds:,} of {self.of:,} characters occur less than {self.most + 1:,} times and become <unk>: "
+            f"{100 * self.share:.2g} % of the text"
+        )
 
 
 class Vocabulary:
@@ -41,15 +65,29 @@ class Vocabulary:
         return self.kind == "byte" or character in self._ids
 
     @classmethod
-    def from_counts(cls, counts: npt.NDArray[np.int64], min_count: int = 1, max_size: int | None = None) -> Vocabulary:
+    def from_counts(
+        cls, counts: npt.NDArray[np.int64], min_count: int | Literal["auto"] = 1, max_size: int | None = None
+    ) -> Vocabulary:
         """The vocabulary of the characters that occur at least `min_count` times, the `max_size` most frequent ones.
 
-        `counts[c]` is the number of occurrences of code point c. Of equally frequent characters the lower one stays.
+        `auto` is 1 for a short text, otherwise 2. `counts[c]` is the number of occurrences of code point c. Of equally
+        frequent characters the lower one stays.
         """
+        if min_count == "auto":
+            min_count = 1 if counts.sum() < SHORT else 2
         present = np.flatnonzero(counts >= min_count)
         if max_size is not None and len(present) > max_size:
             present = np.sort(present[np.argsort(-counts[present], kind="stable")[:max_size]])
         return cls("char", [chr(point) for point in present])
+
+    def rare(self, counts: npt.NDArray[np.int64]) -> Rare | None:
+        """The characters that are in the text of these counts, but not in the vocabulary; None if there are none."""
+        present = np.flatnonzero(counts)
+        left = counts[np.setdiff1d(present, [ord(character) for character in self.characters])]
+        if not len(left):
+            return None
+        share = float(left.sum() / counts.sum())
+        return Rare(kinds=len(left), of=len(present), most=int(left.max()), share=share)
 
     def table(self) -> npt.NDArray[np.uint32]:
         """The id of every code point, `[0x110000]`; <unk> for one that is not in the vocabulary."""
@@ -61,10 +99,16 @@ class Vocabulary:
         """The characters of `text` that are not in the vocabulary, each once, in the order of the text."""
         return [character for character in dict.fromkeys(text) if character not in self]
 
-    def encode(self, text: str, unknown: Literal["error", "replace"] = "error") -> list[int]:
+    def encode(
+        self,
+        text: str,
+        unknown: Literal["error", "replace"] = "error",
+        remedy: str = "write the text without them",
+    ) -> list[int]:
         """The ids of a text, such as a prompt. A byte vocabulary encodes it in UTF-8.
 
-        Raises CharrnnError, which lists the characters outside the vocabulary; `replace` makes them <unk> instead.
+        Raises CharrnnError, which lists the characters outside the vocabulary and gives the `remedy`; `replace` makes
+        them <unk> instead.
         """
         if self.kind == "byte":
             try:
@@ -77,8 +121,7 @@ class Vocabulary:
             shown = " ".join(f"{c if c.isprintable() else ''}(U+{ord(c):04X})" for c in missing[:20])
             more = f" and {len(missing) - 20} more" if len(missing) > 20 else ""
             raise CharrnnError(
-                f"not in the model's vocabulary of {len(self.characters):,} characters: {shown}{more}; "
-                "write the text without them, or give ‹unknown=replace›"
+                f"not in the model's vocabulary of {len(self.characters):,} characters: {shown}{more}; {remedy}"
             )
         return [self._ids.get(character, self.unknown) for character in text]
 

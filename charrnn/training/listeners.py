@@ -10,7 +10,9 @@ from typing import Any
 
 from tqdm import tqdm
 
+from charrnn.config import Config
 from charrnn.errors import CharrnnError
+from charrnn.files import open_to_append
 from charrnn.generation.filters import Filters
 from charrnn.generation.sampler import Sampler
 from charrnn.generation.torch_stepper import TorchStepper
@@ -18,6 +20,8 @@ from charrnn.run import Run
 from charrnn.store.history import cut_history
 from charrnn.store.lock import held
 from charrnn.terminal import printable, say
+from charrnn.text.reader import normalizer
+from charrnn.text.vocab import Vocabulary
 from charrnn.training.events import Event, Training
 from charrnn.training.schedule import Progress
 
@@ -93,7 +97,7 @@ class Log:
         """Writes the waiting lines. If that fails they wait for the next line. The folder may be deleted meanwhile."""
         try:
             if held(self._run.path):
-                with self._file.open("ab", buffering=0) as file:
+                with open_to_append(self._file) as file:
                     self._unwritten = self._unwritten[file.write(self._unwritten) or 0 :]
             self._failed = False
         except OSError as error:
@@ -115,7 +119,7 @@ class Samples:
         self._model = training.model
         filters = Filters.of(run.config.sampling)
         self._sampler = Sampler(TorchStepper(self._model), run.vocabulary, filters, run.is_documents)
-        self._prompt = run.encode_prompt(run.config.sampling.prompt)
+        self._prompt = encode_prompt(run.config, run.vocabulary)
 
     def hear(self, event: Event) -> None:
         """Writes a sample at a `sample` event, if the model can write."""
@@ -126,8 +130,8 @@ class Samples:
         sample = self._sampler.sample(self._prompt, self._run.config.sampling.length, [step])[0]
         model.train()
         try:
-            with (self._run.path / "samples.txt").open("a", encoding="utf-8") as file:
-                file.write(f"=== step {step}\n{sample.text}\n\n")
+            with open_to_append(self._run.path / "samples.txt") as file:
+                file.write(f"=== step {step}\n{sample.text}\n\n".encode())
         except OSError as error:
             say(f"{self._run.path}/samples.txt: cannot be written: {error.strerror}; going on without this sample")
         if not self._quiet:
@@ -135,6 +139,15 @@ class Samples:
 
     def close(self) -> None:
         """Does nothing: no file is open."""
+
+
+def encode_prompt(config: Config, vocabulary: Vocabulary) -> list[int]:
+    """The ids of `sampling.prompt`. Raises CharrnnError for unknown characters."""
+    remedy = "give another prompt: ‹overrides=sampling.prompt=TEXT›"
+    try:
+        return vocabulary.encode(normalizer(config.corpus)(config.sampling.prompt), remedy=remedy)
+    except CharrnnError as error:
+        raise CharrnnError(f"sampling.prompt: {error.message}") from None
 
 
 class TensorBoard:

@@ -71,7 +71,7 @@ class CheckpointSaver:
         self._unsaved.clear()  # the training now takes another path
         checkpoints = self._run.checkpoints
         # If it explodes again before a new checkpoint, the last checkpoint itself is bad.
-        restore(training, checkpoints.before(self._copied) if self._exploded else checkpoints.find("last"))
+        restore(training, checkpoints.before(self._copied) if self._exploded else checkpoints.find("last").folder)
         self._copied, self._exploded = training.standing.step, True
 
     def _wait(self) -> None:

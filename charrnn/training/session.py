@@ -23,9 +23,10 @@ from charrnn.text.batches import training_batches
 from charrnn.text.corpora import resolve
 from charrnn.text.dataset import Dataset, load_dataset
 from charrnn.training.attendance import WorkerLost
+from charrnn.training.closing import closing_line
 from charrnn.training.distributed import Workers, joined, own_device
 from charrnn.training.events import Listener, Training
-from charrnn.training.listeners import Bar, Log, Samples, TensorBoard
+from charrnn.training.listeners import Bar, Log, Samples, TensorBoard, encode_prompt
 from charrnn.training.mixing import Mixing, set_aside
 from charrnn.training.ngram_trainer import NGramTrainer
 from charrnn.training.restoring import restore
@@ -73,7 +74,7 @@ def train(
     with joined(where, config.training.worker_timeout) as workers:
         dataset = workers.one_first(lambda: _read_corpus(config, quiet or workers.rank > 0))
         training = _training(config, dataset, where, workers)
-        dataset.vocabulary.encode(config.sampling.prompt)  # an unknown character is told now, not after an hour
+        encode_prompt(config, dataset.vocabulary)  # an unknown character is told now, not after an hour
         if workers.rank:
             path = Path(workers.from_first(b"").decode())
             return _follow(Run.open(path, str(where)), training)
@@ -133,7 +134,7 @@ def _restored(run: Run, overrides: Sequence[str], workers: Workers) -> tuple[Run
     if run.checkpoints.none_yet:
         say(f"{run.path}: holds no checkpoint yet; from the start")
     else:
-        restore(trainer, run.checkpoints.find("last"))
+        restore(trainer, run.checkpoints.find("last").folder)
     if trainer.progress.fraction >= 1:
         length = config.training.model_dump(include={"minutes", "steps", "epochs"}, exclude_none=True)
         key, value = next(iter(length.items()))
@@ -147,6 +148,7 @@ def _restored(run: Run, overrides: Sequence[str], workers: Workers) -> tuple[Run
             f"{run.path}: this training has finished (no better evaluation among the last {patience}); to go on, be "
             f"more patient: ‹overrides=training.patience={2 * (patience or 1)}›"
         )
+    encode_prompt(config, run.vocabulary)
     return run.with_config(config), trainer
 
 
@@ -185,6 +187,11 @@ def _trainer(config: Config, dataset: Dataset, device: torch.device, workers: Wo
             f"since each takes as many texts; try {-(-training.batch_size // workers.count) * workers.count}"
         )
     part, validation = (dataset.part(name, config.corpus.split) for name in ("train", "val"))
+    if training.patience is not None and not validation.characters:
+        raise CharrnnError(
+            f"training.patience: {training.patience}: null was expected, because corpus.split holds out nothing to "
+            "evaluate on"
+        )
     for key in ("forget", "window_deviation"):
         if part.documents is not None and getattr(training, key):
             raise CharrnnError(
@@ -212,9 +219,10 @@ def _trainer(config: Config, dataset: Dataset, device: torch.device, workers: Wo
 def _headline(run: Run) -> str:
     facts = run.facts
     documents = f" in {facts.documents:,} documents" if facts.documents else ""
+    rare = f"; {facts.rare}" if facts.rare else ""
     return (
         f"{run.path}: {run.config.model.cell}, {facts.parameters:,} parameters, {facts.characters['train']:,} "
-        f"characters to learn from{documents}, an alphabet of {facts.vocabulary:,}, on {run.device}"
+        f"characters to learn from{documents}, an alphabet of {facts.vocabulary:,}, on {run.device}{rare}"
     )
 
 
@@ -253,4 +261,6 @@ def _drive(run: Run, training: Training, quiet: bool) -> Run:
     run = run.with_size(training.model.size)
     if received.number is not None:
         raise Interrupted(run, received.number)
+    if not quiet:
+        say(f"{run.path}: {closing_line(run, training.standing)}")
     return run

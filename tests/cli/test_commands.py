@@ -112,7 +112,7 @@ def test_sample(folder: Path) -> None:
 def test_sample_json_and_several(folder: Path) -> None:
     done = charrnn("sample", "run", "--samples", "3", "--seed", "5", "--length", "20", "--json", cwd=folder)
     rows = json.loads(done.stdout)
-    assert [set(row) for row in rows] == [{"text", "log_prob", "seed"}] * 3
+    assert [set(row) for row in rows] == [{"text", "log_prob", "seed", "step"}] * 3
     assert [row["seed"] for row in rows] == [5, 6, 7]
     assert all(row["log_prob"] < 0 for row in rows)
 
@@ -225,7 +225,12 @@ def test_a_run_is_never_overwritten_unasked(folder: Path) -> None:
         (["train", "config.yaml", "--set", "corpus.path=empty.txt"], ["empty"]),
         (["train", "config.yaml", "--set", "corpus.path=nothing.txt"], ["nothing.txt", "no such file"]),
         (["train", "config.yaml", "--set", "corpus.path=gbk.txt"], ["gbk.txt", "byte 7", "gb18030"]),
-        (["train", "config.yaml", "--set", "sampling.prompt=秋"], ["秋(U+79CB)"]),
+        (["train", "config.yaml", "--set", "sampling.prompt=秋"], ["秋(U+79CB)", "--set sampling.prompt=TEXT"]),
+        (
+            ["train", "--resume", "run", "--set", "training.steps=50", "--set", "sampling.prompt=秋"],
+            ["--set sampling."],
+        ),
+        (["train", "--resume", "run", "--set", "training.steps=50", "--set", "training.patience=0"], ["patience"]),
         (["train", "config.yaml", "--device", "cuda:7"], ["--device cpu"]),
         (["train", "config.yaml", "--device", "tpu"], ["cpu, cuda"]),
         (["train", "--resume", "mine"], ["not a run"]),
@@ -238,6 +243,8 @@ def test_a_run_is_never_overwritten_unasked(folder: Path) -> None:
         (["sample", "run", "--samples", "0"], ["--samples 0"]),
         (["sample", "run", "--prompt", "秋天"], ["秋(U+79CB)", "天(U+5929)", "--unknown replace"]),
         (["sample", "run", "--prompt-file", "nothing.txt"], ["nothing.txt"]),
+        (["sample", "run", "--prompt-file", "/dev/zero"], ["--prompt-file /dev/zero", "device"]),
+        (["compress", "run", "/dev/zero", "--out", "zero.crnn"], ["/dev/zero", "device"]),
         (["sample", "run", "--stream", "--samples", "2"], ["--stream"]),
         (["eval", "run", "--split", "test"], ["test", "empty"]),
         (["eval", "run", "--text", "empty.txt"], ["empty"]),
@@ -261,6 +268,37 @@ def test_mistakes_are_told_in_one_message(folder: Path, arguments: list[str], wo
 def test_unknown_characters_can_be_replaced(folder: Path) -> None:
     done = charrnn("sample", "run", "--prompt", "秋", "--unknown", "replace", "--length", "5", cwd=folder)
     assert done.stdout.startswith("\ufffd")
+
+
+def test_what_becomes_unknown_is_told_before_the_training_begins(folder: Path) -> None:
+    (folder / "rare.txt").write_text(TEXT + "xyz", encoding="utf-8")
+    short = ("--set", "training.steps=1", "--set", "corpus.path=rare.txt")
+    first = charrnn("train", "config.yaml", *short, "--set", "vocab.min_count=2", "--out", "rare", cwd=folder)
+    words = "3 of 27 characters occur less than 2 times and become <unk>: 0.052 % of the text"
+    assert words in first.stderr.splitlines()[0]
+    assert words in charrnn("info", "rare", cwd=folder).stdout
+    assert "<unk>" not in charrnn("train", "config.yaml", *short, "--out", "common", cwd=folder).stderr
+    novel = charrnn("train", "novel", *short, "--set", "training.batch_size=4", "--out", "novel", cwd=folder)
+    assert "<unk>" not in novel.stderr
+    assert charrnn("sample", "novel", "--prompt", "xyz", "--length", "1", cwd=folder).stdout.startswith("xyz")
+
+
+def test_nothing_held_out_works_everywhere(folder: Path) -> None:
+    whole = ("--set", "corpus.split=[1, 0, 0]")
+    done = charrnn("train", "config.yaml", *whole, "--out", "whole", cwd=folder)
+    assert "samples come from the last step, 40" in done.stderr
+    shown = [
+        done.stderr,
+        *(charrnn(name, "whole", cwd=folder).stdout for name in ("info", "sample", "compare")),
+        charrnn("compare", "whole", "run", cwd=folder).stdout,
+        charrnn("eval", "whole", "--split", "train", cwd=folder).stdout,
+        charrnn("train", "--resume", "whole", "--set", "training.steps=44", cwd=folder).stderr,
+    ]
+    assert not any(word in text.split() for text in shown for word in ("nan", "inf", "inf~", "None"))
+    assert "--text FILE or another --split" in refused("eval", "whole", cwd=folder)
+    impatient = refused("train", "config.yaml", *whole, "--set", "training.patience=2", "--out", "no", cwd=folder)
+    assert "training.patience" in impatient and "corpus.split" in impatient
+    assert not (folder / "no").exists()
 
 
 def test_configs(folder: Path) -> None:
@@ -298,7 +336,14 @@ def test_fill(folder: Path) -> None:
     assert "?" not in charrnn("fill", "run", "The c?t", "--blank", "?", cwd=folder).stdout
     assert "single character" in refused("fill", "run", "The c_t", "--blank", "??", cwd=folder)
     assert "no blank" in refused("fill", "run", "The cat", cwd=folder)
-    assert "秋(U+79CB)" in refused("fill", "run", "秋_", cwd=folder)
+    message = refused("fill", "run", "秋天_", cwd=folder)
+    assert "秋(U+79CB) 天(U+5929)" in message and "blanks in their place" in message and "--unknown" not in message
+
+
+def test_what_is_given_stays_where_characters_are_several_bytes(folder: Path) -> None:
+    options = ("--set", "vocab.kind=byte", "--set", "training.steps=2", "--quiet")
+    charrnn("train", "config.yaml", "--out", "raw", *options, cwd=folder)
+    assert charrnn("fill", "raw", "c_t, é秋👩", cwd=folder).stdout.endswith("t, é秋👩\n")
 
 
 def test_score(folder: Path) -> None:

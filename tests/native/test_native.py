@@ -68,6 +68,37 @@ def test_a_damaged_library_is_never_loaded_and_made_again(damage: str, tmp_path:
     assert load(cache) == (True, "")
 
 
+@pytest.mark.skipif(os.name == "nt", reason="nothing is compiled there")
+@pytest.mark.parametrize("damage", ["deep", "large", "no object", "folder", "pipe", "library is a folder", "both are"])
+def test_whatever_a_manifest_is_it_is_a_fault_and_gives_way(
+    damage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiled = b"no library at all"
+
+    def compile_again(_: object, __: object, ___: object, library: Path) -> None:
+        library.write_bytes(compiled)
+        library.with_suffix(".json").write_text(json.dumps(native.facts_of(library)))
+
+    monkeypatch.setenv("CHARRNN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("CC", sys.executable)  # it is only looked for
+    monkeypatch.setattr(native, "_compile", compile_again)
+    made = native._library(native.SOURCES / "sampling.c", "")
+    manifest = made.with_suffix(".json")
+    assert fault(made) is None
+    texts = {"deep": "[" * 100_000, "large": "[" + "[]," * 2_000_000 + "[]]", "no object": "[1]"}
+    for file in {"library is a folder": [made], "both are": [made, manifest]}.get(damage, [manifest]):
+        file.unlink()
+        if damage in texts:
+            file.write_text(texts[damage])
+        elif damage == "pipe":
+            os.mkfifo(file)
+        else:
+            (file / "inner").mkdir(parents=True)
+    assert fault(made) is not None
+    assert native._library(native.SOURCES / "sampling.c", "") == made
+    assert fault(made) is None and made.read_bytes() == compiled
+
+
 @needs_c
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can be another user")
 @pytest.mark.parametrize("place", ["file", "folder", "above"])

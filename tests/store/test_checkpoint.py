@@ -395,3 +395,18 @@ def test_a_listener_that_raises_ends_the_training_and_all_that_was_saved_is_whol
             train(tmp_path, "run")
     assert not (tmp_path / "run" / "lock").exists()
     assert resume(tmp_path / "run", quiet=True, device="cpu").checkpoints.summary("last").step == 30
+
+
+def test_a_step_is_taken_as_it_is_asked_for_or_not_at_all(run: Path) -> None:
+    for step in (10, 20, 30):
+        opened = charrnn.load(run, "cpu", checkpoint=step)
+        assert opened.checkpoint.step == step and str(opened.checkpoint.folder).endswith(f"{step}")
+        assert opened.checkpoint == charrnn.load(run, "cpu", checkpoint=str(step)).checkpoint
+    weights = [charrnn.load(run, "cpu", checkpoint=step).model.state_dict() for step in (10, 30)]
+    assert any(not torch.equal(value, weights[1][name]) for name, value in weights[0].items())
+    (run / "checkpoints" / "step-00000020" / "model.safetensors").write_bytes(b"")
+    with pytest.raises(
+        CharrnnError, match=r"checkpoint=20: model.safetensors is damaged.*has step 10, 20, 30 \(the best"
+    ):
+        charrnn.load(run, "cpu", checkpoint=20).sample("to", length=2)
+    assert charrnn.load(run, "cpu", checkpoint="last").checkpoint.step == 30

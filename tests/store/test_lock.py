@@ -161,3 +161,22 @@ def test_no_content_of_the_file_is_a_holder_that_is_not_alive(content: bytes) ->
     with locked(run):
         assert held(run)
     assert files(run) == []
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe", "link", "dangling link"])
+def test_what_is_no_file_holds_nothing_and_gives_way(kind: str, run: Path) -> None:
+    mine = run.parent / "mine.txt"
+    mine.write_text("mine")
+    own = run / f".lock-{os.getpid()}"  # a stranger's run may hold a link of this name too
+    own.symlink_to(mine)
+    if kind == "folder":
+        (run / "lock" / "inner").mkdir(parents=True)
+    elif kind == "pipe":
+        os.mkfifo(run / "lock")
+    else:
+        (run / "lock").symlink_to(mine if kind == "link" else "nowhere")
+    assert holder_of(run) is None
+    with locked(run):
+        assert held(run)
+    assert list(run.iterdir()) == []
+    assert mine.read_text() == "mine"

@@ -75,6 +75,8 @@ def test_rare_characters_become_unknown(text: str, min_count: int, max_size: int
     data = load_dataset([write(text)], STREAM, VocabConfig(min_count=min_count, max_size=max_size))
     assert data.vocabulary.decode(data.ids.tolist()) == "".join(c if c in data.vocabulary else "\ufffd" for c in text)
     assert data.ids.tolist() == data.vocabulary.encode(text, "replace")
+    unknown = data.ids.tolist().count(data.vocabulary.unknown)
+    assert (data.rare.share if data.rare else 0.0) == pytest.approx(unknown / len(text))
 
 
 @given(DOCUMENTS, st.sampled_from(["\n\n", "\n\n\n", "\n \t\n\u3000\n"]), st.integers(1, 7))

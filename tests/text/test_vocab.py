@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from charrnn.errors import CharrnnError
-from charrnn.text.vocab import CODE_POINTS, Vocabulary
+from charrnn.text.vocab import CODE_POINTS, SHORT, Vocabulary
 
 # Lists of characters, not st.text: that draws from the union of the alphabets, in which hardly a character recurs.
 TEXT = st.lists(st.characters(exclude_categories=["Cs"]) | st.sampled_from("abc山水\n\u3000"), max_size=60).map("".join)
@@ -37,6 +37,26 @@ def test_the_most_frequent_characters_are_kept(text: str, min_count: int, max_si
     )
 
 
+@given(TEXT, st.integers(1, 3), st.none() | st.integers(1, 4))
+def test_what_is_left_out_is_counted(text: str, min_count: int, max_size: int | None) -> None:
+    counts = np.bincount([ord(character) for character in text], minlength=CODE_POINTS)
+    vocabulary = Vocabulary.from_counts(counts, min_count, max_size)
+    rare, left = vocabulary.rare(counts), [character for character in text if character not in vocabulary]
+    assert (rare is None) == (not left)
+    if rare is not None:
+        assert (rare.kinds, rare.of) == (len(set(left)), len(set(text)))
+        assert rare.most == max(Counter(left).values()) and rare.share == pytest.approx(len(left) / len(text))
+        assert str(rare).startswith(f"{rare.kinds} of {rare.of} characters occur less than {rare.most + 1} times")
+
+
+@pytest.mark.parametrize(("length", "known"), [(SHORT - 1, True), (SHORT, False)])
+def test_a_short_text_loses_no_character(length: int, known: bool) -> None:
+    counts = np.zeros(CODE_POINTS, np.int64)
+    counts[ord("a")], counts[ord("山")], counts[ord("水")] = length - 3, 1, 2
+    vocabulary = Vocabulary.from_counts(counts, "auto")
+    assert "a" in vocabulary and "水" in vocabulary and ("山" in vocabulary) == known
+
+
 @given(TEXT)
 def test_what_is_encoded_decodes_to_itself(text: str) -> None:
     for vocabulary in (vocabulary_of(text), Vocabulary("byte")):
@@ -57,9 +77,9 @@ def test_characters_outside_are_listed_or_replaced(text: str, known: str) -> Non
     assert [i == vocabulary.unknown for i in replaced] == [c not in known for c in text]
     if missing:
         with pytest.raises(CharrnnError) as raised:
-            vocabulary.encode(text)
+            vocabulary.encode(text, remedy="write ‹prompt=another›")
         assert all(f"(U+{ord(character):04X})" in str(raised.value) for character in missing[:20])
-        assert "unknown=replace" in str(raised.value)
+        assert str(raised.value).endswith("; write prompt=another")
         assert str(raised.value).isprintable()
     else:
         assert vocabulary.encode(text) == replaced

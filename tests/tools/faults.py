@@ -23,168 +23,28 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
 import kill
-
-Fault = Callable[["Place"], str]
-FAULTS: dict[str, Fault] = {}
-STEPS = 200
-WEIGHTS = "model.safetensors"
-
-
-class Unexpected(Exception):
-    """An outcome that is not the promised one."""
-
-
-class NotProvoked(Exception):
-    """A fault that cannot be brought about here, and why."""
-
-
-def fault(name: str) -> Callable[[Fault], Fault]:
-    """Adds a fault to the table."""
-
-    def add(function: Fault) -> Fault:
-        FAULTS[name] = function
-        return function
-
-    return add
-
-
-def expect(is_so: bool, promised: str, process: kill.Process | None = None) -> None:
-    """Raises Unexpected where a promise was not kept."""
-    if not is_so:
-        raise Unexpected(f"not so: {promised}" + (f"; it said: {process.output.strip()}" if process else ""))
-
-
-def wait_until(condition: Callable[[], bool], what: str) -> None:
-    """Looks again and again, for a minute."""
-    end = time.monotonic() + 60
-    while not condition():
-        if time.monotonic() > end:
-            raise Unexpected(f"waited in vain for {what}")
-        time.sleep(0.001)
-
-
-class Place:
-    """A folder with a text, and the training that nothing happens to."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.processes: list[kill.Process] = []
-        (folder / "text.txt").write_text(kill.TEXT, encoding="utf-8")
-        self.finish("whole")
-        self.weights = self.last("whole").joinpath(WEIGHTS).read_bytes()
-
-    def start(self, name: str, out: str | None = None, **training: Any) -> kill.Process:
-        """Begins a training, whose run is `out` or `name`."""
-        out = out or name
-        config = kill.config("lstm", "stream", STEPS)
-        config["model"] |= training.pop("model", {})
-        config |= {"sampling": training.pop("sampling", {})}
-        config["training"] |= training
-        (self.folder / f"{name}.json").write_text(json.dumps(config))
-        self.remove(out)
-        return self.charrnn("train", f"{name}.json", "--out", out)
-
-    def charrnn(self, *command: str, output: str = "output.txt") -> kill.Process:
-        """Runs a command."""
-        self.processes.append(kill.Process(self.folder, list(command), output=output))
-        return self.processes[-1]
-
-    def clear(self) -> None:
-        """Ends what a fault with another outcome left behind."""
-        for process in self.processes:
-            if process.over() is None:
-                os.kill(process.id, signal.SIGKILL)
-                process.wait()
-        self.processes.clear()
-
-    def finish(self, name: str, **training: Any) -> kill.Process:
-        """A training from its start to its end."""
-        process = self.start(name, **training)
-        expect(process.wait() == 0, "exit code 0", process)
-        return process
-
-    def resume(self, name: str) -> kill.Process:
-        """Goes on with a run, to its end."""
-        process = self.charrnn("train", "--resume", name)
-        expect(process.wait() == 0, "--resume ends with exit code 0", process)
-        return process
-
-    def same_end(self, name: str) -> str:
-        """Says that a run ended as if nothing had happened."""
-        expect(self.last(name).joinpath(WEIGHTS).read_bytes() == self.weights, "the same weights at the end")
-        return "the same end"
-
-    def last(self, name: str) -> Path:
-        """Its last checkpoint."""
-        return max((self.folder / name / "checkpoints").glob("step-*"))
-
-    def steps(self, name: str) -> int:
-        """The step of its last checkpoint, -1 for none."""
-        found = [int(file.name[5:]) for file in (self.folder / name / "checkpoints").glob("step-*")]
-        return max(found, default=-1)
-
-    def until(self, name: str, step: int) -> None:
-        """Waits for a checkpoint."""
-        wait_until(lambda: self.steps(name) >= step, f"step {step} of {name}")
-
-    def remove(self, name: str) -> None:
-        """Makes room for a run."""
-        shutil.rmtree(self.folder / name, ignore_errors=True)
-
-    def copy(self, name: str) -> str:
-        """A run that stopped in the middle, to be damaged: its name."""
-        if not (self.folder / "half").exists():
-            process = self.start("half")
-            self.until("half", 100)
-            os.kill(process.id, signal.SIGTERM)
-            process.wait()
-        self.remove(name)
-        shutil.copytree(self.folder / "half", self.folder / name)
-        return name
-
-
-@contextlib.contextmanager
-def paused(process: kill.Process) -> Iterator[None]:
-    """The process stands still inside."""
-    os.kill(process.id, signal.SIGSTOP)
-    try:
-        # A thread that is in the middle of something on the disk ends it first.
-        for _ in range(1000):
-            threads = Path(f"/proc/{process.id}/task").glob("*/stat")
-            if all(one.read_text().rsplit(")", 1)[1].split()[0] == "T" for one in threads):
-                break
-            time.sleep(0.01)
-        yield
-    finally:
-        os.kill(process.id, signal.SIGCONT)
-
-
-@contextlib.contextmanager
-def own_disk(folder: Path) -> Iterator[None]:
-    """`folder` is a file system of 2 MB of its own. Raises NotProvoked where that may not be."""
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "charrnn-faults", str(folder)]
-    if os.geteuid() != 0 or shutil.which("mount") is None or subprocess.run(mount, capture_output=True).returncode:
-        folder.rmdir()
-        raise NotProvoked("no file system may be mounted here")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
-        folder.rmdir()
-
-
-def said(process: kill.Process, what: str) -> None:
-    """Waits for a message."""
-    wait_until(lambda: what in process.output or process.over() is not None, f"the message {what!r}")
-    expect(what in process.output, f"the message {what!r}", process)
+from provoke import (
+    FAULTS,
+    STEPS,
+    WEIGHTS,
+    NotProvoked,
+    Place,
+    expect,
+    fault,
+    fill,
+    outcome,
+    own_disk,
+    paused,
+    said,
+    wait_until,
+)
 
 
 @fault("`kill -9`")
@@ -259,15 +119,6 @@ def _(place: Place) -> str:
     expect(process.wait() == 0, "exit code 0", process)
     expect(0 < step < STEPS, "a checkpoint in between", process)
     return f"saved in between; {place.same_end('usr1')}"
-
-
-def fill(folder: Path) -> Path:
-    """Leaves no room."""
-    ballast = folder / "ballast"
-    with contextlib.suppress(OSError), ballast.open("wb", buffering=0) as file:
-        while True:
-            file.write(b"x" * 512)
-    return ballast
 
 
 @fault("disk full, later with room again")
@@ -575,18 +426,12 @@ def main() -> None:
         os.environ |= {"CHARRNN_CACHE": str(Path(folder) / "cache"), "CUDA_VISIBLE_DEVICES": ""}
         place = Place(Path(folder).resolve())
         print("| fault | outcome |\n|---|---|")
-        for name, provoke in FAULTS.items():
+        for name in FAULTS:
             if only not in name:
                 continue
-            try:
-                outcome = provoke(place)
-            except NotProvoked as reason:
-                outcome = f"not provoked: {reason}"
-            except Unexpected as error:
-                outcome, wrong = f"**WRONG**: {error}", wrong + 1
-            finally:
-                place.clear()
-            print(f"| {name} | {outcome} |", flush=True)
+            result, is_wrong = outcome(name, place)
+            wrong += is_wrong
+            print(f"| {name} | {result} |", flush=True)
     sys.exit(1 if wrong else 0)
 
 

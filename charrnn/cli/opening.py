@@ -1,0 +1,25 @@
+"""Opens the run that a command is about, and says which of its checkpoints was taken."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from charrnn.run import Run
+
+
+def open_run(path: Path, device: str, checkpoint: str, quiet: bool = False) -> Run:
+    """The run with its checkpoint. One that is not the last is named on standard error, unless `quiet`."""
+    from charrnn.run import load
+    from charrnn.terminal import printable, say
+
+    run = load(path, device, checkpoint)
+    taken = run.checkpoint
+    if quiet or taken.is_last:
+        return run
+    said = f"the checkpoint of step {taken.step} of {taken.last}"
+    if checkpoint == "best" and taken.is_best:
+        said = f"the best checkpoint, step {taken.step} of {taken.last}; --checkpoint last takes the last"
+    say(f"charrnn: {printable(str(path))}: {said}")
+    return run
