@@ -21,7 +21,7 @@ from charrnn.files import Count, Record, read_record, sha256, sync, write_json
 from charrnn.terminal import say
 
 MANIFEST = "dataset.json"
-IDS, STARTS, VOCABULARY = "ids.bin", "starts.bin", "vocab.json"
+IDS, STARTS, FILES, VOCABULARY = "ids.bin", "starts.bin", "files.bin", "vocab.json"
 SAMPLES, SAMPLE = 16, 2**16
 """Blocks of a large file, and bytes of each, that are compared whenever it is opened: some milliseconds."""
 ABANDONED = 3600
@@ -43,6 +43,8 @@ class Entry(Record):
     dtype: Literal["uint8", "uint16", "uint32"]
     characters: Count
     fingerprint: str
+    corpus: Count | None = None
+    """The characters of the corpus, if another text, its validation part, comes after them."""
     files: dict[str, Contents] = Field(default_factory=dict)
     """Empty in entries of versions before there was one."""
 
@@ -75,11 +77,18 @@ def building(folder: Path) -> Iterator[Path]:
 
 
 def seal(
-    folder: Path, dtype: np.dtype[np.generic], characters: int, fingerprint: str, known: Mapping[str, bytes]
+    folder: Path,
+    dtype: np.dtype[np.generic],
+    characters: int,
+    fingerprint: str,
+    known: Mapping[str, bytes],
+    corpus: int | None = None,
 ) -> None:
     """Writes the manifest of all that lies in a folder. `known` has the SHA-256 of some of it."""
-    files = {file.name: contents(file, known.get(file.name)).model_dump() for file in sorted(folder.iterdir())}
-    facts = {"dtype": dtype.name, "characters": characters, "fingerprint": fingerprint, "files": files}
+    files = {file.name: contents(file, known.get(file.name)) for file in sorted(folder.iterdir())}
+    facts = Entry(
+        dtype=dtype.name, characters=characters, fingerprint=fingerprint, corpus=corpus, files=files
+    ).model_dump()
     (folder / MANIFEST).write_text(json.dumps(facts), encoding="utf-8")
 
 

@@ -27,7 +27,7 @@ from charrnn.text.dataset import Part
 BOUNDARY = 10**6
 SIZES = st.integers(1, 12)
 LENGTHS = st.lists(st.integers(1, 30), min_size=1, max_size=60)
-SEEDS = st.none() | st.integers(0, 5)
+SEEDS = st.integers(0, 5)
 
 
 def stream(length: int) -> Part:
@@ -121,7 +121,7 @@ def test_windows_of_varied_length() -> None:
 
 @given(LENGTHS, SIZES, SIZES, SEEDS)
 def test_documents_and_their_ends_are_predicted_once_an_epoch(
-    lengths: list[int], batch_size: int, window: int, seed: int | None
+    lengths: list[int], batch_size: int, window: int, seed: int
 ) -> None:
     part = documents(lengths)
     batches = DocumentBatches(part, batch_size, window, BOUNDARY, seed)
@@ -136,16 +136,13 @@ def test_documents_and_their_ends_are_predicted_once_an_epoch(
 
 
 @given(LENGTHS, SIZES, SIZES, SEEDS)
-def test_sizes_of_document_batches(lengths: list[int], batch_size: int, window: int, seed: int | None) -> None:
+def test_sizes_of_document_batches(lengths: list[int], batch_size: int, window: int, seed: int) -> None:
     batches = DocumentBatches(documents(lengths), batch_size, window, BOUNDARY, seed)
     epoch = list(epoch_of(batches))
     groups = [batch.inputs.shape[1] for batch in epoch if batch.fresh]
     full, rest = divmod(len(lengths), batch_size)
     assert sorted(groups) == sorted([batch_size] * full + [rest] * bool(rest))
     assert all(batch.inputs.shape[0] <= window for batch in epoch)
-    if seed is None:
-        longest = [int((batch.targets != IGNORE).sum(axis=0).max()) for batch in epoch if batch.fresh]
-        assert longest == sorted(longest)
 
 
 @given(LENGTHS, SIZES)
