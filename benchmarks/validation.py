@@ -26,11 +26,12 @@ from charrnn.text.corpora import resolve, settled
 from charrnn.text.dataset import load_dataset
 from charrnn.training.trainer import Trainer
 
+SMALL = ["model.hidden_size=96", "model.embedding_size=64", "model.dropout=0"]
 TEXTS = {
-    "红楼梦": ["hongloumeng", "model.dropout=0"],
-    "水浒传": ["hongloumeng", f"corpus.path={os.environ.get('SHUIHU', '水浒传.txt')}", "model.dropout=0"],
-    "tiny-shakespeare": ["shakespeare"],
-    "tang": ["tang"],
+    "红楼梦": ["novel", "corpus.name=hongloumeng", *SMALL],
+    "水浒传": ["novel", f"corpus.path={os.environ.get('SHUIHU', '水浒传.txt')}", *SMALL],
+    "tiny-shakespeare": ["shakespeare", "model.hidden_size=128"],
+    "tang": ["tang", "model.tie_embedding=false", *SMALL],
 }
 SHOWN = {1: "start", 5: "middle", 10: "end"}
 

@@ -213,11 +213,13 @@ def _trainer(config: Config, dataset: Dataset, device: torch.device, workers: Wo
 def _headline(run: Run, dataset: Dataset) -> str:
     facts, corpus = run.facts, run.config.corpus
     documents = f" in {facts.documents:,} documents" if facts.documents else ""
-    shared = "" if dataset.starts is None else dataset.groups(corpus.shared_run).told(corpus)
-    shared = shared and f"\n{shared}"
+    lines = [] if dataset.starts is None else [dataset.groups(corpus.shared_run).told(corpus)]
+    if corpus.validation is not None and corpus.split[1]:
+        lines.append("another text validates, so the validation fraction of corpus.split is learnt from too")
+    more = "".join(f"\n{line}" for line in lines if line)
     return (
         f"{run.path}: {run.config.model.cell}, {facts.parameters:,} parameters, {facts.characters['train']:,} "
-        f"characters to learn from{documents}, an alphabet of {facts.vocabulary:,}, on {run.device}{shared}"
+        f"characters to learn from{documents}, an alphabet of {facts.vocabulary:,}, on {run.device}{more}"
     )
 
 

@@ -11,13 +11,14 @@ from charrnn.training.standing import Standing
 
 SHARE = 60
 """`evaluate_characters: auto` reads one character for 60 that were learnt from before the first evaluation. That takes
-some 1 % of the time, because reading a character is several times as fast as learning from it."""
-LEAST = 20_000
+some 1 % of the time, because reading a character is several times as fast as learning from it. A short training reads
+more than that: LEAST."""
+LEAST = 15_000
 """The fewest characters that `auto` reads: the standard error is then some 1 % of the loss (docs/comparing.md)."""
-STREAM = 400
+STREAM = 100
 """The fewest characters of a stream of `auto`. Many short streams say more of a text than a few long ones."""
-SHORT_RUN_UP = 250
-"""The characters before each stream of `auto` that are read and not counted. More would hardly change the loss."""
+SHORT_RUN_UP = 200
+"""The characters before each stream of `auto` that are read and not counted. More change the loss by less than 1e-6."""
 
 
 class Validation:
