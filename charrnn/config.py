@@ -269,7 +269,7 @@ class TrainingConfig(Section):
     """How often the validation loss is measured. The best loss so far is saved as a checkpoint."""
     evaluate_characters: Annotated[int, Field(ge=1)] | Literal["auto", "all"] = "auto"
     """The most validation characters of an evaluation, from evenly spread places. `auto`: one for 60 characters that
-    were learnt from before the first evaluation (some 1 % of the time), at least 15,000 (then the standard error
+    were learnt from before the first evaluation (some 1 % of the time), at least 12,000 (then the standard error
     is some 1 % of the loss), and all for an n-gram."""
     checkpoint_every: Every = "10%"
     """How often a checkpoint is written, from which a training can be resumed."""

@@ -13,7 +13,7 @@ SHARE = 60
 """`evaluate_characters: auto` reads one character for 60 that were learnt from before the first evaluation. That takes
 some 1 % of the time, because reading a character is several times as fast as learning from it. A short training reads
 more than that: LEAST."""
-LEAST = 15_000
+LEAST = 12_000
 """The fewest characters that `auto` reads: the standard error is then some 1 % of the loss (docs/comparing.md)."""
 STREAM = 100
 """The fewest characters of a stream of `auto`. Many short streams say more of a text than a few long ones."""
