@@ -18,7 +18,8 @@ LEAST = 12_000
 STREAM = 100
 """The fewest characters of a stream of `auto`. Many short streams say more of a text than a few long ones."""
 SHORT_RUN_UP = 200
-"""The characters before each stream of `auto` that are read and not counted. More change the loss by less than 1e-6."""
+"""The characters before each stream of `auto` that are read and not counted. More changed the losses of small LSTMs
+by less than 1e-6 nats (红楼梦, tiny-shakespeare)."""
 
 
 class Validation:
