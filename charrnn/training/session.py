@@ -85,10 +85,6 @@ def train(
             workers.from_first(str(path.absolute()).encode())
             if not quiet:
                 say(_headline(run, dataset))
-                if dataset.starts is not None and (
-                    told := dataset.groups(config.corpus.shared_run).told(config.corpus)
-                ):
-                    say(told)
             return _drive(run, training, quiet)
 
 
