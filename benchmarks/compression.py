@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 from importlib import import_module
 
+import numpy as np
 from machine import describe
 
 import charrnn
@@ -26,10 +27,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", nargs="+")
     runs = [charrnn.load(path, "cpu") for path in parser.parse_args().runs]
-    part = runs[0].dataset().part("val", runs[0].config.corpus.split)
+    part = runs[0].dataset().part("val", runs[0].config.corpus)
     if part.documents is not None:
         parser.error("a run in stream mode was expected: its held-out part is one text")
-    text = runs[0].vocabulary.decode(part.ids.tolist())
+    text = runs[0].vocabulary.decode(np.concatenate([part.ids[a:b] for a, b in part.spans]).tolist())
     data = text.encode()
     usual: dict[str, Callable[[bytes], bytes]] = {
         "gzip -9": lambda data: gzip.compress(data, 9),

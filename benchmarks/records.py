@@ -141,7 +141,7 @@ def measure(name: str, side: str, steps: int, overrides: list[str]) -> dict[str,
     config = load_config(name, ["corpus.name=tiny-shakespeare", *overrides])
     files, corpus = resolve(config.corpus)
     dataset = load_dataset(files, corpus, config.vocab)
-    part, boundary = dataset.part("train", config.corpus.split), dataset.vocabulary.boundary
+    part, boundary = dataset.part("train", config.corpus), dataset.vocabulary.boundary
     train = train_plain if side == "plain" else train_charrnn
     seconds, losses, parameters = train(config, part, boundary, steps)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -81,8 +81,25 @@ class CorpusConfig(Section):
     simplify: bool = False
     """Turns traditional Chinese characters into simplified ones (extra `charrnn[simplify]`)."""
     split: Annotated[list[Fraction], Field(min_length=3, max_length=3)] = [0.9, 0.1, 0.0]
-    """Fractions for training, validation and test; their sum is 1. In stream mode the parts follow one
-    another; in documents mode each document belongs to one part, in a fixed shuffled order."""
+    """Fractions for training, validation and test; their sum is 1. `holdout` says where the parts of a stream lie; in
+    documents mode each document belongs to one part, in a fixed shuffled order."""
+    holdout: Literal["spread", "tail", "each-file"] | None = None
+    """Where the validation and test parts of a stream lie: `spread` takes about 20 pieces of each, evenly over the
+    text; `tail` takes the end of the text; `each-file` the end of every file. null: `tail` for a named corpus whose
+    figures in the literature are those of its end (tiny-shakespeare), otherwise `spread`."""
+    shared_run: Annotated[int, Field(ge=4, le=1000)] | None = 10
+    """Documents that share a run of so many characters stay together in one part, so that none is learnt from that is
+    repeated in another part. Ideographs count, and in other scripts words; punctuation does not. null deals each
+    document by itself, as bytes are."""
+    validation: str | list[str] | None = None
+    """Another text that is the validation part, given as `path` is. The whole corpus is then learnt from, but for the
+    test part: the validation fraction of `split` goes to training."""
+
+    @property
+    def fractions(self) -> list[float]:
+        """The fractions of the corpus for training, validation and test: `split`, unless another text validates."""
+        train, val, test = self.split
+        return self.split if self.validation is None else [train + val, 0.0, test]
 
     @model_validator(mode="after")
     def _one_source(self) -> CorpusConfig:
@@ -274,7 +291,8 @@ class TrainingConfig(Section):
     """How often the validation loss is measured. The best loss so far is saved as a checkpoint."""
     evaluate_characters: Annotated[int, Field(ge=1)] | Literal["auto", "all"] = "auto"
     """The most validation characters of an evaluation, from evenly spread places. `auto`: one for 60 characters that
-    were learnt from before the first evaluation (some 1 % of the time), at least 5,000, and all for an n-gram."""
+    were learnt from before the first evaluation (some 1 % of the time), at least 12,000 (then the standard error
+    is some 1 % of the loss), and all for an n-gram."""
     checkpoint_every: Every = "10%"
     """How often a checkpoint is written, from which a training can be resumed."""
     keep: Annotated[int, Field(ge=1, le=1000)] = 2

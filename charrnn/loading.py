@@ -136,6 +136,21 @@ def parse_config(text: str, source: str = "config", overrides: Sequence[str] = (
     return validate(data, source, marks)
 
 
+EARLIER: dict[str, dict[str, Any]] = {"corpus": {"holdout": "tail", "shared_run": None}}
+"""What runs did before there were keys for it, so that they evaluate and go on as they began."""
+
+
+def parse_run_config(file: Path, overrides: Sequence[str] = ()) -> Config:
+    """The validated config of a run, which may be older than some keys. Raises CharrnnError for a mistake."""
+    data, marks = read_yaml(read_config(file), str(file))
+    for section, keys in EARLIER.items():
+        if isinstance(data.get(section), dict):
+            data[section] = keys | data[section]
+    for override in overrides:
+        apply_override(data, marks, override)
+    return validate(data, str(file), marks)
+
+
 def validate(data: Any, source: str, marks: Marks | None = None) -> Config:
     """The `Config` that plain `data` describes. Raises CharrnnError with one line for each mistake."""
     try:
@@ -303,9 +318,10 @@ def _show(value: Any) -> str:
 
 def absolute(config: Config) -> Config:
     """The config with absolute paths of its corpus files, so that the run works from any folder."""
-    path = config.corpus.path
-    if path is None:
-        return config
-    entries: Sequence[str] = [path] if isinstance(path, str) else path
-    corpus = config.corpus.model_copy(update={"path": [str(Path(entry).expanduser().absolute()) for entry in entries]})
+
+    def whole(path: str | Sequence[str]) -> list[str]:
+        return [str(Path(entry).expanduser().absolute()) for entry in ([path] if isinstance(path, str) else path)]
+
+    given = {"path": config.corpus.path, "validation": config.corpus.validation}
+    corpus = config.corpus.model_copy(update={key: whole(path) for key, path in given.items() if path is not None})
     return config.model_copy(update={"corpus": corpus})

@@ -28,7 +28,7 @@ from charrnn.files import read_json, read_record, replace_text, write_json
 from charrnn.generation.fast import stepper as fast_stepper
 from charrnn.generation.filters import Filters
 from charrnn.generation.sampler import Sample, Sampler, check_samples
-from charrnn.loading import dump, parse_config, read_config
+from charrnn.loading import dump, parse_run_config
 from charrnn.store.checkpoint import WEIGHTS, Checkpoint, Checkpoints, Which
 from charrnn.store.facts import FORMAT, Facts
 from charrnn.store.folder import is_run
@@ -70,7 +70,6 @@ class Run:
         """Writes a new run, without checkpoints, into a folder that is empty or does not exist yet."""
         import torch
 
-        split = config.corpus.split
         plugin = CELLS[config.model.cell].plugin
         facts = Facts(
             format=FORMAT,
@@ -80,7 +79,7 @@ class Run:
             parameters=parameters,
             fingerprint=dataset.fingerprint,
             mode="stream" if dataset.starts is None else "documents",
-            characters={name: dataset.part(name, split).characters for name in ("train", "val", "test")},
+            characters={name: dataset.part(name, config.corpus).characters for name in ("train", "val", "test")},
             documents=None if dataset.starts is None else len(dataset.starts) - 1,
             vocabulary=len(dataset.vocabulary.characters),
             rare=dataset.rare,
@@ -126,8 +125,7 @@ class Run:
                 f"{path}: its cell {facts.cell} is not charrnn's own; give the file that defines it: "
                 f"‹plugin={facts.plugin}›"
             )
-        file = path / "config.yaml"
-        config = parse_config(read_config(file), str(file))
+        config = parse_run_config(path / "config.yaml")
         if not is_cpu(device):
             device = str(find_device(device))
         return cls(path, config, Vocabulary.load(path / "vocab.json"), facts, device, checkpoint)
@@ -307,7 +305,7 @@ class Run:
         if text is not None:
             part, what = self.read_part(text), str(text)
         else:
-            part, what = self.dataset().part(split, self.config.corpus.split), f"the {split} part of the corpus"
+            part, what = self.dataset().part(split, self.config.corpus), f"the {split} part of the corpus"
         if not part.characters:
             raise CharrnnError(
                 f"{what} is empty (corpus.split is {self.config.corpus.split}); give ‹text=FILE› or another ‹split›"
@@ -357,7 +355,7 @@ class Run:
         fingerprint = self.facts.fingerprint
         if corpus is None and (cached := cached_dataset(fingerprint)) is not None:
             return cached
-        if corpus is None and self.config.corpus.name is None:
+        if corpus is None and (self.config.corpus.name is None or self.config.corpus.validation is not None):
             raise CharrnnError(
                 f"{self.path}: its text is not in the cache ({cache_folder()}), and a run may not say which files are "
                 "read; name the file yourself: ‹overrides=corpus.path=FILE› with ‹resume›, ‹text=FILE› otherwise"

@@ -204,9 +204,8 @@ def test_its_facts_are_those_of_its_text_and_its_model(runs: dict[str, Run], kin
     if kind != "documents":  # an n-gram counts its contexts
         assert facts.parameters == sum(weights.numel() for weights in run.model.parameters())
     for name, characters in facts.characters.items():
-        part = dataset.part(name, run.config.corpus.split)
-        edges = [[0, len(part.ids)]] if part.documents is None else part.documents.tolist()
-        assert characters == sum(end - start for start, end in edges)
+        part = dataset.part(name, run.config.corpus)
+        assert characters == sum(end - start for start, end in part.spans.tolist())
     assert (facts.mode, run.is_documents) == (("documents", True) if kind == "documents" else ("stream", False))
     assert facts.documents == (80 if kind == "documents" else None)
     assert run.separator == ("\n\n" if kind == "documents" else None)

@@ -61,7 +61,7 @@ def evaluate(
         )
     measure = "likelihood" if opened.model.causal else "pseudo-likelihood"
     if as_json:
-        keys = ("bits_per_char", "nats_per_char", "perplexity", "characters")
+        keys = ("bits_per_char", "nats_per_char", "standard_error", "perplexity", "characters")
         document = {key: getattr(result, key) for key in keys} | {
             "protocol": "dynamic" if dynamic else protocol,
             "measure": measure,
@@ -74,7 +74,8 @@ def evaluate(
             notes.append(f"learning on at {dynamic_rate:g}")
         if not opened.model.causal:
             notes.append("pseudo-likelihood: the text after each character was seen")
+        error = "" if result.standard_error is None else f" ± {result.standard_error:.4f}"
         typer.echo(
-            f"{result.bits_per_char:.4f} bits per character  ({result.nats_per_char:.4f} nats, "
+            f"{result.bits_per_char:.4f} bits per character  ({result.nats_per_char:.4f}{error} nats, "
             f"perplexity {result.perplexity:.3f}, {result.characters:,} characters{''.join('; ' + n for n in notes)})"
         )

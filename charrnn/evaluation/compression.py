@@ -17,11 +17,13 @@ import numpy.typing as npt
 import torch
 
 from charrnn.errors import CharrnnError
-from charrnn.evaluation.likelihood import MAX_STREAMS, stream_count
+from charrnn.evaluation.likelihood import MAX_STREAMS
 from charrnn.models import LanguageModel
 from charrnn.text.vocab import CODE_POINTS, Vocabulary
 
 MAGIC = b"charrnn\x01"
+STREAM = 10_000
+"""The fewest characters of a stream: its start without a past then hardly costs anything. A part of the format."""
 HEADER = struct.Struct("<8s16s16sQQ")
 """Magic bytes with the version, fingerprint of the model, checksum of the data, number of texts, of characters."""
 
@@ -191,8 +193,9 @@ def _texts(separator: str | None, text: str) -> list[str]:
 
 
 def _stream_lengths(characters: int) -> list[int]:
-    """The lengths of the streams into which a long text is cut, as `eval` does. Streams are coded side by side."""
-    streams = stream_count(characters)
+    """The lengths of the streams into which a long text is cut. They are coded side by side, each from nothing: what
+    stands before it is not known yet when it is decoded."""
+    streams = max(1, min(MAX_STREAMS, characters // STREAM))
     length = -(-characters // streams)
     return [max(0, min(length, characters - i * length)) for i in range(streams)]
 

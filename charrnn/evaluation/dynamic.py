@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 import torch
 
 from charrnn.errors import CharrnnError
-from charrnn.evaluation.likelihood import Likelihood, surprisal
+from charrnn.evaluation.likelihood import RUN_UP, Likelihood, surprisal
 from charrnn.models import LanguageModel, State
-from charrnn.text.batches import Batch, DocumentBatches, StreamBatches, once
+from charrnn.text.batches import Batch, once
 from charrnn.text.dataset import Part
 
 WINDOW = 32
@@ -30,7 +30,8 @@ def dynamic_likelihood(
 
     Only after a window has been scored, the weights take a step along its gradient, divided by the root of its mean
     square, and move back by `decay` towards the trained weights (arXiv:1709.07432, section 4; here the mean square is
-    that of the text read so far). A text is read as one stream. The given model does not change.
+    that of the text read so far). A text is read as one stream, and
+    each piece of one after its run-up. The given model does not change.
 
     Raises CharrnnError for a model without weights.
     """
@@ -45,12 +46,16 @@ def dynamic_likelihood(
     for batch in _windows(part, adapting.boundary):
         if batch.fresh:
             state = adapting.initial_state(batch.inputs.shape[1])
+        if not batch.characters:  # a run-up, which is not learnt from
+            with torch.no_grad():
+                _, state = surprisal(adapting, batch, state)
+            continue
         own, state = surprisal(adapting, batch, state)
         state = tuple(tensor.detach() for tensor in state)
         nats += own.detach().double().sum().item()
         characters += batch.characters
         optimizer.zero_grad()
-        torch.autograd.backward(own.sum() / max(1, batch.characters))
+        torch.autograd.backward(own.sum() / batch.characters)
         torch.nn.utils.clip_grad_norm_(weights, 1.0)
         optimizer.step()
         with torch.no_grad():
@@ -61,9 +66,7 @@ def dynamic_likelihood(
 
 
 def _windows(part: Part, boundary: int) -> Iterator[Batch]:
+    """A stream is read piece by piece, documents in groups."""
     if part.documents is None:
-        yield from once(StreamBatches(part, 1, WINDOW, boundary))
-        return
-    for first in range(0, len(part.documents), DOCUMENTS):
-        own = Part(part.ids, part.documents[first : first + DOCUMENTS])
-        yield from once(DocumentBatches(own, DOCUMENTS, 256, boundary, seed=None))
+        return once(part, part.spans, 1, (256, WINDOW), boundary, RUN_UP)
+    return once(part, part.documents, DOCUMENTS, (256, 256), boundary)

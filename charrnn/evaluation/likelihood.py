@@ -12,11 +12,14 @@ from torch import Tensor
 
 from charrnn.device import to_device
 from charrnn.models import LanguageModel, State
-from charrnn.text.batches import Batch, DocumentBatches, StreamBatches, blocks, once
-from charrnn.text.dataset import Part
+from charrnn.text.batches import Batch, blocks, once
+from charrnn.text.dataset import Array, Part
 
-STREAM = 10_000
-"""The fewest characters of a stream of an evaluation: the start without a past then hardly changes the result."""
+RUN_UP = 1_000
+"""The most characters before a stream of an evaluation that are read, and not counted, so that its first characters
+have their past too. A longer past no longer changes the result (docs/comparing.md)."""
+STREAM = 1_000
+"""The fewest characters of a stream of an evaluation."""
 MAX_STREAMS = 64
 """The most texts that are read side by side."""
 MAX_LOGITS = 2**24
@@ -31,6 +34,8 @@ class Likelihood:
     """-ln P(text), the sum over all characters."""
     characters: int
     """The number of predicted characters. In documents mode the end of each document counts as one."""
+    standard_error: float | None = None
+    """Of `nats_per_char`: how far another text of this kind and length may lie from it. None where that is unknown."""
 
     @property
     def nats_per_char(self) -> float:
@@ -49,9 +54,13 @@ class Likelihood:
 
 
 def surprisal(model: LanguageModel, batch: Batch, state: State) -> tuple[Tensor, State]:
-    """-ln p of each target of a batch, `[T, B]`, 0 where there is nothing to predict, and the new state."""
+    """-ln p of each target of a batch, `[T, B]`, 0 where none is counted, and the new state."""
     inputs, targets = to_device(batch.inputs, model.device), to_device(batch.targets, model.device)
+    if not batch.characters:
+        return torch.zeros(targets.shape, device=model.device), model.read(inputs, targets, state)[1]
     log_probs, state = model.log_prob(inputs, targets, state)
+    if batch.counted is not None:
+        log_probs = log_probs * to_device(batch.counted, model.device)
     return -log_probs, state
 
 
@@ -69,31 +78,77 @@ def surprisals(model: LanguageModel, batches: Iterable[Batch]) -> Iterator[tuple
     model.train(training)
 
 
-def likelihood(model: LanguageModel, part: Part, *, block: int | None = None, stream: int | None = None) -> Likelihood:
+def likelihood(
+    model: LanguageModel, part: Part, *, block: int | None = None, run_up: int = RUN_UP, of: int | None = None
+) -> Likelihood:
     """The likelihood of every character of `part`. Streams carry the state; each document has a fresh one.
 
-    A long text is read as up to 64 streams side by side, of at least `stream` characters (default 10,000). With `block`
-    it is read in blocks of so many characters, each from a fresh state after the character before it; nanoGPT reports
-    this for its window.
+    A long text is read as some 64 streams side by side, each after a run-up of the characters that stand before it.
+    With `block` it is read in blocks of so many characters, each from a fresh state after the character before it;
+    nanoGPT reports this for its window. `of` is the number of characters of which `part` is a sample: the error is then
+    that of the sample.
     """
-    nats, characters = torch.zeros((), dtype=torch.float64, device=model.device), 0
-    for batch, own in surprisals(model, evaluation_batches(model, part, block=block, stream=stream)):
-        nats += own.sum(dtype=torch.float64)
-        characters += batch.characters
-    return Likelihood(nats.item(), characters)
+    sums, lengths = [], []
+    for batch, own in surprisals(model, evaluation_batches(model, part, block=block, run_up=run_up)):
+        if batch.fresh:
+            sums.append(torch.zeros(own.shape[1], dtype=torch.float64, device=own.device))
+            lengths.append(np.zeros(own.shape[1], np.int64))
+        sums[-1] += own.sum(0, dtype=torch.float64)
+        lengths[-1] += batch.lengths
+    if not sums:
+        return Likelihood(0.0, 0)
+    nats, characters = torch.cat(sums).cpu().numpy(), np.concatenate(lengths)
+    error = None if block is not None else ratio_error(nats, characters, part.characters / of if of else 0.0)
+    return Likelihood(float(nats.sum()), int(characters.sum()), error)
+
+
+def ratio_error(nats: Array, characters: Array, fraction: float = 0.0) -> float | None:
+    r"""The standard error of the nats per character of C texts, from the `nats` and `characters` `[C]` of each.
+
+    .. math::
+        r = \frac{\sum_i y_i}{\sum_i x_i}, \qquad
+        s^2 = (1 - f)\, \frac{C}{C - 1}\, \frac{\sum_i (y_i - r x_i)^2}{(\sum_i x_i)^2}
+
+    This is the ratio estimator of a cluster sample (Cochran, Sampling Techniques, 1977, section 6.3): characters of one
+    place are alike, so places are what is drawn. f is the `fraction` of the whole that was read; where all of it was,
+    nothing is left to chance. None where one text says nothing of how texts differ.
+    """
+    if fraction >= 1:
+        return 0.0
+    if len(nats) < 2:
+        return None
+    ratio = nats.sum() / characters.sum()
+    variance = len(nats) / (len(nats) - 1) * ((nats - ratio * characters) ** 2).sum() / characters.sum() ** 2
+    return math.sqrt((1 - fraction) * variance)
 
 
 def evaluation_batches(
-    model: LanguageModel, part: Part, *, block: int | None = None, stream: int | None = None
+    model: LanguageModel, part: Part, *, block: int | None = None, run_up: int = RUN_UP
 ) -> Iterator[Batch]:
-    """Batches that contain every character of a part once."""
+    """Batches that count every character of a part once. They are those of `reading_order`, unless there are blocks."""
+    largest = largest_block(model.vocab_size)
     if block is not None:
-        return blocks(part, block, max(1, largest_block(model.vocab_size) // block), model.boundary)
-    if part.documents is not None:
-        window = _window(model, MAX_STREAMS)
-        return once(DocumentBatches(part, MAX_STREAMS, window, model.boundary, seed=None))
-    streams = stream_count(len(part.ids), stream)
-    return once(StreamBatches(part, streams, _window(model, streams), model.boundary))
+        return blocks(part, block, max(1, largest // block), model.boundary)
+    spans = reading_order(part)
+    side_by_side = max(1, min(MAX_STREAMS, len(spans)))
+    windows = 256, max(1, min(256, largest // side_by_side))
+    return once(part, spans, side_by_side, windows, model.boundary, run_up)
+
+
+def reading_order(part: Part) -> Array:
+    """The start and the end of each text that is read by itself, `[S, 2]`, in the order of their length.
+
+    These are the documents, or the pieces of a stream, of which long ones are cut: into about 64 streams in all.
+    """
+    spans = part.spans if part.documents is not None else cut(part, max(STREAM, -(-part.characters // MAX_STREAMS)))
+    return spans[np.argsort(spans[:, 1] - spans[:, 0], kind="stable")]
+
+
+def cut(part: Part, length: int) -> Array:
+    """The pieces of a stream, each cut into as many equal ones, of at least `length` characters, as it holds."""
+    pieces = part.spans[part.spans[:, 1] > part.spans[:, 0]].tolist()
+    edges = [np.linspace(a, b, max(1, (b - a) // length) + 1).round().astype(np.int64) for a, b in pieces]
+    return np.concatenate([np.zeros((0, 2), np.int64), *(np.stack([e[:-1], e[1:]], axis=1) for e in edges)])
 
 
 def largest_block(vocab_size: int) -> int:
@@ -101,27 +156,20 @@ def largest_block(vocab_size: int) -> int:
     return MAX_LOGITS // vocab_size
 
 
-def stream_count(characters: int, stream: int | None = None) -> int:
-    """The number of streams as which a text of so many characters is evaluated."""
-    return max(1, min(MAX_STREAMS, characters // (stream or STREAM)))
-
-
-def some_characters(part: Part, limit: int, stream: int | None = None) -> Part:
+def some_characters(part: Part, limit: int, stream: int = STREAM) -> Part:
     """About `limit` characters of a part, from evenly spread places. `likelihood` reads each of them as a stream.
 
-    Parts of a text differ in difficulty, so its beginning alone would not stand for the whole. Documents are shuffled
+    Parts of a text differ in difficulty, so its beginning alone would not stand for the whole. It is cut into as many
+    pieces as streams of `stream` characters are wanted, and the middle of each is taken. Documents are shuffled
     already, so the first ones are taken whole, at least one.
     """
-    if part.characters <= limit:
+    whole = part.characters
+    if whole <= limit:
         return part
-    if part.documents is None:
-        streams = stream_count(limit, stream)
-        length = limit // streams
-        starts = np.linspace(0, len(part.ids) - length, streams, dtype=np.int64)
-        return Part(np.concatenate([part.ids[start : start + length] for start in starts]))
-    lengths = (part.documents[:, 1] - part.documents[:, 0]).cumsum()
-    return Part(part.ids, part.documents[: max(1, int((lengths <= limit).sum()))])
-
-
-def _window(model: LanguageModel, batch: int) -> int:
-    return max(1, min(256, largest_block(model.vocab_size) // batch))
+    if part.documents is not None:
+        lengths = (part.documents[:, 1] - part.documents[:, 0]).cumsum()
+        return Part(part.ids, part.documents[: max(1, int((lengths <= limit).sum()))])
+    spans = cut(part, max(1, whole * min(stream, limit) // limit))
+    taken = np.diff((spans[:, 1] - spans[:, 0]).cumsum() * limit // whole, prepend=0)
+    begins = spans[:, 0] + (spans[:, 1] - spans[:, 0] - taken) // 2
+    return Part(part.ids, pieces=np.stack([begins, begins + taken], axis=1))

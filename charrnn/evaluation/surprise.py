@@ -10,9 +10,8 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from charrnn.evaluation.likelihood import MAX_STREAMS, evaluation_batches, surprisals
+from charrnn.evaluation.likelihood import evaluation_batches, reading_order, surprisals
 from charrnn.models import LanguageModel
-from charrnn.text.batches import IGNORE
 from charrnn.text.dataset import Part
 from charrnn.text.vocab import Vocabulary
 
@@ -44,12 +43,8 @@ def score(
 ) -> list[Scored]:
     """The surprise of each line (with its line end), document or character of a text, in the order of the text."""
     decode = vocabulary.decode
-    if part.documents is None:
-        whole = _stream(model, part, progress)
-        pieces = [(part.ids, whole)]
-    else:
-        documents = _documents(model, part, progress)
-        pieces = [(part.ids[a:b], bits) for (a, b), bits in zip(part.documents.tolist(), documents, strict=True)]
+    spans = part.spans.tolist()
+    pieces = [(part.ids[a:b], bits) for (a, b), bits in zip(spans, _bits(model, part, progress), strict=True)]
     if by == "document":
         return [Scored(i, decode(ids.tolist()), bits) for i, (ids, bits) in enumerate(pieces, 1)]
     scored: list[Scored] = []
@@ -70,25 +65,19 @@ def _ends(ids: npt.NDArray[np.integer[Any]], vocabulary: Vocabulary, by: By) -> 
     return np.unique(np.append(ends, len(ids))).tolist() if len(ids) else []
 
 
-def _stream(model: LanguageModel, part: Part, progress: Callable[[int], None]) -> npt.NDArray[np.float64]:
-    rows = []
+def _bits(model: LanguageModel, part: Part, progress: Callable[[int], None]) -> list[npt.NDArray[np.float64]]:
+    """The bits of the characters of each document, or of each piece of a stream, in the order of the part."""
+    columns: list[list[npt.NDArray[np.float64]]] = []
     for batch, nats in surprisals(model, evaluation_batches(model, part)):
-        rows.append(nats.double().cpu().numpy() / math.log(2))
+        if batch.fresh:
+            group: list[list[npt.NDArray[np.float64]]] = [[] for _ in batch.lengths]
+            columns += group
+        rows = nats.double().cpu().numpy() / math.log(2)
+        for column, own, count in zip(group, rows.T, batch.lengths, strict=True):
+            column.append(own[:count])
         progress(batch.characters)
-    return np.concatenate(rows).T.reshape(-1)[: len(part.ids)]
-
-
-def _documents(model: LanguageModel, part: Part, progress: Callable[[int], None]) -> list[npt.NDArray[np.float64]]:
-    assert part.documents is not None
-    scored: list[npt.NDArray[np.float64]] = []
-    for first in range(0, len(part.documents), MAX_STREAMS):
-        own = part.documents[first : first + MAX_STREAMS]
-        order = np.argsort(own[:, 1] - own[:, 0], kind="stable")  # the order of the evaluation
-        batches = list(evaluation_batches(model, Part(part.ids, own)))
-        nats = [values.double().cpu().numpy() for _, values in surprisals(model, batches)]
-        counted = np.concatenate([batch.targets for batch in batches]) != IGNORE
-        columns = np.concatenate(nats) / math.log(2)
-        progress(int(counted.sum()))
-        by_place = {int(place): columns[counted[:, column], column] for column, place in enumerate(order)}
-        scored += [by_place[i] for i in range(len(own))]
-    return scored
+    order = reading_order(part)[:, 0]
+    texts = {int(begin): np.concatenate(column) for begin, column in zip(order, columns, strict=True)}
+    if part.documents is not None:
+        return [texts[begin] for begin in part.documents[:, 0].tolist()]
+    return [np.concatenate([texts[begin] for begin in sorted(texts)])]

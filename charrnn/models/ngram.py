@@ -160,7 +160,8 @@ class NGramModel(LanguageModel):
     def fit(self, part: Part, progress: Callable[[int], None] = lambda _: None) -> None:
         """Counts a text, and forgets what was counted before. Calls `progress(1)` after each order.
 
-        The end of a stream is not predicted; the end of each document is. Raises CharrnnError for an empty text.
+        The end of a stream, or of a piece of it, is not predicted; the end of each document is. Nothing is counted
+        across the edge of a piece. Raises CharrnnError for an empty text.
         """
         boundary = self.boundary
         self._counts = None
@@ -168,13 +169,15 @@ class NGramModel(LanguageModel):
         if len(text) < 2:
             raise CharrnnError("the training part is empty: there is nothing to count")
         keys, rank = np.arange(self.vocab_size), text
-        occurrences = np.bincount(text[1:], minlength=self.vocab_size)
+        is_predicted = text[1:] != boundary if part.documents is None else np.ones(len(text) - 1, bool)
+        occurrences = np.bincount(text[1:][is_predicted], minlength=self.vocab_size)
         contexts = 1
         for m in range(1, self.order + 1):
             counts = occurrences
             if m < self.order:
                 # The boundary may begin a context. Within a context it is the end of another text.
                 context = rank[:-1] if m == 1 else np.where(text[:-1] == boundary, -1, rank[:-1])
+                context = np.where(is_predicted, context, -1)
                 longer_keys, longer_rank, longer_occurrences = _extend(context, text[1:], self.vocab_size)
                 suffix = np.zeros(len(longer_keys), text.dtype)
                 suffix[longer_rank[longer_rank >= 0]] = rank[longer_rank >= 0]
@@ -218,17 +221,16 @@ class NGramModel(LanguageModel):
 
 
 def _between_boundaries(part: Part, boundary: int) -> npt.NDArray[np.int32]:
-    """The ids of a part after a boundary. Each document is followed by a boundary, which also begins the next one."""
-    if part.documents is None:
-        return np.append(np.int32(boundary), part.ids).astype(np.int32)
-    starts, lengths = part.documents[:, 0], part.documents[:, 1] - part.documents[:, 0]
+    """The ids of a part after a boundary. Boundaries are between its pieces, and after each document."""
+    spans = part.spans
+    starts, lengths = spans[:, 0], spans[:, 1] - spans[:, 0]
     ends = np.append(0, np.cumsum(lengths + 1))  # the places of the boundaries
     text = np.full(ends[-1] + 1, boundary, np.int32)
     is_text = np.ones(len(text), bool)
     is_text[ends] = False
     shift = np.repeat(starts - ends[:-1] - 1, lengths)
     text[is_text] = part.ids[np.flatnonzero(is_text) + shift]
-    return text
+    return text[:-1] if part.documents is None else text
 
 
 def _extend(

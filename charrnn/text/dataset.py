@@ -6,10 +6,10 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,8 +20,10 @@ from charrnn.cache import cache_folder
 from charrnn.config import CorpusConfig, VocabConfig
 from charrnn.errors import CharrnnError
 from charrnn.files import Digest, read_small, sha256
-from charrnn.text.entries import IDS, STARTS, VOCABULARY, Entry, building, open_entry, seal
-from charrnn.text.reader import BOUNDARY, Report, read_corpus
+from charrnn.text.entries import FILES, IDS, STARTS, VOCABULARY, Entry, building, open_entry, remove, seal
+from charrnn.text.groups import Groups, deal, groups_of
+from charrnn.text.holdout import held_out, line_ends_of
+from charrnn.text.reader import BOUNDARY, Report, find_files, read_corpus
 from charrnn.text.vocab import CODE_POINTS, Rare, Vocabulary
 
 CACHE_FORMAT = 1
@@ -36,17 +38,29 @@ SplitName = Literal["train", "val", "test"]
 
 @dataclass(frozen=True)
 class Part:
-    """Some texts of a corpus: `ids` `[N]`, and in documents mode the start and end of each document, `[D, 2]`."""
+    """Some texts of a corpus, whose ids `[N]` lie in the file with all others.
+
+    In documents mode the part is whole documents; otherwise it is pieces of one long text. Without either it is all of
+    the ids, as one piece.
+    """
 
     ids: Array
     documents: Array | None = None
+    """The start and the end of each document, `[D, 2]`."""
+    pieces: Array | None = None
+    """The start and the end of each piece of a stream, `[P, 2]`, in the order of the text."""
+
+    @property
+    def spans(self) -> Array:
+        """The start and the end of each document or piece, `[S, 2]`."""
+        if self.documents is not None:
+            return self.documents
+        return np.array([[0, len(self.ids)]]) if self.pieces is None else self.pieces
 
     @property
     def characters(self) -> int:
         """The number of characters in this part."""
-        if self.documents is None:
-            return len(self.ids)
-        return int((self.documents[:, 1] - self.documents[:, 0]).sum())
+        return int((self.spans[:, 1] - self.spans[:, 0]).sum())
 
 
 @dataclass(frozen=True)
@@ -60,18 +74,49 @@ class Dataset:
     """The SHA-256 of the text's bytes and of the settings by which they become ids."""
     rare: Rare | None = None
     """The characters that became <unk>; None if there are none, or an older version encoded the text."""
+    files: Array | None = None
+    """The edges of F files in the ids, `[F + 1]`. None in entries of versions that did not keep them."""
+    corpus: int | None = None
+    """The number of ids of the corpus, if those of another text, its validation part, come after them."""
+    folder: Path | None = None
+    """The entry of the cache, in which the groups of documents are kept."""
 
-    def part(self, name: SplitName, split: list[float]) -> Part:
+    def part(self, name: SplitName, corpus: CorpusConfig) -> Part:
         """The training, validation or test part. Every character belongs to exactly one of the three."""
-        index = ("train", "val", "test").index(name)
-        total = len(self.ids) if self.starts is None else len(self.starts) - 1
-        edges = [round(total * fraction) for fraction in (0.0, split[0], split[0] + split[1], 1.0)]
-        first, last = edges[index], edges[index + 1]
+        if self.corpus is not None:
+            first, other = self._halves(self.corpus)
+            return other.whole if name == "val" else first.part(name, corpus)
+        index, fractions = ("train", "val", "test").index(name), corpus.fractions
         if self.starts is None:
-            return Part(self.ids[first:last])
-        # Collections are sorted by author or age, so documents are shuffled, in the same way for every model and seed.
-        dealt = np.random.default_rng(0).permutation(total)[first:last]
+            newline = self.vocabulary.encode("\n")[0] if "\n" in self.vocabulary else None
+            way, files = corpus.holdout or "tail", np.zeros(0, np.int64) if self.files is None else self.files
+            lines = line_ends_of(self.ids, newline)
+            return Part(self.ids, pieces=held_out(len(self.ids), fractions, way, files, lines)[index])
+        dealt = deal(self.groups(corpus.shared_run), fractions)[index]
         return Part(self.ids, np.stack([self.starts[:-1][dealt], self.starts[1:][dealt]], axis=1))
+
+    @property
+    def whole(self) -> Part:
+        """All of the text."""
+        if self.starts is None:
+            return Part(self.ids)
+        shuffled = np.random.default_rng(0).permutation(len(self.starts) - 1)
+        return Part(self.ids, np.stack([self.starts[:-1][shuffled], self.starts[1:][shuffled]], axis=1))
+
+    def groups(self, shared_run: int | None) -> Groups:
+        """The groups of documents that share a run of so many characters."""
+        assert self.starts is not None
+        if self.corpus is not None:
+            return self._halves(self.corpus)[0].groups(shared_run)
+        return groups_of(self.ids, self.starts, self.vocabulary, shared_run, self.folder)
+
+    def _halves(self, seam: int) -> tuple[Dataset, Dataset]:
+        """The corpus, and the other text, each as a dataset of its own: nothing is read across the seam."""
+        starts = [None, None] if self.starts is None else [self.starts[self.starts <= seam], self.starts]
+        if starts[1] is not None:
+            starts[1] = starts[1][starts[1] >= seam] - seam
+        first = replace(self, ids=self.ids[:seam], starts=starts[0], corpus=None)
+        return first, replace(self, ids=self.ids[seam:], starts=starts[1], corpus=None, files=None, folder=None)
 
 
 def load_dataset(
@@ -82,12 +127,15 @@ def load_dataset(
     Peak memory does not depend on the size of the corpus. Raises CharrnnError for a text that cannot be read or
     is empty.
     """
-    digests = _digests(files)
-    fingerprint = _fingerprint(digests, corpus, vocab)
-    folder = _cached(fingerprint)
+    other = [] if corpus.validation is None else find_files(corpus.validation, "corpus.validation")
+    source = _Source(files, _digests(files), other, _digests(other), corpus, vocab, progress)
+    folder = _cached(source.fingerprint)
     entry = open_entry(folder)
+    if entry is not None and corpus.holdout == "each-file" and FILES not in entry.files:
+        remove(folder)  # made by a version that did not keep the edges of files; the ids will be the same
+        entry = None
     if entry is None:
-        _build(folder, files, digests, corpus, vocab, fingerprint, progress)
+        _build(folder, source)
         entry = open_entry(folder)
         if entry is None:
             raise CharrnnError(f"{folder}: the encoded text was damaged as soon as it was written; is the disk whole?")
@@ -122,12 +170,6 @@ def encode_text(text: Iterator[str], vocabulary: Vocabulary) -> Part:
     if not any(len(e) for e in ends):
         return Part(whole)
     return Part(whole, np.stack([starts[:-1], starts[1:]], axis=1).astype(np.int64))
-
-
-def _fingerprint(digests: list[bytes], corpus: CorpusConfig, vocab: VocabConfig) -> str:
-    how = corpus.model_dump(include={"mode", "separator", "encoding", "normalization", "simplify"})
-    start = json.dumps([CACHE_FORMAT, how, vocab.model_dump()], sort_keys=True).encode()
-    return hashlib.sha256(b"".join([start, *digests])).hexdigest()
 
 
 def _digests(files: list[Path]) -> list[bytes]:
@@ -168,48 +210,78 @@ def _digest(file: Path) -> bytes:
 
 
 def _open(folder: Path, entry: Entry) -> Dataset:
-    starts = folder / STARTS
+    starts, files = folder / STARTS, folder / FILES
     return Dataset(
         ids=np.memmap(folder / IDS, dtype=entry.dtype, mode="r"),
         starts=np.memmap(starts, dtype=np.int64, mode="r") if starts.exists() else None,
         vocabulary=Vocabulary.load(folder / VOCABULARY),
         fingerprint=entry.fingerprint,
         rare=entry.rare,
+        files=np.fromfile(files, np.int64) if files.exists() else None,
+        corpus=entry.corpus,
+        folder=folder,
     )
 
 
-def _build(
-    folder: Path,
-    files: list[Path],
-    digests: list[bytes],
-    corpus: CorpusConfig,
-    vocab: VocabConfig,
-    fingerprint: str,
-    progress: Report,
-) -> None:
+@dataclass(frozen=True)
+class _Source:
+    """The files that become an entry of the cache, with their digests, and how they are read."""
+
+    files: list[Path]
+    digests: list[bytes]
+    other: list[Path]
+    """The files of another text, the validation part. They have no say in the alphabet."""
+    other_digests: list[bytes]
+    corpus: CorpusConfig
+    vocab: VocabConfig
+    progress: Report
+
+    @property
+    def fingerprint(self) -> str:
+        """The SHA-256 of the text's bytes and of the settings by which they become ids."""
+        how = self.corpus.model_dump(include={"mode", "separator", "encoding", "normalization", "simplify"})
+        seam = [len(self.files)] if self.other else []
+        start = json.dumps([CACHE_FORMAT, how, self.vocab.model_dump(), *seam], sort_keys=True).encode()
+        return hashlib.sha256(b"".join([start, *self.digests, *self.other_digests])).hexdigest()
+
+    def text(self, at_end: Callable[[], None] = lambda: None) -> Iterator[str]:
+        """The text of the corpus; `at_end` is called after each file."""
+        return self._unchanged(self.files, self.digests, at_end)
+
+    def other_text(self) -> Iterator[str]:
+        """The other text, if there is one."""
+        return self._unchanged(self.other, self.other_digests, lambda: None)
+
+    def _unchanged(self, files: list[Path], digests: list[bytes], at_end: Callable[[], None]) -> Iterator[str]:
+        """The text of files. Raises CharrnnError where a file is not, to its end, the one that its digest is of."""
+        with ThreadPoolExecutor(1) as beside:
+            read = [Digest(beside) for _ in files]
+            yield from read_corpus(files, self.corpus, self.vocab.kind == "byte", self.progress, read, at_end)
+        for file, was, wanted in zip(files, read, digests, strict=True):
+            if was.digest() != wanted:
+                raise CharrnnError(
+                    f"{file}: changed while it was being read, and nothing of it was kept; start again when nobody "
+                    "writes to it"
+                )
+
+
+def _build(folder: Path, source: _Source) -> None:
     """Encodes a corpus into an entry of the cache. Nothing is kept where a file is not what its digest says."""
-    raw = vocab.kind == "byte"
-    if raw:
-        vocabulary, rare = Vocabulary("byte"), None
-    else:
-        counts = np.zeros(CODE_POINTS, np.int64)
-        for piece in _unchanged(files, digests, corpus, raw, progress):
-            _count(piece, counts)
-        counts[0xD800:0xE000] = 0  # BOUNDARY, and halves of surrogate pairs, which a few codecs (utf-7) give
-        vocabulary = Vocabulary.from_counts(counts, vocab.min_count, vocab.max_size)
-        rare = vocabulary.rare(counts)
+    raw, documents = source.vocab.kind == "byte", source.corpus.mode == "documents"
+    vocabulary, rare = (Vocabulary("byte"), None) if raw else _alphabet(source)
     with building(folder) as temporary:
         dtype = np.min_scalar_type(vocabulary.unknown - raw)  # bytes are never <unk>
-        total = 0
-        documents = corpus.mode == "documents"
+        table = vocabulary.table().astype(dtype)
+        total, last, edges = 0, 0, [0]
         with ExitStack() as stack:
             ids_digest = Digest(stack.enter_context(ThreadPoolExecutor(1)))
             ids_file = stack.enter_context((temporary / IDS).open("wb"))
             starts_file = stack.enter_context((temporary / STARTS).open("wb")) if documents else None
             if starts_file:
                 starts_file.write(np.int64(0).tobytes())
-            table, last = vocabulary.table().astype(dtype), 0
-            for piece in _unchanged(files, digests, corpus, raw, progress):
+
+            def write(piece: str) -> None:
+                nonlocal total, last
                 encoded, boundaries = _encode_piece(piece, table)
                 ids_file.write(encoded.data)
                 ids_digest.update(encoded.data)
@@ -219,27 +291,29 @@ def _build(
                     last = int(ends[-1]) if len(ends) else last
                     starts_file.write(ends.data)
                 total += len(encoded)
-        if not total:
-            raise CharrnnError(
-                f"{_name(files)}: the text is empty; at least a few thousand characters are needed to learn from"
-            )
+
+            for piece in source.text(lambda: edges.append(total)):
+                write(piece)
+            for piece in source.other_text():
+                write(piece)
+        for files, characters in ((source.files, edges[-1]), (source.other, total - edges[-1])):
+            if files and not characters:
+                raise CharrnnError(
+                    f"{_name(files)}: the text is empty; at least a few thousand characters are needed to learn from"
+                )
+        np.array(edges).tofile(temporary / FILES)
         vocabulary.save(temporary / VOCABULARY)
-        seal(temporary, dtype, total, fingerprint, rare, {IDS: ids_digest.digest()})
+        corpus = edges[-1] if source.other else None
+        seal(temporary, dtype, total, source.fingerprint, rare, {IDS: ids_digest.digest()}, corpus)
 
 
-def _unchanged(
-    files: list[Path], digests: list[bytes], corpus: CorpusConfig, raw: bool, progress: Report
-) -> Iterator[str]:
-    """The text of a corpus. Raises CharrnnError where a file is not, to its end, the one that its digest is of."""
-    with ThreadPoolExecutor(1) as beside:
-        read = [Digest(beside) for _ in files]
-        yield from read_corpus(files, corpus, raw, progress, read)
-    for file, was, wanted in zip(files, read, digests, strict=True):
-        if was.digest() != wanted:
-            raise CharrnnError(
-                f"{file}: changed while it was being read, and nothing of it was kept; start again when nobody "
-                "writes to it"
-            )
+def _alphabet(source: _Source) -> tuple[Vocabulary, Rare | None]:
+    counts = np.zeros(CODE_POINTS, np.int64)
+    for piece in source.text():
+        _count(piece, counts)
+    counts[0xD800:0xE000] = 0  # BOUNDARY, and halves of surrogate pairs, which a few codecs (utf-7) give
+    vocabulary = Vocabulary.from_counts(counts, source.vocab.min_count, source.vocab.max_size)
+    return vocabulary, vocabulary.rare(counts)
 
 
 def _count(piece: str, counts: Array) -> None:

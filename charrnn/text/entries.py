@@ -22,7 +22,7 @@ from charrnn.terminal import say
 from charrnn.text.vocab import Rare
 
 MANIFEST = "dataset.json"
-IDS, STARTS, VOCABULARY = "ids.bin", "starts.bin", "vocab.json"
+IDS, STARTS, FILES, VOCABULARY = "ids.bin", "starts.bin", "files.bin", "vocab.json"
 SAMPLES, SAMPLE = 16, 2**16
 """Blocks of a large file, and bytes of each, that are compared whenever it is opened: some milliseconds."""
 ABANDONED = 3600
@@ -46,6 +46,8 @@ class Entry(Record):
     fingerprint: str
     rare: Rare | None = None
     """The characters that became <unk>; None if there are none, and in entries of versions before it was written."""
+    corpus: Count | None = None
+    """The characters of the corpus, if another text, its validation part, comes after them."""
     files: dict[str, Contents] = Field(default_factory=dict)
     """Empty in entries of versions before there was one."""
 
@@ -84,11 +86,13 @@ def seal(
     fingerprint: str,
     rare: Rare | None,
     known: Mapping[str, bytes],
+    corpus: int | None = None,
 ) -> None:
     """Writes the manifest of all that lies in a folder. `known` has the SHA-256 of some of it."""
-    files = {file.name: contents(file, known.get(file.name)).model_dump() for file in sorted(folder.iterdir())}
-    facts = {"dtype": dtype.name, "characters": characters, "fingerprint": fingerprint, "files": files}
-    facts["rare"] = rare.model_dump() if rare else None
+    files = {file.name: contents(file, known.get(file.name)) for file in sorted(folder.iterdir())}
+    facts = Entry(
+        dtype=dtype.name, characters=characters, fingerprint=fingerprint, rare=rare, corpus=corpus, files=files
+    ).model_dump()
     (folder / MANIFEST).write_text(json.dumps(facts), encoding="utf-8")
 
 

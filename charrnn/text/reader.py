@@ -216,11 +216,13 @@ def read_corpus(
     raw: bool = False,
     progress: Report = lambda _: None,
     digests: Sequence[Digest] = (),
+    at_end: Callable[[], None] = lambda: None,
 ) -> Iterator[str]:
     """The text of a corpus in pieces; in documents mode with BOUNDARY after each document.
 
     `raw` reads bytes as they are (see `read_bytes`): no decoding, no line ends, no normalisation. `digests`, one for
-    each file, are given its bytes as they were read. Raises CharrnnError as `read_text` does.
+    each file, are given its bytes as they were read, and `at_end` is called after each. Raises CharrnnError as
+    `read_text` does.
     """
     documents = config.mode == "documents"
     normalize = normalizer(config)
@@ -243,6 +245,7 @@ def read_corpus(
             yield BOUNDARY
         elif last != "\n" and len(files) > 1 and not raw:
             yield "\n"  # the next file starts on a line of its own
+        at_end()
 
 
 def _at_line_ends(pieces: Iterator[str]) -> Iterator[str]:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
@@ -104,10 +103,10 @@ class Workers:
             dist.broadcast(payload, 0)
         return payload.cpu().numpy().tobytes()
 
-    def number_from_first(self, number: float) -> float:
-        """The `number` of worker 0, at every worker."""
-        (first,) = struct.unpack("<d", self.from_first(struct.pack("<d", number)))
-        return float(first)
+    def numbers_from_first(self, numbers: dict[str, float]) -> dict[str, float]:
+        """The `numbers` of worker 0, at every worker."""
+        found: dict[str, float] = json.loads(self.from_first(json.dumps(numbers).encode()))
+        return found
 
     def state_from_first(self, tensors: dict[str, Tensor], facts: dict[str, Any]) -> tuple[dict[str, Tensor], Any]:
         """The tensors (on the CPU) and the facts of worker 0, sent in the formats of a checkpoint."""

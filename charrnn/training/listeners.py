@@ -58,10 +58,11 @@ class Bar:
         elif event.kind == "evaluation":
             at, m = event.progress, event.metrics
             best = "  best so far" if event.is_best else ""
+            error = f" ± {m['val_error']:.4f}" if "val_error" in m else ""
             train = "" if math.isnan(self._train) else f"train {self._train:.4f}  "
             say(
                 f"step {at.steps:>7,}  {at.minutes:6.1f} min  {at.epochs:6.2f} epochs  {train}"
-                f"val {m['val_loss']:.4f} nats = {m['val_bits_per_char']:.4f} bits/char{best}"
+                f"val {m['val_loss']:.4f}{error} nats = {m['val_bits_per_char']:.4f} bits/char{best}"
             )
         elif event.kind == "explosion":
             at, m = event.progress, event.metrics

@@ -6,35 +6,44 @@ from __future__ import annotations
 
 from threading import Thread
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from charrnn.device import to_device
-from charrnn.evaluation.likelihood import evaluation_batches
+from charrnn.evaluation.likelihood import evaluation_batches, some_characters
 from charrnn.models import Mixture, NGramModel, State
 from charrnn.models.mixture import Piece
 from charrnn.text.batches import IGNORE
-from charrnn.text.dataset import Part
-from charrnn.training.validation import STREAM
+from charrnn.text.dataset import Array, Part
+from charrnn.training.validation import SHORT_RUN_UP
 
 SHARE = 50
 """One character of so many is set aside."""
-LEAST, MOST = 2_000, 20_000
-"""The fewest and the most characters that are set aside, of a text that is long enough."""
-
+MOST = 20_000
+"""The most characters that are set aside."""
 LOGITS = 2**23
-"""The most logits of a fit. With thousands of characters in the alphabet, only a part of what is set aside is read."""
+"""The most logits of a fit: of a text with thousands of characters in its alphabet, less is set aside."""
+STREAM = 500
+"""The characters of each piece of a stream that is set aside."""
 
 
-def set_aside(part: Part) -> tuple[Part, Part]:
+def set_aside(part: Part, vocab_size: int) -> tuple[Part, Part]:
     """A training part as two: what the network learns from, and a small rest to which the mixture is fitted."""
-    wanted = min(max(part.characters // SHARE, LEAST), MOST, part.characters // 5)
+    wanted = max(1, min(part.characters // SHARE, MOST, LOGITS // vocab_size))
     if part.documents is None:
-        cut = len(part.ids) - wanted
-        return Part(part.ids[:cut]), Part(part.ids[cut:])
+        aside = some_characters(part, wanted, STREAM)
+        return Part(part.ids, pieces=_between(part.spans, aside.spans)), aside
     lengths = (part.documents[:, 1] - part.documents[:, 0])[::-1].cumsum()
     cut = len(lengths) - max(1, int((lengths <= wanted).sum()))
     return Part(part.ids, part.documents[:cut]), Part(part.ids, part.documents[cut:])
+
+
+def _between(spans: Array, taken: Array) -> Array:
+    """The pieces `[P, 2]` of `spans` that are left between those that are `taken` from inside them."""
+    bounds = np.sort(np.concatenate([spans, taken]).ravel())  # begin, taken from, taken to, ..., end
+    left = bounds.reshape(-1, 2)
+    return left[left[:, 1] > left[:, 0]]
 
 
 class Mixing:
@@ -75,20 +84,15 @@ class Mixing:
         training = together.network.training
         together.eval()
         pieces: list[Piece] = []
-        room = LOGITS // together.vocab_size
         state: State = ()
-        for batch in evaluation_batches(together, self._aside, stream=STREAM):
+        for batch in evaluation_batches(together, self._aside, run_up=SHORT_RUN_UP):
             if batch.fresh:
                 state = together.initial_state(batch.inputs.shape[1])
-            ids = to_device(batch.inputs, together.device)
-            came = to_device(batch.targets, together.device).flatten()
-            features, state = together.features(ids, state)
-            there = came != IGNORE
+            features, state = together.features(to_device(batch.inputs, together.device), state)
+            counted = batch.targets != IGNORE if batch.counted is None else (batch.targets != IGNORE) & batch.counted
+            there = to_device(counted.flatten(), together.device)
             x, known = together.experts(features.flatten(0, 1)[there])
-            pieces.append((x, known, came[there]))
-            room -= len(known)
-            if room <= 0:
-                break
+            pieces.append((x, known, to_device(batch.targets.flatten(), together.device)[there]))
         if pieces:
             self._model.fit(pieces)
         together.network.train(training)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -19,7 +18,7 @@ from charrnn.text.dataset import Part
 from charrnn.training.events import Event
 from charrnn.training.schedule import Progress
 from charrnn.training.standing import Standing
-from charrnn.training.validation import Validation
+from charrnn.training.validation import Validation, metrics
 
 
 class NGramTrainer:
@@ -46,10 +45,9 @@ class NGramTrainer:
         megabytes = self.model.nbytes / 2**20
         yield Event("step", self.progress, {"ngrams": self.model.size, "megabytes": megabytes, "seconds": seconds})
         if self.validation.characters:
-            nats = self.validation.nats(self.model, Standing())
-            self.standing.best = nats
-            metrics = {"val_loss": nats, "val_bits_per_char": nats / math.log(2)}
-            yield Event("evaluation", self.progress, metrics, is_best=True)
+            measured = self.validation.measure(self.model, Standing())
+            self.standing.best = measured.nats_per_char
+            yield Event("evaluation", self.progress, metrics(measured), is_best=True)
         yield Event("sample", self.progress)
         yield Event("checkpoint", self.progress)
 

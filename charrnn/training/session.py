@@ -13,14 +13,14 @@ from tqdm import tqdm
 from charrnn.config import Config
 from charrnn.device import find_device
 from charrnn.errors import CharrnnError
-from charrnn.loading import absolute, find_config, load_config, parse_config
+from charrnn.loading import absolute, find_config, load_config, parse_config, parse_run_config
 from charrnn.models import Mixture, NGramModel, build_model
 from charrnn.run import Run
 from charrnn.store.folder import new_folder
 from charrnn.store.lock import locked
 from charrnn.terminal import advance, say
 from charrnn.text.batches import training_batches
-from charrnn.text.corpora import resolve
+from charrnn.text.corpora import resolve, settled
 from charrnn.text.dataset import Dataset, load_dataset
 from charrnn.training.attendance import WorkerLost
 from charrnn.training.closing import closing_line
@@ -33,6 +33,9 @@ from charrnn.training.restoring import restore
 from charrnn.training.saver import CheckpointSaver
 from charrnn.training.signals import heeded
 from charrnn.training.trainer import Trainer
+
+TEXTS = "corpus.path=", "corpus.validation="
+"""How a user names the texts of a run again. A file that only the run's own config names is never read."""
 
 
 class Interrupted(KeyboardInterrupt):
@@ -70,7 +73,7 @@ def train(
         name = find_config(config).stem
         config = load_config(config, overrides)
     where = own_device(find_device(device))
-    config = absolute(config)
+    config = absolute(config.model_copy(update={"corpus": settled(config.corpus)}))
     with joined(where, config.training.worker_timeout) as workers:
         dataset = workers.one_first(lambda: _read_corpus(config, quiet or workers.rank > 0))
         training = _training(config, dataset, where, workers)
@@ -83,7 +86,7 @@ def train(
             run = Run.create(path, config, dataset, training.model.size, where)
             workers.from_first(str(path.absolute()).encode())
             if not quiet:
-                say(_headline(run))
+                say(_headline(run, dataset))
             return _drive(run, training, quiet)
 
 
@@ -105,7 +108,7 @@ def resume(
     if minutes is not None:
         overrides = [*overrides, f"training.minutes={minutes}"]
     for override in overrides:
-        if not override.strip().startswith(("training.", "sampling.", "corpus.path=")):
+        if not override.strip().startswith(("training.", "sampling.", *TEXTS)):
             raise CharrnnError(
                 f"‹overrides={override}›: a run goes on with the corpus, vocabulary and model that it has; "
                 "train a new one"
@@ -121,11 +124,11 @@ def resume(
 
 def _restored(run: Run, overrides: Sequence[str], workers: Workers) -> tuple[Run, Trainer]:
     """The run with its new config, and its trainer. Worker 0 restores the last checkpoint and gives it to all."""
-    file = run.path / "config.yaml"
-    config = parse_config(file.read_text(encoding="utf-8"), str(file), overrides)
+    config = parse_run_config(run.path / "config.yaml", overrides)
     if config.model.cell == "ngram":
         raise CharrnnError(f"{run.path}: an n-gram counts once and is done; there is nothing to go on with")
-    named = any(override.strip().startswith("corpus.path=") for override in overrides)
+    texts = TEXTS if run.config.corpus.validation is not None else TEXTS[:1]
+    named = all(any(override.strip().startswith(text) for override in overrides) for text in texts)
     config = absolute(config)
     dataset = workers.one_first(lambda: run.dataset(config.corpus if named else None))
     trainer = _trainer(config, dataset, run.device, workers)
@@ -155,7 +158,7 @@ def _restored(run: Run, overrides: Sequence[str], workers: Workers) -> tuple[Run
 def _read_corpus(config: Config, quiet: bool) -> Dataset:
     files, corpus = resolve(config.corpus)
     passes = 1 if config.vocab.kind == "byte" else 2
-    size = passes * sum(file.stat().st_size for file in files)
+    size = passes * sum(file.stat().st_size for file in files)  # of another text, which is short, nothing is shown
     with tqdm(
         total=size,
         desc="encode",
@@ -174,7 +177,7 @@ def _training(config: Config, dataset: Dataset, device: torch.device, workers: W
         return _trainer(config, dataset, device, workers)
     if workers.count > 1:
         raise CharrnnError(f"{workers.count} workers: an n-gram counts in one process; leave ‹workers› away")
-    part, validation = (dataset.part(name, config.corpus.split) for name in ("train", "val"))
+    part, validation = (dataset.part(name, config.corpus) for name in ("train", "val"))
     model = NGramModel(len(dataset.vocabulary), config.model.order)
     return NGramTrainer(model, part, validation, config.training, device)
 
@@ -186,7 +189,7 @@ def _trainer(config: Config, dataset: Dataset, device: torch.device, workers: Wo
             f"training.batch_size: {training.batch_size}: a multiple of the {workers.count} workers was expected, "
             f"since each takes as many texts; try {-(-training.batch_size // workers.count) * workers.count}"
         )
-    part, validation = (dataset.part(name, config.corpus.split) for name in ("train", "val"))
+    part, validation = (dataset.part(name, config.corpus) for name in ("train", "val"))
     if training.patience is not None and not validation.characters:
         raise CharrnnError(
             f"training.patience: {training.patience}: null was expected, because corpus.split holds out nothing to "
@@ -201,7 +204,7 @@ def _trainer(config: Config, dataset: Dataset, device: torch.device, workers: Wo
     model = build_model(config.model, len(vocabulary), training.seed)
     mixing = None
     if isinstance(model, Mixture):
-        whole, (part, aside) = part, set_aside(part)
+        whole, (part, aside) = part, set_aside(part, len(vocabulary))
         if workers.rank == 0:
             mixing = Mixing(model, whole, part, aside)
     batches = training_batches(
@@ -216,13 +219,17 @@ def _trainer(config: Config, dataset: Dataset, device: torch.device, workers: Wo
     return Trainer(model, batches, validation, training, device, workers=workers, mixing=mixing)
 
 
-def _headline(run: Run) -> str:
-    facts = run.facts
+def _headline(run: Run, dataset: Dataset) -> str:
+    facts, corpus = run.facts, run.config.corpus
     documents = f" in {facts.documents:,} documents" if facts.documents else ""
     rare = f"; {facts.rare}" if facts.rare else ""
+    lines = [] if dataset.starts is None else [dataset.groups(corpus.shared_run).told(corpus)]
+    if corpus.validation is not None and corpus.split[1]:
+        lines.append("another text validates, so the validation fraction of corpus.split is learnt from too")
+    more = "".join(f"\n{line}" for line in lines if line)
     return (
         f"{run.path}: {run.config.model.cell}, {facts.parameters:,} parameters, {facts.characters['train']:,} "
-        f"characters to learn from{documents}, an alphabet of {facts.vocabulary:,}, on {run.device}{rare}"
+        f"characters to learn from{documents}, an alphabet of {facts.vocabulary:,}, on {run.device}{rare}{more}"
     )
 
 

@@ -24,7 +24,7 @@ from charrnn.training.events import Event, diverged
 from charrnn.training.mixing import Mixing
 from charrnn.training.schedule import is_due, learning_rate
 from charrnn.training.step import Learner
-from charrnn.training.validation import Validation
+from charrnn.training.validation import Validation, metrics
 
 
 class Trainer(Learner):
@@ -104,8 +104,8 @@ class Trainer(Learner):
                     yield Event("sample", now)
                 if save:
                     yield self._checkpoint()
-        if metrics := self.numbers.means(learning_rate(config, now)):
-            yield Event("step", now, metrics)
+        if means := self.numbers.means(learning_rate(config, now)):
+            yield Event("step", now, means)
         with self.average.shown():
             if self.standing.step not in (0, evaluated) and self.validation.characters and not self.agreement.stop:
                 yield self._evaluate()
@@ -113,18 +113,19 @@ class Trainer(Learner):
 
     def _evaluate(self) -> Event:
         """The event with the validation loss, and whether it is the best so far."""
-        nats = 0.0
+        measured: dict[str, float] = {}
         if self.workers.rank == 0:
             if self._mixing is not None:
                 self._mixing.fit()
-            nats = self.validation.nats(self.model, self.standing)
-        nats = self.workers.number_from_first(nats)
+            measured = metrics(self.validation.measure(self.model, self.standing))
+        measured = self.workers.numbers_from_first(measured)
+        nats = measured["val_loss"]
         if not math.isfinite(nats):
             raise diverged(self.standing.step, self.config)
         is_best = self.standing.judge(nats)
         self.numbers.restart_clock()
         self.carried.gather()
-        return Event("evaluation", self.progress, {"val_loss": nats, "val_bits_per_char": nats / math.log(2)}, is_best)
+        return Event("evaluation", self.progress, measured, is_best)
 
     def counted(self) -> dict[str, Tensor]:
         """The tables of the n-gram in a mixture, when they are counted."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -286,6 +287,26 @@ def test_an_n_gram_beats_a_shorter_one_and_reports_each_order() -> None:
 def test_an_order_out_of_bounds_is_a_mistake_of_the_user(order: int) -> None:
     with pytest.raises(CharrnnError, match="expected 1 to 8"):
         NGramModel(10, order)
+
+
+def test_nothing_is_counted_across_the_edge_of_a_piece() -> None:
+    """The pieces are counted as documents are, but that their ends are not predicted."""
+    text = np.array([0, 1, 2, 2, 2, 0, 1, 1, 0, 2, 1], np.uint8)
+    model = NGramModel(5, 3)
+    model.fit(Part(text, pieces=np.array([[0, 3], [5, 8], [8, 11]])))
+    trigrams, bigrams = Counter[Gram](), Counter[Gram]()
+    for a, b in ((0, 3), (5, 8), (8, 11)):
+        padded = [4, *text[a:b].tolist()]
+        bigrams.update(pairwise(padded))
+        trigrams.update(zip(padded, padded[1:], padded[2:], strict=False))
+    keys = model.get_buffer("keys_2")[:-1].tolist()
+    assert {(key // 5, key % 5) for key in keys} == set(bigrams)
+    assert len(model.get_buffer("keys_3")) - 1 == len(trigrams)
+    whole, other = NGramModel(5, 3), NGramModel(5, 3)
+    whole.fit(Part(text))
+    other.fit(Part(np.append(text, text), pieces=np.array([[0, len(text)]])))
+    for name, buffer in whole.named_buffers():
+        assert torch.equal(buffer, other.get_buffer(name))
 
 
 @pytest.mark.parametrize("part", [Part(np.zeros(0, np.uint8)), Part(np.zeros(5, np.uint8), np.zeros((0, 2), np.int64))])

@@ -297,7 +297,7 @@ def test_a_training_that_patience_ended_is_over(tmp_path: Path, monkeypatch: pyt
 def trainer_of(run: Path, clock: Callable[[], float] = time.perf_counter) -> Trainer:
     """A trainer of ten minutes for the model of a run, as new."""
     opened = charrnn.load(run, "cpu")
-    part, boundary = opened.dataset().part("train", opened.config.corpus.split), opened.vocabulary.boundary
+    part, boundary = opened.dataset().part("train", opened.config.corpus), opened.vocabulary.boundary
     batches = training_batches(part, 4, 8, boundary, 0)
     model = build_model(opened.config.model, len(opened.vocabulary), 0)
     return Trainer(model, batches, part, TrainingConfig(minutes=10), torch.device("cpu"), clock)

@@ -32,6 +32,13 @@ LINE = st.text(st.sampled_from("ab春山， "), min_size=1, max_size=6).map(str.
 DOCUMENTS = st.lists(st.lists(LINE, min_size=1, max_size=4).map("\n".join), min_size=1, max_size=12)
 STREAM = CorpusConfig(path="text.txt", mode="stream")
 CHAR = VocabConfig()
+
+
+def split(fractions: list[float]) -> CorpusConfig:
+    """Parts as runs had them before there were other ways: the tail, and each document by itself."""
+    return CorpusConfig(path="text.txt", split=fractions, holdout="tail", shared_run=None)
+
+
 NAMES: tuple[SplitName, ...] = ("train", "val", "test")
 
 
@@ -47,7 +54,7 @@ def small_blocks(block: int) -> AbstractContextManager[object]:
 
 def texts_of(part: Part, vocabulary: Vocabulary) -> list[str]:
     if part.documents is None:
-        return [vocabulary.decode(part.ids.tolist())]
+        return [vocabulary.decode(part.ids[a:b].tolist()) for a, b in part.spans]
     return [vocabulary.decode(part.ids[start:end].tolist()) for start, end in part.documents]
 
 
@@ -84,7 +91,7 @@ def test_documents_decode_to_themselves(documents: list[str], between: str, bloc
     file = write(between.join(["", *documents, ""]))
     with small_blocks(block):
         data = load_dataset([file], CorpusConfig(path="text.txt", mode="documents"), CHAR)
-    assert sorted(texts_of(data.part("train", [1.0, 0.0, 0.0]), data.vocabulary)) == sorted(documents)
+    assert sorted(texts_of(data.part("train", split([1.0, 0.0, 0.0])), data.vocabulary)) == sorted(documents)
     assert data.starts is not None
     starts = data.starts.tolist()
     assert [data.vocabulary.decode(data.ids[a:b].tolist()) for a, b in pairwise(starts)] == documents
@@ -97,12 +104,12 @@ def test_lines_and_files_are_documents_unless_empty(lines: list[str], block: int
     by_line = CorpusConfig(path="text.txt", mode="documents", separator="line")
     with small_blocks(block):
         data = load_dataset([write("\n".join(lines))], by_line, CHAR)
-    whole = data.part("train", [1.0, 0.0, 0.0])
+    whole = data.part("train", split([1.0, 0.0, 0.0]))
     assert sorted(texts_of(whole, data.vocabulary)) == documents
     assert whole.characters == sum(map(len, lines))
     files = [write(line, f"{i}.txt") for i, line in enumerate(lines)]
     data = load_dataset(files, CorpusConfig(path="*.txt", mode="documents", separator="file"), CHAR)
-    assert sorted(texts_of(data.part("train", [1.0, 0.0, 0.0]), data.vocabulary)) == documents
+    assert sorted(texts_of(data.part("train", split([1.0, 0.0, 0.0])), data.vocabulary)) == documents
 
 
 @given(st.binary(min_size=1, max_size=60))
@@ -254,34 +261,34 @@ WORDS = Vocabulary("char", ["a"])
 
 
 @given(st.integers(1, 3000), SPLITS)
-def test_parts_of_a_stream_are_disjoint_and_cover_it(length: int, split: list[float]) -> None:
+def test_parts_of_a_stream_are_disjoint_and_cover_it(length: int, fractions: list[float]) -> None:
     ids = np.arange(length)
-    parts = [Dataset(ids, None, WORDS, "").part(name, split) for name in NAMES]
-    assert np.array_equal(np.concatenate([part.ids for part in parts]), ids)
-    for part, fraction in zip(parts, split, strict=True):
+    parts = [Dataset(ids, None, WORDS, "").part(name, split(fractions)) for name in NAMES]
+    assert np.array_equal(np.concatenate([part.ids[a:b] for part in parts for a, b in part.spans]), ids)
+    for part, fraction in zip(parts, fractions, strict=True):
         assert abs(part.characters - fraction * length) <= 1
         assert part.documents is None
 
 
 @given(st.lists(st.integers(1, 50), min_size=1, max_size=200), SPLITS)
-def test_parts_of_documents_are_disjoint_and_cover_them(lengths: list[int], split: list[float]) -> None:
+def test_parts_of_documents_are_disjoint_and_cover_them(lengths: list[int], fractions: list[float]) -> None:
     starts = np.cumsum([0, *lengths])
     data = Dataset(np.arange(starts[-1]), starts, WORDS, "")
-    parts = [data.part(name, split) for name in NAMES]
+    parts = [data.part(name, split(fractions)) for name in NAMES]
     dealt = [span for part in parts if part.documents is not None for span in part.documents.tolist()]
     assert sorted(dealt) == [[a, b] for a, b in pairwise(starts.tolist())]
     assert sum(part.characters for part in parts) == sum(lengths)
-    for part, name, fraction in zip(parts, NAMES, split, strict=True):
+    for part, name, fraction in zip(parts, NAMES, fractions, strict=True):
         assert part.documents is not None
         assert abs(len(part.documents) - fraction * len(lengths)) <= 1
-        again = data.part(name, split).documents
+        again = data.part(name, split(fractions)).documents
         assert again is not None
         assert np.array_equal(part.documents, again)
 
 
 def test_documents_of_a_sorted_collection_are_dealt_to_all_parts() -> None:
     starts = np.arange(1001)
-    part = Dataset(np.zeros(1000), starts, WORDS, "").part("val", [0.8, 0.2, 0.0])
+    part = Dataset(np.zeros(1000), starts, WORDS, "").part("val", split([0.8, 0.2, 0.0]))
     assert part.documents is not None
     quarters = np.bincount(part.documents[:, 0] // 250, minlength=4)
     assert (quarters > 25).all()

@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from charrnn.config import ModelConfig
-from charrnn.evaluation.likelihood import Likelihood, likelihood, some_characters
+from charrnn.evaluation.likelihood import RUN_UP, Likelihood, likelihood, some_characters
 from charrnn.models import LanguageModel, build_model, set_kernels
 from charrnn.text.dataset import Part
 from charrnn.training import validation
 from charrnn.training.standing import Standing
-from charrnn.training.validation import LEAST, SHARE, STREAM, Validation
+from charrnn.training.validation import LEAST, SHARE, SHORT_RUN_UP, STREAM, Validation, metrics
 
 V = 6
 
@@ -52,22 +52,31 @@ class Reading:
 @pytest.mark.parametrize("wanted", [1, 100, 300, 10_000, "all"])
 def test_it_is_the_likelihood_of_as_many_characters_as_are_wanted(part: Part, wanted: Any) -> None:
     own, standing = Validation(part, wanted), Standing(learnt=10**9)
-    expected = part if wanted == "all" else some_characters(part, wanted)
+    expected = part if wanted == "all" else some_characters(part, wanted, STREAM)
     assert own.characters == expected.characters
-    assert own.nats(network(), standing) == likelihood(network(), expected).nats_per_char
+    run_up = RUN_UP if expected is part else SHORT_RUN_UP
+    assert own.measure(network(), standing) == likelihood(network(), expected, run_up=run_up, of=part.characters)
     assert standing == Standing(learnt=10**9)
 
 
-@pytest.mark.parametrize("part", [text(9_000), poems(200, 40)], ids=["stream", "documents"])
+@pytest.mark.parametrize("part", [text(700), poems(20, 30)], ids=["stream", "documents"])
+def test_where_all_is_read_it_says_what_eval_says(part: Part) -> None:
+    own, told = Validation(part, "all").measure(network(), Standing()), likelihood(network(), part)
+    assert own.nats == told.nats and own.characters == told.characters
+    assert own.standard_error == 0
+    assert metrics(own) == {"val_loss": told.nats_per_char, "val_bits_per_char": told.bits_per_char, "val_error": 0}
+
+
+@pytest.mark.parametrize("part", [text(40_000), poems(1000, 40)], ids=["stream", "documents"])
 def test_by_itself_it_reads_the_chosen_characters_in_short_streams(part: Part) -> None:
-    standing = Standing(learnt=7_000 * SHARE + 1)
-    nats = Validation(part, "auto").nats(network(), standing)
-    expected = likelihood(network(), some_characters(part, 7_000, STREAM), stream=STREAM)
-    assert nats == expected.nats_per_char
-    assert standing.evaluated == 7_000
+    standing = Standing(learnt=30_000 * SHARE + 1)
+    own = Validation(part, "auto").measure(network(), standing)
+    some = some_characters(part, 30_000, STREAM)
+    assert own == likelihood(network(), some, run_up=SHORT_RUN_UP, of=40_000)
+    assert standing.evaluated == 30_000
 
 
-@given(learnt=st.integers(0, 10**7), later=st.integers(0, 10**7), size=st.integers(1, 60_000), whole=st.booleans())
+@given(learnt=st.integers(0, 10**7), later=st.integers(0, 10**7), size=st.integers(1, 90_000), whole=st.booleans())
 def test_the_first_evaluation_decides_for_all_later_ones(learnt: int, later: int, size: int, whole: bool) -> None:
     """Otherwise their losses could not be compared; and a training that goes on goes on with the same characters."""
     part = text(size) if whole else poems(-(-size // 50), 50)
@@ -75,16 +84,15 @@ def test_the_first_evaluation_decides_for_all_later_ones(learnt: int, later: int
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(validation, "likelihood", reading)
         first = Validation(part, "auto")
-        first.nats(network(), standing)
+        first.measure(network(), standing)
         wanted = standing.evaluated
         standing.learnt += later
-        first.nats(network(), standing)
+        first.measure(network(), standing)
         resumed = Standing.model_validate(standing.model_dump())
-        Validation(part, "auto").nats(network(), resumed)
+        Validation(part, "auto").measure(network(), resumed)
     assert wanted == standing.evaluated == resumed.evaluated == max(LEAST, learnt // SHARE)
     for read in reading.parts:
-        assert np.array_equal(read.ids, reading.parts[0].ids)
-        assert read.documents is None or np.array_equal(read.documents, reading.parts[0].documents)  # type: ignore[arg-type]
+        assert np.array_equal(read.spans, reading.parts[0].spans)
     count = reading.parts[0].characters
     assert 0 < count <= part.characters
     if part.characters <= wanted:
