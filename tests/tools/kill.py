@@ -36,18 +36,28 @@ for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 from charrnn.cells import cells_with, recurrent_cells  # noqa: E402
 
 TEXT = "The cat sat on the mat.\nA dog sat on the log.\n\nA bird sang in the tree, and the cat looked up.\n\n" * 80
-CASES = [(cell, mode) for mode in ("stream", "documents") for cell in recurrent_cells()]
+CASES = [(cell, mode) for mode in ("stream", "documents") for cell in [*recurrent_cells(), "gru+ngram"]]
 TIMED = ("characters_per_second", "minutes", "seconds")
 """What a clock says differs from run to run."""
 
 
 def config(cell: str, mode: str, steps: int) -> dict[str, Any]:
     """A small training in which everything that must be carried over plays a part."""
+    cell, _, beside = cell.partition("+")
+    mixture = {"ngram": {"order": 4}} if beside else {}
     weights = {"weight_dropout": 0.3} if cell in cells_with("weight_dropout") else {}
     stream = {"forget": 0.2, "window_deviation": 3} if mode == "stream" else {"slowness_penalty": 0.1}
     return {
         "corpus": {"path": "text.txt", "mode": mode},
-        "model": {"cell": cell, "num_layers": 2, "hidden_size": 16, "embedding_size": 8, "dropout": 0.2, **weights},
+        "model": {
+            "cell": cell,
+            "num_layers": 2,
+            "hidden_size": 16,
+            "embedding_size": 8,
+            "dropout": 0.2,
+            **weights,
+            **mixture,
+        },
         "training": {
             "steps": steps,
             "batch_size": 8,
