@@ -270,7 +270,7 @@ class TrainingConfig(Section):
     """The factor by which `schedule: step` multiplies the learning rate."""
     clip_norm: Annotated[float, Field(gt=0)] | None = 1.0
     """A gradient longer than this is shortened to this length (arXiv:1211.5063); null for no clipping."""
-    clip_value: Annotated[float, Field(gt=0, le=1e30)] | None = None
+    clip_value: Annotated[float, Field(gt=0, le=1e9)] | None = None
     """Each component of the gradient is limited to [-clip_value, clip_value]; null for no limit."""
     explosion_steps: Annotated[int, Field(ge=1)] = 3
     """A step whose loss or gradient is not finite is not applied. After this many such steps in a row, the last

@@ -64,6 +64,7 @@ def test_an_unknown_section_is_told_with_its_line_and_the_nearest() -> None:
         ("model:\n  hidden_size: 1.5", r"line 3: model\.hidden_size: expected .*integer.*not 1\.5"),
         ("training:\n  batch_size: true", r"line 3: training\.batch_size: expected .*integer, not True"),
         ("training: {learning_rate: fast}", r"line 2: training\.learning_rate: expected a number, not 'fast'"),
+        ("training: {clip_value: 1e48}", r"line 2: training\.clip_value: expected .*1000000000.*not 1e\+48"),
         ("training: {tensorboard: yes}", r"line 2: training\.tensorboard: expected a boolean, not 'yes'"),
         ("sampling: {prompt: 3}", r"line 2: sampling\.prompt: expected a text, not 3"),
         ("model: {cell: lsmt}", r"line 2: model\.cell: expected .*'lstm'.* or .*, not 'lsmt'"),

@@ -133,6 +133,8 @@ def workshop() -> None:
     """Fills the current folder with texts and small trained runs, and makes every later training short."""
     setattr(typer.main, "get_command", functools.cache(typer.main.get_command))  # noqa: B010 (most of a short command)
     setattr(loading, "read_yaml", _read_once(loading.read_yaml))  # noqa: B010
+    Path("home").mkdir()
+    os.environ["HOME"] = str(Path("home").absolute())  # `~` may be named too
     Path("text.txt").write_text(TEXT, encoding="utf-8")
     Path("poems.txt").write_text(POEMS, encoding="utf-8")
     Path("victim.txt").write_text(VICTIM, encoding="utf-8")
@@ -710,6 +712,7 @@ FLAGS |= {"eval": ["--json", "--dynamic"], "compare": ["--json"], "info": ["--js
 
 def options(draw: Draw) -> bool:
     """Any prompt, any text and any value of an option."""
+    Path("mine.txt").unlink(missing_ok=True)  # a folder may be named, and all texts in it are read
     name = draw(st.sampled_from(["sample", "sample", *OPTIONS]))
     arguments = [name, draw(st.sampled_from([*RUNS] * 5 + ODD_TEXTS[:-1]).filter(lambda run: "\0" not in run))]
     prompt = draw(
@@ -1318,7 +1321,7 @@ def _harm_digest(draw: Draw, how: str) -> None:
         _gone(folder)
         _not_a_folder(draw, folder, ["nowhere"])
         return
-    for file in sorted(folder.iterdir()):
+    for file in sorted(folder.iterdir()) if folder.is_dir() else ():
         if draw(st.booleans()) and file.is_file() and not file.is_symlink():
             if draw(st.booleans()):
                 _damage(draw, file, sorted(folder.iterdir()))
