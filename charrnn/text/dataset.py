@@ -85,10 +85,10 @@ def load_dataset(
     digests = _digests(files)
     fingerprint = _fingerprint(digests, corpus, vocab)
     folder = _cached(fingerprint)
-    entry = open_entry(folder)
+    entry = open_entry(folder, fingerprint)
     if entry is None:
         _build(folder, files, digests, corpus, vocab, fingerprint, progress)
-        entry = open_entry(folder)
+        entry = open_entry(folder, fingerprint)
         if entry is None:
             raise CharrnnError(f"{folder}: the encoded text was damaged as soon as it was written; is the disk whole?")
     return _open(folder, entry)
@@ -99,7 +99,7 @@ def cached_dataset(fingerprint: str) -> Dataset | None:
     if len(fingerprint) != 64 or not set(fingerprint) <= set("0123456789abcdef"):
         return None
     folder = _cached(fingerprint)
-    entry = open_entry(folder)
+    entry = open_entry(folder, fingerprint)
     return None if entry is None else _open(folder, entry)
 
 
@@ -151,9 +151,9 @@ def _digest(file: Path) -> bytes:
     now = [status.st_size, status.st_ino, status.st_dev, status.st_mtime_ns, status.st_ctime_ns]
     try:
         *then, digest = json.loads(read_small(known, 1000))
-        if then == now:
+        if then == now and len(bytes.fromhex(digest)) == 32:
             return bytes.fromhex(digest)
-    except (CharrnnError, ValueError, TypeError):
+    except (CharrnnError, ValueError, TypeError, RecursionError):
         pass  # the digest is not known yet
     one = sha256(file)
     if time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) > SETTLED:
@@ -168,10 +168,10 @@ def _digest(file: Path) -> bytes:
 
 
 def _open(folder: Path, entry: Entry) -> Dataset:
-    starts = folder / STARTS
+    starts = folder / STARTS if STARTS in entry.files else None
     return Dataset(
         ids=np.memmap(folder / IDS, dtype=entry.dtype, mode="r"),
-        starts=np.memmap(starts, dtype=np.int64, mode="r") if starts.exists() else None,
+        starts=np.memmap(starts, dtype=np.int64, mode="r") if starts else None,
         vocabulary=Vocabulary.load(folder / VOCABULARY),
         fingerprint=entry.fingerprint,
         rare=entry.rare,
