@@ -33,6 +33,7 @@ from tqdm import tqdm
 from charrnn.cache import cache_folder
 from charrnn.config import CorpusConfig
 from charrnn.errors import CharrnnError
+from charrnn.files import remove
 from charrnn.terminal import printable
 from charrnn.text.entries import is_whole, put
 from charrnn.text.reader import find_files, read_text
@@ -246,7 +247,10 @@ def _fetch(entry: NamedCorpus) -> Iterator[Path]:
     pooch.get_logger().setLevel("ERROR")  # charrnn's own bar says the same
     with tqdm(entry.sources, desc="download", unit="file", leave=False, disable=None) as bar:
         for name in bar:
+            found = Path(store.abspath) / name
             try:
+                if found.exists() and not found.is_file():  # a folder, or a pipe, which would be waited for
+                    remove(found)
                 yield Path(store.fetch(name, downloader=download))
             except requests.RequestException as error:
                 raise CharrnnError(

@@ -130,13 +130,13 @@ def load_dataset(
     other = [] if corpus.validation is None else find_files(corpus.validation, "corpus.validation")
     source = _Source(files, _digests(files), other, _digests(other), corpus, vocab, progress)
     folder = _cached(source.fingerprint)
-    entry = open_entry(folder)
+    entry = open_entry(folder, source.fingerprint)
     if entry is not None and corpus.holdout == "each-file" and FILES not in entry.files:
         remove(folder)  # made by a version that did not keep the edges of files; the ids will be the same
         entry = None
     if entry is None:
         _build(folder, source)
-        entry = open_entry(folder)
+        entry = open_entry(folder, source.fingerprint)
         if entry is None:
             raise CharrnnError(f"{folder}: the encoded text was damaged as soon as it was written; is the disk whole?")
     return _open(folder, entry)
@@ -147,7 +147,7 @@ def cached_dataset(fingerprint: str) -> Dataset | None:
     if len(fingerprint) != 64 or not set(fingerprint) <= set("0123456789abcdef"):
         return None
     folder = _cached(fingerprint)
-    entry = open_entry(folder)
+    entry = open_entry(folder, fingerprint)
     return None if entry is None else _open(folder, entry)
 
 
@@ -193,9 +193,9 @@ def _digest(file: Path) -> bytes:
     now = [status.st_size, status.st_ino, status.st_dev, status.st_mtime_ns, status.st_ctime_ns]
     try:
         *then, digest = json.loads(read_small(known, 1000))
-        if then == now:
+        if then == now and len(bytes.fromhex(digest)) == 32:
             return bytes.fromhex(digest)
-    except (CharrnnError, ValueError, TypeError):
+    except (CharrnnError, ValueError, TypeError, RecursionError):
         pass  # the digest is not known yet
     one = sha256(file)
     if time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) > SETTLED:
@@ -210,14 +210,14 @@ def _digest(file: Path) -> bytes:
 
 
 def _open(folder: Path, entry: Entry) -> Dataset:
-    starts, files = folder / STARTS, folder / FILES
+    starts, files = (folder / name if name in entry.files else None for name in (STARTS, FILES))
     return Dataset(
         ids=np.memmap(folder / IDS, dtype=entry.dtype, mode="r"),
-        starts=np.memmap(starts, dtype=np.int64, mode="r") if starts.exists() else None,
+        starts=np.memmap(starts, dtype=np.int64, mode="r") if starts else None,
         vocabulary=Vocabulary.load(folder / VOCABULARY),
         fingerprint=entry.fingerprint,
         rare=entry.rare,
-        files=np.fromfile(files, np.int64) if files.exists() else None,
+        files=np.fromfile(files, np.int64) if files else None,
         corpus=entry.corpus,
         folder=folder,
     )

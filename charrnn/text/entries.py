@@ -9,13 +9,13 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from pydantic import Field
 
+from charrnn import files
 from charrnn.errors import CharrnnError
 from charrnn.files import Count, Record, read_record, sha256, sync, write_json
 from charrnn.terminal import say
@@ -48,8 +48,7 @@ class Entry(Record):
     """The characters that became <unk>; None if there are none, and in entries of versions before it was written."""
     corpus: Count | None = None
     """The characters of the corpus, if another text, its validation part, comes after them."""
-    files: dict[str, Contents] = Field(default_factory=dict)
-    """Empty in entries of versions before there was one."""
+    files: dict[str, Contents]
 
 
 @contextmanager
@@ -89,19 +88,22 @@ def seal(
     corpus: int | None = None,
 ) -> None:
     """Writes the manifest of all that lies in a folder. `known` has the SHA-256 of some of it."""
-    files = {file.name: contents(file, known.get(file.name)) for file in sorted(folder.iterdir())}
+    found = {file.name: contents(file, known.get(file.name)) for file in sorted(folder.iterdir())}
     facts = Entry(
-        dtype=dtype.name, characters=characters, fingerprint=fingerprint, rare=rare, corpus=corpus, files=files
+        dtype=dtype.name, characters=characters, fingerprint=fingerprint, rare=rare, corpus=corpus, files=found
     ).model_dump()
     (folder / MANIFEST).write_text(json.dumps(facts), encoding="utf-8")
 
 
-def open_entry(folder: Path) -> Entry | None:
+def open_entry(folder: Path, fingerprint: str) -> Entry | None:
     """The manifest of an entry that is whole; None where there is none. A damaged one is told and removed."""
     if not os.path.lexists(folder):
         return None
     if (found := fault(folder)) is None:
-        return read_record(folder / MANIFEST, Entry)
+        entry = read_record(folder / MANIFEST, Entry)
+        if entry.fingerprint == fingerprint:
+            return entry
+        found = "is that of another text"
     say(f"{folder}: {found}; it is removed from the cache")
     remove(folder)
     return None
@@ -114,12 +116,10 @@ def fault(folder: Path, whole: bool = False) -> str | None:
         if not entry.fingerprint.startswith(folder.name):
             return "is that of another text"
         for name in {IDS, VOCABULARY} | entry.files.keys():
-            if not (folder / name).is_file():
+            if not (folder / name).is_file() or name not in entry.files:
                 return f"{name} is missing"
         if (folder / IDS).stat().st_size != entry.characters * np.dtype(entry.dtype).itemsize or not entry.characters:
             return f"{IDS} has another size than it should have"
-        if STARTS not in entry.files and (folder / STARTS).exists() and (folder / STARTS).stat().st_size % 8:
-            return f"{STARTS} is cut short"
         for name, wanted in entry.files.items():
             if not _agrees(folder / name, wanted, whole):
                 return f"{name} is damaged"
@@ -137,10 +137,8 @@ def remove(folder: Path) -> None:
         folder.rename(gone)
     except OSError:
         gone = folder
-    if gone.is_dir() and not gone.is_symlink():
-        shutil.rmtree(gone, ignore_errors=True)
-    else:
-        gone.unlink(missing_ok=True)
+    with suppress(OSError):
+        files.remove(gone)
 
 
 def put(made: Path, file: Path) -> None:
@@ -159,17 +157,16 @@ def is_whole(file: Path) -> bool:
     if found is not None:
         say(f"{file}: {found}; it is made again")
         remove(file)
+        remove(file.with_suffix(".json"))
     return found is None
 
 
 def fault_of_file(file: Path, whole: bool = False) -> str | None:
-    """What is wrong with a file that `put` placed, or None; older versions wrote no manifest to compare it with."""
-    manifest = file.with_suffix(".json")
+    """What is wrong with a file that `put` placed, or None."""
     try:
         if not file.is_file():
             return "is no file"
-        wanted = read_record(manifest, Contents) if manifest.exists() else None
-        return None if wanted is None or _agrees(file, wanted, whole) else "is damaged"
+        return None if _agrees(file, read_record(file.with_suffix(".json"), Contents), whole) else "is damaged"
     except (CharrnnError, OSError) as error:
         return f"is damaged ({error})"
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -43,12 +46,21 @@ def kept() -> list[Kept]:
     found = []
     for folder, kind in FOLDERS.items():
         for path in sorted((cache_folder() / folder).glob("*")):
-            if path.suffix == ".json" and kind in ("corpus", "library"):
-                continue  # a manifest goes with what it is of
-            files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
-            status = [file.stat() for file in files]
+            if path.name.startswith(".") or (path.suffix == ".json" and kind in ("corpus", "library")):
+                continue  # what is being built belongs to its builder, and a manifest goes with what it is of
+            status = _status(path)
             used = max((max(one.st_atime, one.st_mtime) for one in status), default=time.time())
             found.append(Kept(kind, path, sum(one.st_size for one in status), (time.time() - used) / 86400))
+    return found
+
+
+def _status(path: Path) -> list[os.stat_result]:
+    """The status of each file. Links are not followed, and what another process removes meanwhile is left out."""
+    found = []
+    for file in [path] if path.is_symlink() or not path.is_dir() else path.rglob("*"):
+        with suppress(OSError):
+            if stat.S_ISREG((status := file.lstat()).st_mode):
+                found.append(status)
     return found
 
 
@@ -65,4 +77,4 @@ def remove_kept(one: Kept) -> None:
     """Removes something from the cache, with its manifest."""
     entries.remove(one.path)
     if one.kind in ("corpus", "library"):
-        one.path.with_suffix(".json").unlink(missing_ok=True)
+        entries.remove(one.path.with_suffix(".json"))

@@ -5,6 +5,7 @@ import gzip
 import hashlib
 import importlib.util
 import json
+import os
 import re
 import socket
 import threading
@@ -144,6 +145,27 @@ def test_what_is_there_is_not_fetched_again(server: Server, monkeypatch: pytest.
     first.unlink()
     assert prepare("fake") == first
     assert len(server.asked) == asked
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe", "zero", "dangling"])
+def test_a_download_that_is_no_file_is_fetched_again(
+    kind: str, server: Server, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pipe would be waited for, and a device read without end."""
+    enter(monkeypatch, FILES)
+    serve(server, FILES)
+    first = prepare("fake")
+    (source,) = cache.glob("downloads/*/part/2.txt")
+    first.unlink()
+    source.unlink()
+    if kind == "folder":
+        (source / "inner").mkdir(parents=True)
+    elif kind == "pipe":
+        os.mkfifo(source)
+    else:
+        source.symlink_to("/dev/zero" if kind == "zero" else "nowhere")
+    assert "The end." in prepare("fake").read_text(encoding="utf-8")
+    assert source.is_file() and not source.is_symlink()
 
 
 def test_a_download_that_was_cut_off_goes_on(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -89,14 +89,55 @@ def test_a_manifest_that_does_not_fit_is_not_believed(change: dict[str, Any], en
     assert entries.fault(entry) is not None
 
 
-def test_an_entry_of_a_version_without_checksums_is_still_read(entry: Path) -> None:
+@pytest.mark.parametrize("gone", ["ids.bin", "starts.bin", "vocab.json", "files"])
+def test_without_a_checksum_nothing_is_believed(gone: str, entry: Path) -> None:
     manifest = entry / "dataset.json"
     facts = json.loads(manifest.read_text())
-    del facts["files"]
+    del (facts if gone == "files" else facts["files"])[gone]
     manifest.write_text(json.dumps(facts))
-    assert entries.fault(entry) is None
-    cut(entry / "ids.bin")
-    assert entries.fault(entry) == "ids.bin has another size than it should have"
+    assert entries.fault(entry) is not None
+
+
+@pytest.mark.parametrize("content", [b"", bytes(8), bytes(16), b"x"])
+@pytest.mark.parametrize("name", ["starts.bin", "another"])
+def test_what_does_not_belong_to_an_entry_is_not_read(name: str, content: bytes, entry: Path) -> None:
+    """Ends of documents beside a stream would make documents of it."""
+    text, stream = entry.parents[2] / "text.txt", CorpusConfig(path="text.txt")
+    fingerprint = load_dataset([text], stream, VocabConfig()).fingerprint
+    (entry.parent / fingerprint[:32] / name).write_bytes(content)
+    assert load_dataset([text], stream, VocabConfig()).starts is None
+
+
+def test_all_of_a_fingerprint_counts_and_not_only_what_the_folder_is_called(entry: Path) -> None:
+    manifest = entry / "dataset.json"
+    facts = json.loads(manifest.read_text())
+    right = facts["fingerprint"]
+    facts["fingerprint"] = right[:32] + right[:31:-1]
+    manifest.write_text(json.dumps(facts))
+    assert load_dataset([entry.parents[2] / "text.txt"], POEMS, VocabConfig()).fingerprint == right
+
+
+@pytest.mark.parametrize("damage", ["deep", "large", "short", "number", "folder", "pipe", "zero"])
+def test_a_damaged_digest_is_not_believed_nor_waited_for(
+    damage: str, entry: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SETTLED", -(2**62))
+    text = entry.parents[2] / "text.txt"
+    expected = load_dataset([text], POEMS, VocabConfig()).fingerprint
+    (digest,) = (cache_folder() / "digests").iterdir()
+    facts = json.loads(digest.read_text())
+    digest.unlink()
+    if damage == "folder":
+        digest.mkdir()
+    elif damage == "pipe":
+        os.mkfifo(digest)
+    elif damage == "zero":
+        digest.symlink_to("/dev/zero")
+    else:
+        short, number = json.dumps([*facts[:-1], "ab"]), json.dumps([*facts[:-1], 7])
+        texts = {"deep": "[" * 100_000, "large": "[" + "[]," * 2_000_000 + "[]]", "short": short, "number": number}
+        digest.write_text(texts[damage])
+    assert load_dataset([text], POEMS, VocabConfig()).fingerprint == expected
 
 
 def test_what_changes_while_it_is_read_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,3 +195,43 @@ def test_all_that_is_kept_is_listed_checked_and_removed(entry: Path) -> None:
         remove_kept(one)
     assert kept() == []
     assert cache_folder().is_dir()
+
+
+def test_what_others_build_is_left_to_them_and_links_are_not_followed(entry: Path) -> None:
+    """Whoever checks or clears the cache must not take a text from the process that encodes it."""
+    mine = entry.parents[2] / "mine"
+    mine.mkdir()
+    (mine / "large").write_bytes(bytes(1000))
+    (entry.parent / ".building-x").mkdir()
+    for name, target in (("to-folder", mine), ("loop", "loop"), ("to-file", mine / "large"), ("root", "/")):
+        (entry.parent / name).symlink_to(target)
+    found = {one.name: one for one in kept() if one.kind == "text"}
+    assert found.keys() == {entry.name, "to-folder", "loop", "to-file", "root"}
+    assert all(found[name].bytes == 0 and fault_of(found[name]) for name in found.keys() - {entry.name})
+    for one in found.values():
+        remove_kept(one)
+    assert [file.name for file in entry.parent.iterdir()] == [".building-x"]
+    assert (mine / "large").stat().st_size == 1000
+
+
+@pytest.mark.parametrize("manifest", ["missing", "folder", "pipe", "of another"])
+def test_a_named_corpus_without_its_checksums_is_made_again(
+    manifest: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, made = tmp_path / "name.txt", tmp_path / "made"
+    for _ in range(2):
+        made.write_text("the text")
+        entries.put(made, file)
+        assert entries.is_whole(file)
+        beside = file.with_suffix(".json")
+        if manifest == "of another":
+            beside.write_text(json.dumps(json.loads(beside.read_text()) | {"sampled": ""}))
+        else:
+            beside.unlink()
+        if manifest == "folder":
+            (beside / "inner").mkdir(parents=True)
+        elif manifest == "pipe":
+            os.mkfifo(beside)
+        assert not entries.is_whole(file)
+        assert "it is made again" in capsys.readouterr().err
+        assert list(tmp_path.iterdir()) == []
