@@ -118,6 +118,9 @@ def fault(folder: Path, whole: bool = False) -> str | None:
         for name in {IDS, VOCABULARY} | entry.files.keys():
             if not (folder / name).is_file() or name not in entry.files:
                 return f"{name} is missing"
+        for name in (STARTS, FILES):
+            if name not in entry.files and os.path.lexists(folder / name):
+                return f"{name} has no checksum"
         if (folder / IDS).stat().st_size != entry.characters * np.dtype(entry.dtype).itemsize or not entry.characters:
             return f"{IDS} has another size than it should have"
         for name, wanted in entry.files.items():
