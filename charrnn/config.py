@@ -219,7 +219,7 @@ class ModelConfig(Section):
         ]
         cell = f"bidirectional {self.cell}" if self.bidirectional else self.cell
         if self.ngram:
-            others.append(f"with an n-gram of order {self.ngram.order}")
+            others.append("with an n-gram" + ("" if self.ngram.order == "auto" else f" of order {self.ngram.order}"))
         return ", ".join(
             [f"{cell} {self.num_layers} × {self.hidden_size}", f"embedding {self.embedding_size}", *others]
         )

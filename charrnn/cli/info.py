@@ -31,7 +31,7 @@ def info(run: RunFolder, checkpoint: Checkpoint = "best", plugin: Plugin = None,
     if as_json:
         typer.echo(json.dumps(_document(opened, last, saved, evaluations), ensure_ascii=False, indent=1))
         return
-    typer.echo(table(_rows(opened, last)) + "\n\n" + printable(closing_line(opened, last)))
+    typer.echo(table(_rows(opened, last, evaluations)) + "\n\n" + printable(closing_line(opened, last)))
     if saved:
         head = ["checkpoint", "val nats", "val bits/char", "MB", ""]
         typer.echo("\n" + table([head, *([str(one["step"]), *_losses(one), *_size(one)] for one in saved)]))
@@ -63,7 +63,7 @@ def _document(run: Run, last: Summary, saved: list[Line], evaluations: list[Line
     }
 
 
-def _rows(run: Run, last: Summary) -> list[list[str]]:
+def _rows(run: Run, last: Summary, evaluations: list[Line]) -> list[list[str]]:
     from charrnn.terminal import printable
 
     facts, config = run.facts, run.config
@@ -85,8 +85,18 @@ def _rows(run: Run, last: Summary) -> list[list[str]]:
         *rare,
         ["trained", f"{last.step:,} steps in {last.seconds / 60:.1f} minutes"],
         ["best", loss],
+        *_parts(evaluations),
         ["taken", "no checkpoint yet" if run.checkpoints.none_yet else f"the checkpoint of step {run.checkpoint}"],
     ]
+
+
+def _parts(evaluations: list[Line]) -> list[list[str]]:
+    """What network and n-gram of a mixture give, each alone and both, at the last evaluation."""
+    if not evaluations or "aside_both" not in evaluations[-1]:
+        return []
+    bits = [evaluations[-1][f"aside_{part}"] / math.log(2) for part in ("network", "ngram", "both")]
+    told = "on a text set aside, network alone {:.3f} bits per character, n-gram alone {:.3f}, both {:.3f}"
+    return [["parts", told.format(*bits)]]
 
 
 def _checkpoints(run: Run, evaluations: list[Line]) -> list[Line]:

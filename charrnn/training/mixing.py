@@ -9,6 +9,7 @@ from threading import Thread
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from charrnn.device import to_device
 from charrnn.evaluation.likelihood import evaluation_batches, some_characters
@@ -77,8 +78,11 @@ class Mixing:
         return {name: tensor.cpu() for name, tensor in self._model.state_dict().items() if name in self._model.counted}
 
     @torch.no_grad()
-    def fit(self) -> None:
-        """Fits the weights of the mixture to the network as it is."""
+    def fit(self) -> dict[str, float]:
+        """Fits the weights of the mixture to the network as it is.
+
+        Gives the nats per character of the text that was set aside: of network and n-gram, each alone, and of both.
+        """
         self.wait()
         together = Mixture(self._model.network, self._stand_in)
         training = together.network.training
@@ -93,9 +97,17 @@ class Mixing:
             there = to_device(counted.flatten(), together.device)
             x, known = together.experts(features.flatten(0, 1)[there])
             pieces.append((x, known, to_device(batch.targets.flatten(), together.device)[there]))
-        if pieces:
-            self._model.fit(pieces)
         together.network.train(training)
+        if not pieces:
+            return {}
+        self._model.fit(pieces)
+        nats = torch.zeros(3, dtype=torch.float64)
+        for x, known, came in pieces:
+            a, b = self._model.trust[known][:, :, None].unbind(1)
+            ways = torch.stack([x[:, 0], x[:, 1], F.log_softmax(a * x[:, 0] + b * x[:, 1], dim=-1)])
+            nats -= ways[:, torch.arange(len(came)), came].sum(1, dtype=torch.float64).cpu()
+        mean = nats / sum(len(came) for *_, came in pieces)
+        return dict(zip(("aside_network", "aside_ngram", "aside_both"), mean.tolist(), strict=True))
 
     def wait(self) -> None:
         """Waits until all is counted. Raises what made that impossible."""

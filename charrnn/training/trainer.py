@@ -115,9 +115,8 @@ class Trainer(Learner):
         """The event with the validation loss, and whether it is the best so far."""
         measured: dict[str, float] = {}
         if self.workers.rank == 0:
-            if self._mixing is not None:
-                self._mixing.fit()
-            measured = metrics(self.validation.measure(self.model, self.standing))
+            parts = {} if self._mixing is None else self._mixing.fit()
+            measured = metrics(self.validation.measure(self.model, self.standing)) | parts
         measured = self.workers.numbers_from_first(measured)
         nats = measured["val_loss"]
         if not math.isfinite(nats):

@@ -1,0 +1,115 @@
+"""A mixture in training: what is set aside is learnt from by neither, and its parts and checkpoints are whole."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors.torch import load_file
+
+import charrnn
+from charrnn.models import Mixture
+from charrnn.text.dataset import Part
+from charrnn.training.mixing import set_aside
+
+TEXT = "The cat sat on the mat.\nA dog sat on the log.\n\nA bird sang in the tree, and the cat looked up.\n\n" * 60
+
+
+@given(
+    total=st.integers(1, 40_000),
+    cuts=st.lists(st.integers(0, 40_000), max_size=6),
+    vocab_size=st.sampled_from([3, 300, 30_000]),
+)
+def test_a_stream_is_divided_into_what_is_learnt_and_what_is_set_aside(
+    total: int, cuts: list[int], vocab_size: int
+) -> None:
+    edges = np.unique([0, total, *(cut for cut in cuts if cut < total)])
+    spans = np.stack([edges[:-1], edges[1:]], axis=1)[::2]  # every second piece is another part's
+    part = Part(np.zeros(total, np.uint8), pieces=spans)
+    rest, aside = set_aside(part, vocab_size)
+    owner = np.zeros(total, int)
+    for one, number in ((part, 1), (rest, 2), (aside, 4)):
+        for begin, end in one.spans:
+            owner[begin:end] += number
+    assert set(np.unique(owner)) <= {0, 3, 5}  # in the part and in exactly one of both, or in none
+    assert rest.characters + aside.characters == part.characters
+    assert aside.characters <= max(1, part.characters // 50)
+
+
+@given(lengths=st.lists(st.integers(1, 200), min_size=2, max_size=300))
+def test_documents_are_divided_whole(lengths: list[int]) -> None:
+    edges = np.cumsum([0, *lengths])
+    part = Part(np.zeros(edges[-1], np.uint8), np.stack([edges[:-1], edges[1:]], axis=1))
+    rest, aside = set_aside(part, 100)
+    assert rest.documents is not None
+    assert aside.documents is not None
+    assert part.documents is not None
+    assert np.array_equal(np.concatenate([rest.documents, aside.documents]), part.documents)
+    assert 1 <= len(aside.documents) <= max(1, len(lengths) // 2)
+
+
+def train(out: str, mode: str = "stream", **training: Any) -> charrnn.Run:
+    Path("text.txt").write_text(TEXT)
+    keys = {"steps": 30, "batch_size": 4, "window": 16, "evaluate_every": "10 steps", "checkpoint_every": "10 steps"}
+    config = {
+        "corpus": {"path": "text.txt", "mode": mode},
+        "model": {"cell": "gru", "hidden_size": 12, "embedding_size": 6, "ngram": {"order": 4}},
+        "training": keys | {"sample_every": None} | training,
+    }
+    Path(f"{out}.yaml").write_text(json.dumps(config))
+    return charrnn.train(f"{out}.yaml", out=out, quiet=True, device="cpu")
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize("mode", ["stream", "documents"])
+def test_both_are_better_than_each(mode: str) -> None:
+    run = train("run", mode)
+    line = [line for line in run.history() if "aside_both" in line][-1]
+    assert line["aside_both"] <= min(line["aside_network"], line["aside_ngram"]) + 1e-3
+    assert isinstance(run.model, Mixture)
+    assert run.evaluate().nats_per_char == pytest.approx(line["val_loss"], abs=1e-4)
+
+
+def test_checkpoints_share_what_was_counted_and_resume_with_it() -> None:
+    whole, half = train("whole"), train("half", steps=20)
+    tables = sorted(Path("half/checkpoints").glob("*/counts.safetensors"))
+    assert len(tables) > 1
+    assert len({file.stat().st_ino for file in tables}) == 1
+    charrnn.resume("half", overrides=["training.steps=30"], quiet=True, device="cpu")
+    ours, theirs = (run.checkpoints.find("last").folder for run in (half, whole))
+    assert ours.name == theirs.name
+    counted = [load_file(folder / "counts.safetensors") for folder in (ours, theirs)]
+    assert all(torch.equal(counted[0][name], counted[1][name]) for name in counted[1])
+
+
+def test_a_mixture_writes_the_same_with_and_without_c(monkeypatch: pytest.MonkeyPatch) -> None:
+    train("run")
+    fast = charrnn.load("run").sample("The ", length=60, samples=3)
+    monkeypatch.setattr("charrnn.generation.fast.library", lambda: None)
+    slow = charrnn.load("run").sample("The ", length=60, samples=3)
+    assert [one.text for one in fast] == [one.text for one in slow]
+
+
+@pytest.mark.parametrize("damage", ["missing", "another"])
+def test_tables_that_do_not_fit_are_refused(damage: str) -> None:
+    run = train("run")
+    file = run.checkpoints.find("last").folder / "counts.safetensors"
+    if damage == "missing":
+        file.unlink()
+    else:
+        file.write_bytes(file.read_bytes()[::-1])
+    for folder in Path("run/checkpoints").iterdir():
+        if folder != file.parent and (folder / file.name).exists():
+            (folder / file.name).unlink()
+    with pytest.raises(charrnn.CharrnnError):
+        charrnn.load("run").sample("The ", length=5)
