@@ -45,14 +45,15 @@ def _check(path: Path, status: os.stat_result, sticky_is_safe: bool) -> None:
 
 
 def _is_private(group: int) -> bool:
-    """Whether a group is that of this user alone, as many systems make one for each user."""
+    """Whether a group has no member but this user or root, as many systems make one for each user."""
     import grp
     import pwd
 
-    if group == 0:
-        return True
+    us = {0, os.geteuid()}
     try:
-        me, own = pwd.getpwuid(os.geteuid()), grp.getgrgid(group)
+        own, owners = grp.getgrgid(group), [pwd.getpwuid(user) for user in us]
+        members = {pwd.getpwnam(name).pw_uid for name in own.gr_mem}
     except KeyError:
         return False
-    return own.gr_gid == me.pw_gid and own.gr_name == me.pw_name and set(own.gr_mem) <= {me.pw_name}
+    members |= {user.pw_uid for user in pwd.getpwall() if user.pw_gid == group}
+    return members <= us and any((own.gr_gid, own.gr_name) == (one.pw_gid, one.pw_name) for one in owners)
