@@ -356,8 +356,9 @@ class Run:
             return cached
         if corpus is None and self.config.corpus.name is None:
             raise CharrnnError(
-                f"{self.path}: its text is not in the cache ({cache_folder()}), and a run may not say which files are "
-                "read; name the file yourself: ‹overrides=corpus.path=FILE› with ‹resume›, ‹text=FILE› otherwise"
+                f"{self.path}: its text is not in the cache ({cache_folder('ids').parent}), and a run may not say "
+                "which files are read; name the file yourself: ‹overrides=corpus.path=FILE› with ‹resume›, ‹text=FILE› "
+                "otherwise"
             )
         files, resolved = resolve(corpus or self.config.corpus)
         dataset = load_dataset(files, resolved, self.config.vocab)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -18,6 +19,12 @@ def say(text: str) -> None:
     """
     with contextlib.suppress(OSError):
         tqdm.write(text, file=sys.stderr)
+
+
+@functools.cache
+def say_once(text: str) -> None:
+    """Says something once in a process."""
+    say(printable(text))
 
 
 def advance(bar: tqdm[Any], count: int) -> None:

@@ -9,7 +9,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 
@@ -18,8 +18,10 @@ from pydantic import Field
 
 from charrnn.errors import CharrnnError
 from charrnn.files import Count, Record, read_record, sha256, sync, write_json
+from charrnn.files import remove as remove_path
 from charrnn.terminal import say
 from charrnn.text.vocab import Rare
+from charrnn.trust import Untrusted, check, check_file
 
 MANIFEST = "dataset.json"
 IDS, STARTS, VOCABULARY = "ids.bin", "starts.bin", "vocab.json"
@@ -106,6 +108,7 @@ def open_entry(folder: Path) -> Entry | None:
 def fault(folder: Path, whole: bool = False) -> str | None:
     """What is wrong with an entry, or None. Compares sizes, and of each file some blocks, or with `whole` all bytes."""
     try:
+        check(folder)
         entry = read_record(folder / MANIFEST, Entry)
         if not entry.fingerprint.startswith(folder.name):
             return "is that of another text"
@@ -119,6 +122,8 @@ def fault(folder: Path, whole: bool = False) -> str | None:
         for name, wanted in entry.files.items():
             if not _agrees(folder / name, wanted, whole):
                 return f"{name} is damaged"
+    except Untrusted as error:
+        return f"is not used: {error}"
     except CharrnnError as error:
         return f"is damaged ({error.message})"
     except OSError as error:
@@ -126,17 +131,16 @@ def fault(folder: Path, whole: bool = False) -> str | None:
     return None
 
 
-def remove(folder: Path) -> None:
-    """Removes an entry: first its name, so that nobody opens half of it."""
+def remove(folder: Path) -> bool:
+    """Removes an entry: first its name, so that nobody opens half of it. Gives whether all of it is gone."""
     gone = folder.with_name(f".gone-{folder.name}-{os.getpid()}")
     try:
         folder.rename(gone)
     except OSError:
         gone = folder
-    if gone.is_dir() and not gone.is_symlink():
-        shutil.rmtree(gone, ignore_errors=True)
-    else:
-        gone.unlink(missing_ok=True)
+    with suppress(OSError):
+        remove_path(gone)
+    return not os.path.lexists(gone)
 
 
 def put(made: Path, file: Path) -> None:
@@ -162,10 +166,11 @@ def fault_of_file(file: Path, whole: bool = False) -> str | None:
     """What is wrong with a file that `put` placed, or None; older versions wrote no manifest to compare it with."""
     manifest = file.with_suffix(".json")
     try:
-        if not file.is_file():
-            return "is no file"
+        check_file(file)
         wanted = read_record(manifest, Contents) if manifest.exists() else None
         return None if wanted is None or _agrees(file, wanted, whole) else "is damaged"
+    except Untrusted as error:
+        return f"is not used: {error}"
     except (CharrnnError, OSError) as error:
         return f"is damaged ({error})"
 

@@ -153,4 +153,4 @@ def test_all_that_is_kept_is_listed_checked_and_removed(entry: Path) -> None:
     for one in found:
         remove_kept(one)
     assert kept() == []
-    assert cache_folder().is_dir()
+    assert cache_folder("ids").is_dir()
