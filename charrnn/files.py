@@ -108,14 +108,15 @@ def replace_text(file: Path, text: str | Iterable[str]) -> None:
 
 
 def open_to_append(file: Path) -> FileIO:
-    """A file of a run, to write at its end, made where there is none. Raises OSError for a link or a pipe, which a
-    stranger may have put there.
+    """A file of a run, to write at its end, made where there is none. Raises OSError for a link, a hard one too, and
+    for a pipe, which a stranger may have put there.
     """
     safely = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     descriptor = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | safely, 0o666)
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
         os.close(descriptor)
-        raise OSError(errno.EINVAL, "not a regular file", str(file))
+        raise OSError(errno.EINVAL, "not a regular file of this name alone", str(file))
     return FileIO(descriptor, "ab")
 
 

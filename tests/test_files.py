@@ -265,7 +265,7 @@ def test_waiting_for_the_disk_takes_files_and_folders_and_closes_them() -> None:
     assert (len(list(open_files.iterdir())) if open_files.exists() else 0) == before
 
 
-@pytest.mark.parametrize("kind", ["link", "dangling link", "pipe", "folder"])
+@pytest.mark.parametrize("kind", ["link", "dangling link", "hard link", "pipe", "folder"])
 def test_nothing_is_appended_to_what_a_stranger_put_there(kind: str, tmp_path: Path) -> None:
     file, diary = tmp_path / "samples.txt", tmp_path / "diary"
     if kind != "dangling link":
@@ -274,6 +274,8 @@ def test_nothing_is_appended_to_what_a_stranger_put_there(kind: str, tmp_path: P
         os.mkfifo(file)
     elif kind == "folder":
         file.mkdir()
+    elif kind == "hard link":
+        file.hardlink_to(diary)
     else:
         file.symlink_to(diary)
     with pytest.raises(OSError), open_to_append(file) as stream:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import suppress
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from safetensors import SafetensorError
 
 from charrnn.errors import CharrnnError
-from charrnn.files import Amount, Count, Record, read_record, sha256, sync
+from charrnn.files import Amount, Count, Record, read_record, remove, sha256, sync
 from charrnn.terminal import say
 
 if TYPE_CHECKING:  # PyTorch is imported only where it is needed: writing on a CPU does without it
@@ -118,7 +119,7 @@ class Checkpoints:
         name = f"step-{snapshot.step:08d}"
         self.folder.mkdir(exist_ok=True)
         for leftover in self.folder.glob(".step-*"):  # from a process that was killed while saving
-            shutil.rmtree(leftover, ignore_errors=True)
+            _discard(leftover)
         final = self.folder / name
         temporary, former = self.folder / f".{name}.tmp", self.folder / f".{name}.old"
         try:
@@ -133,7 +134,7 @@ class Checkpoints:
                 shutil.copymode(temporary / STATE, file)  # safetensors lets nobody else read
                 sync(file)
             sync(temporary)
-            if final.exists():  # a damaged checkpoint that was passed over
+            if os.path.lexists(final):  # a damaged checkpoint that was passed over
                 final.rename(former)
             temporary.rename(final)
             sync(self.folder)
@@ -141,7 +142,7 @@ class Checkpoints:
             raise OSError(errno.ENOSPC, str(error), str(temporary)) from error
         finally:
             for leftover in (temporary, former):
-                shutil.rmtree(leftover, ignore_errors=True)
+                _discard(leftover)
         self._forget_old(keep)
 
     def _forget_old(self, keep: int) -> None:
@@ -152,7 +153,7 @@ class Checkpoints:
                 gone = self.folder / f".{old.name}.old"  # so that a part of it never has the final name
                 with suppress(OSError):
                     old.rename(gone)
-                shutil.rmtree(gone, ignore_errors=True)
+                _discard(gone)
 
     @property
     def none_yet(self) -> bool:
@@ -229,6 +230,12 @@ class Checkpoints:
             if folder.name.isascii() and folder.name[5:].isdigit() and folder.is_dir()
         )
         return sorted(found, key=_step, reverse=True)
+
+
+def _discard(path: Path) -> None:
+    """Removes a folder, or a link that a stranger has put in its place. What cannot be removed stays."""
+    with suppress(OSError):
+        remove(path)
 
 
 def _step(folder: Path) -> int:

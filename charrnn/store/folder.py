@@ -66,6 +66,13 @@ def new_folder(out: str | Path | None, name: str, overwrite: bool, needed: Itera
         raise CharrnnError(f"{where}: the run's folder cannot be made: {why}") from None
 
 
+def check_folders(path: Path) -> None:
+    """Raises CharrnnError where a folder that a training writes into is a link: a stranger may have put it there."""
+    for name in ("checkpoints", "tensorboard"):
+        if (path / name).is_symlink():
+            raise CharrnnError(f"{path / name}: a link, and a training writes only into the run's own folders")
+
+
 def _entries_of_run(path: Path, needed: Iterable[Path]) -> list[Path]:
     """What lies in a run's folder. Raises CharrnnError where charrnn has not written all of it."""
     try:

@@ -17,7 +17,7 @@ from charrnn.errors import CharrnnError
 from charrnn.loading import absolute, find_config, load_config, parse_config
 from charrnn.models import NGramModel, build_model
 from charrnn.run import Run
-from charrnn.store.folder import new_folder
+from charrnn.store.folder import check_folders, new_folder
 from charrnn.store.lock import locked
 from charrnn.terminal import advance, say
 from charrnn.text.batches import training_batches
@@ -119,6 +119,7 @@ def resume(
         run = replace(run, where=str(where))
         if workers.rank:
             return _follow(*_restored(run, overrides, workers))
+        check_folders(run.path)
         with locked(run.path):
             return _drive(*_restored(run, overrides, workers), quiet)
 
