@@ -9,6 +9,7 @@ import typer
 
 from charrnn.cli.opening import open_run
 from charrnn.cli.options import Checkpoint, Device, Plugin, RunFolder
+from charrnn.cli.output import show
 from charrnn.errors import CharrnnError
 
 SUFFIX = ".crnn"
@@ -38,7 +39,7 @@ def compress(
     _write(target, packed)
     bits = 8 * len(packed) / max(1, len(data))
     typer.echo(f"{len(data):,} bytes to {len(packed):,}: {bits:.3f} bits per byte", err=True)
-    typer.echo(target)
+    show(str(target))
 
 
 def decompress(
@@ -70,7 +71,7 @@ def decompress(
         except CharrnnError as error:
             raise CharrnnError(f"{file}: {error.message}") from None
     _write(target, data)
-    typer.echo(target)
+    show(str(target))
 
 
 def _free(target: Path) -> Path:

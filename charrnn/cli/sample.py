@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,6 +10,7 @@ import typer
 
 from charrnn.cli.opening import open_run
 from charrnn.cli.options import Checkpoint, Device, Json, Plugin, RunFolder
+from charrnn.cli.output import show, show_json
 from charrnn.errors import CharrnnError
 
 
@@ -82,9 +82,9 @@ def sample(
         if samples != 1 or as_json:
             raise CharrnnError("--stream shows one text as it comes, without --samples and --json")
         for piece in opened.stream(text, **how):
-            sys.stdout.write(_safe(piece))
+            show(piece, end="")
             sys.stdout.flush()
-        sys.stdout.write("\n")
+        show("")
         return
     written = opened.sample(text, samples=samples, **how)
     if as_json:
@@ -92,18 +92,9 @@ def sample(
             {"text": one.text, "log_prob": one.log_prob, "seed": one.seed, "step": opened.checkpoint.step}
             for one in written
         ]
-        typer.echo(json.dumps(rows, ensure_ascii=False, indent=1))
+        show_json(rows)
     else:
-        typer.echo("\n\n".join(_safe(one.text) for one in written))
-
-
-def _safe(text: str) -> str:
-    """The text without characters that could control a terminal, if standard output is one."""
-    if not sys.stdout.isatty():
-        return text
-    from charrnn.terminal import printable
-
-    return printable(text)
+        show("\n\n".join(one.text for one in written))
 
 
 def _prompt(prompt: str | None, file: Path | None) -> str | None:

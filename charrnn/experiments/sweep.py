@@ -64,7 +64,7 @@ def load_sweep(config: str | Path, overrides: Sequence[str] = ()) -> dict[str, C
     configs = {}
     for name, changes in _variants(sweep).items():
         own = copy.deepcopy(data)
-        if not name or "/" in name or name.startswith("."):
+        if not name.isprintable() or not name or "/" in name or name.startswith("."):
             raise CharrnnError(f"{path}: sweep.variants: {name!r}: a name that can be a folder was expected")
         for key, value in changes.items():
             parts = tuple(key.split("."))

@@ -78,6 +78,7 @@ def test_a_sweep_goes_on_where_it_was(capsys: pytest.CaptureFixture[str]) -> Non
         ("sweep: {}", ["sweep", "at least one"]),
         ("sweep: {grdi: {model.cell: [rnn]}}", ["sweep.grdi"]),
         ("sweep: {variants: {'../evil': {model.cell: rnn}}}", ["../evil", "folder"]),
+        (r'sweep: {variants: {"a\e[2J": {model.cell: rnn}}}', [r"'a\x1b[2J'", "folder"]),
         ("", ["no `sweep:` section", "charrnn train"]),
     ],
 )
