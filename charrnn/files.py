@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import math
 import os
 import shutil
 import stat
@@ -68,12 +69,19 @@ def read_given(file: Path) -> bytes:
 def read_json(file: Path, most: int = MAX_JSON) -> dict[str, Any]:
     """The object in a JSON file. Raises CharrnnError where the file holds none."""
     try:
-        document = json.loads(read_small(file, most))
+        document = json.loads(read_small(file, most), parse_float=_finite, parse_constant=_finite)
     except (ValueError, RecursionError) as error:
         raise CharrnnError(f"{file}: not JSON: {error}") from None
     if not isinstance(document, dict):
         raise CharrnnError(f"{file}: a JSON object was expected")
     return document
+
+
+def _finite(number: str) -> float:
+    """The number, which JSON writes in digits; Python would also read NaN, Infinity and 1e999."""
+    if not math.isfinite(value := float(number)):
+        raise ValueError(f"{number[:30]} is no finite number")
+    return value
 
 
 def read_record(file: Path, record: type[OwnRecord]) -> OwnRecord:

@@ -20,4 +20,4 @@ def show_json(document: Any, indent: int | None = 1) -> None:
     """Writes a document as JSON, in which everything that a terminal would obey is escaped."""
     from charrnn.terminal import printable_json
 
-    sys.stdout.write(printable_json(json.dumps(document, ensure_ascii=False, indent=indent)) + "\n")
+    sys.stdout.write(printable_json(json.dumps(document, ensure_ascii=False, allow_nan=False, indent=indent)) + "\n")

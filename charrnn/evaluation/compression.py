@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from charrnn.errors import CharrnnError
+from charrnn.errors import CharrnnError, NoNumbers
 from charrnn.evaluation.likelihood import MAX_STREAMS, stream_count
 from charrnn.models import LanguageModel
 from charrnn.text.vocab import CODE_POINTS, Vocabulary
@@ -166,6 +166,8 @@ def _walk(model: LanguageModel, code: Code, lanes: int, lengths: list[int] | Non
     while active:
         logits, state = model.step(last, state)
         probabilities = logits.double().softmax(1).float().cpu().numpy()
+        if not np.isfinite(probabilities).all():
+            raise NoNumbers
         symbols = code(time, active, probabilities[active])
         last[active] = torch.tensor(symbols, device=device)
         time += 1
