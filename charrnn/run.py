@@ -363,7 +363,7 @@ class Run:
 
         fingerprint = self.facts.fingerprint
         if corpus is None and (cached := cached_dataset(fingerprint)) is not None:
-            return cached
+            return self._checked(cached)
         if corpus is None and self.config.corpus.name is None:
             raise CharrnnError(
                 f"{self.path}: its text is not in the cache ({cache_folder()}), and a run may not say which files are "
@@ -375,6 +375,17 @@ class Run:
             raise CharrnnError(
                 f"{self.path}: was trained on another text than {', '.join(map(str, files[:3]))}, "
                 "or on one that has changed since"
+            )
+        return self._checked(dataset)
+
+    def _checked(self, dataset: Dataset) -> Dataset:
+        """The dataset. Raises CharrnnError where its ids mean other characters: a stranger's run may name any text."""
+        mode = "stream" if dataset.starts is None else "documents"
+        wanted = (self.vocabulary.kind, self.vocabulary.characters, self.facts.mode)
+        if (dataset.vocabulary.kind, dataset.vocabulary.characters, mode) != wanted:
+            raise CharrnnError(
+                f"{self.path}: was not trained on the text that its run.json names: that has another alphabet or mode; "
+                "name a file: ‹text=FILE›"
             )
         return dataset
 
