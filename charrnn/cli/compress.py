@@ -13,6 +13,8 @@ from charrnn.cli.output import show
 from charrnn.errors import CharrnnError
 
 SUFFIX = ".crnn"
+MEMORY = 16
+"""Bytes of memory that each byte of a text takes while it is compressed."""
 Out = Annotated[Path | None, typer.Option(help="The file to write. An existing one is never replaced.")]
 
 
@@ -25,20 +27,20 @@ def compress(
     device: Device = "cpu",
 ) -> None:
     """Compress a text without loss, with a model's probabilities, and print the new file's path (FILE.crnn)."""
-    target = _free(out or file.with_name(file.name + SUFFIX))
-
     from tqdm import tqdm
 
-    from charrnn.files import read_given
-    from charrnn.terminal import advance
+    from charrnn.files import new_file, read_given
+    from charrnn.terminal import advance, say
 
-    data = read_given(file)
-    opened = open_run(run, device, checkpoint)
-    with tqdm(desc="compress", unit="char", unit_scale=True, leave=False, delay=1, disable=None) as bar:
-        packed = opened.compress(data, lambda count: advance(bar, count))
-    _write(target, packed)
+    data = read_given(file, times=MEMORY)
+    target = out or file.with_name(file.name + SUFFIX)
+    with new_file(target, like=file) as stream:
+        opened = open_run(run, device, checkpoint)
+        with tqdm(desc="compress", unit="char", unit_scale=True, leave=False, delay=1, disable=None) as bar:
+            packed = opened.compress(data, lambda count: advance(bar, count))
+        stream.write(packed)
     bits = 8 * len(packed) / max(1, len(data))
-    typer.echo(f"{len(data):,} bytes to {len(packed):,}: {bits:.3f} bits per byte", err=True)
+    say(f"{len(data):,} bytes to {len(packed):,}: {bits:.3f} bits per byte")
     show(str(target))
 
 
@@ -56,33 +58,20 @@ def decompress(
     """
     if out is None and file.suffix != SUFFIX:
         raise CharrnnError(f"{file}: does not end in {SUFFIX}; name the file to write with --out")
-    target = _free(out or file.with_suffix(""))
 
     from tqdm import tqdm
 
-    from charrnn.files import read_given
+    from charrnn.files import new_file, read_given
     from charrnn.terminal import advance
 
     packed = read_given(file)
-    opened = open_run(run, device, checkpoint)
-    with tqdm(desc="decompress", unit="char", unit_scale=True, leave=False, delay=1, disable=None) as bar:
-        try:
-            data = opened.decompress(packed, lambda count: advance(bar, count))
-        except CharrnnError as error:
-            raise CharrnnError(f"{file}: {error.message}") from None
-    _write(target, data)
+    target = out or file.with_suffix("")
+    with new_file(target, like=file) as stream:
+        opened = open_run(run, device, checkpoint)
+        with tqdm(desc="decompress", unit="char", unit_scale=True, leave=False, delay=1, disable=None) as bar:
+            try:
+                data = opened.decompress(packed, lambda count: advance(bar, count))
+            except CharrnnError as error:
+                raise CharrnnError(f"{file}: {error.message}") from None
+        stream.write(data)
     show(str(target))
-
-
-def _free(target: Path) -> Path:
-    if target.exists():
-        raise CharrnnError(f"{target}: exists already; name another file with --out")
-    return target
-
-
-def _write(target: Path, data: bytes) -> None:
-    try:
-        with target.open("xb") as stream:
-            stream.write(data)
-    except OSError as error:
-        raise CharrnnError(f"{target}: cannot be written: {error.strerror}") from None

@@ -44,11 +44,12 @@ def get(
 
     A training with `corpus: {name: ...}` does not need this file: it keeps a copy of its own in the cache.
     """
+    from charrnn.files import read_given
     from charrnn.text.corpora import prepare
 
     target = out / f"{name}.txt"
     source = prepare(name)
-    if target.exists() and not overwrite and target.read_bytes() != source.read_bytes():
+    if target.exists() and not overwrite and read_given(target) != source.read_bytes():
         raise CharrnnError(f"{target}: exists and is another text; give --out another folder, or --overwrite")
     try:
         out.mkdir(parents=True, exist_ok=True)

@@ -13,6 +13,9 @@ from charrnn.cli.options import Checkpoint, Device, Json, Plugin, RunFolder
 from charrnn.cli.output import show, show_json
 from charrnn.errors import CharrnnError
 
+MAX_PROMPT = 10_000_000
+"""The most bytes of a prompt."""
+
 
 def sample(
     run: RunFolder,
@@ -106,7 +109,9 @@ def _prompt(prompt: str | None, file: Path | None) -> str | None:
 
     name = "standard input" if file is None or str(file) == "-" else str(file)
     try:
-        raw = sys.stdin.buffer.read() if name == "standard input" else read_given(Path(name))
+        raw = read_given(Path(name), MAX_PROMPT) if name != "standard input" else sys.stdin.buffer.read(MAX_PROMPT + 1)
+        if len(raw) > MAX_PROMPT:
+            raise CharrnnError(f"{name}: larger than {MAX_PROMPT:,} bytes")
         text = raw.decode("utf-8-sig").replace("\r\n", "\n")
     except CharrnnError as error:
         raise CharrnnError(f"--prompt-file {error.message}") from None
