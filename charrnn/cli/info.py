@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from charrnn.cli.options import Checkpoint, Json, Plugin, RunFolder
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from charrnn.store.checkpoint import Summary
 
 Line = dict[str, Any]
+MOST = 1000
+"""The most evaluations that are shown, the last ones."""
 
 
 def info(run: RunFolder, checkpoint: Checkpoint = "best", plugin: Plugin = None, as_json: Json = False) -> None:
@@ -23,7 +26,7 @@ def info(run: RunFolder, checkpoint: Checkpoint = "best", plugin: Plugin = None,
     from charrnn.training.closing import closing_line
 
     opened = load(run, "cpu", checkpoint)
-    evaluations = list(read_history(opened.metrics, "val_loss"))
+    evaluations = list(deque(read_history(opened.metrics, "val_loss"), MOST))
     last = opened.checkpoints.summary("last")
     saved = _checkpoints(opened, evaluations)
     if as_json:
