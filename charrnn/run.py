@@ -338,11 +338,11 @@ class Run:
 
         return compress(self.model, self.vocabulary, self.separator, data, progress)
 
-    def decompress(self, packed: bytes, progress: Report = lambda _: None) -> bytes:
-        """The data that `compress` was given. Raises CharrnnError for another model's file and for a damaged file."""
+    def decompress(self, packed: bytes, progress: Report = lambda _: None, large: bool = False) -> bytes:
+        """The data that `compress` was given. Raises CharrnnError as `evaluation.compression.decompress` does."""
         from charrnn.evaluation.compression import decompress
 
-        return decompress(self.model, self.vocabulary, self.separator, packed, progress)
+        return decompress(self.model, self.vocabulary, self.separator, packed, progress, large)
 
     def read_part(self, text: str | Path) -> Part:
         """A text file in this run's alphabet, read in the same way as its corpus."""

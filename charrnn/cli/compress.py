@@ -29,6 +29,7 @@ def compress(
     """Compress a text without loss, with a model's probabilities, and print the new file's path (FILE.crnn)."""
     from tqdm import tqdm
 
+    from charrnn.evaluation.compression import is_large
     from charrnn.files import new_file, read_given
     from charrnn.terminal import advance, say
 
@@ -41,6 +42,8 @@ def compress(
         stream.write(packed)
     bits = 8 * len(packed) / max(1, len(data))
     say(f"{len(data):,} bytes to {len(packed):,}: {bits:.3f} bits per byte")
+    if is_large(packed):
+        say(f"{target}: so small for its text that it is only decompressed with --large")
     show(str(target))
 
 
@@ -48,6 +51,7 @@ def decompress(
     run: RunFolder,
     file: Annotated[Path, typer.Argument(help="A file of `charrnn compress` with this run.", show_default=False)],
     out: Out = None,
+    large: Annotated[bool, typer.Option("--large", help="Also if there are 1,000 characters to each byte.")] = False,
     checkpoint: Checkpoint = "best",
     plugin: Plugin = None,
     device: Device = "cpu",
@@ -70,7 +74,7 @@ def decompress(
         opened = open_run(run, device, checkpoint)
         with tqdm(desc="decompress", unit="char", unit_scale=True, leave=False, delay=1, disable=None) as bar:
             try:
-                data = opened.decompress(packed, lambda count: advance(bar, count))
+                data = opened.decompress(packed, lambda count: advance(bar, count), large)
             except CharrnnError as error:
                 raise CharrnnError(f"{file}: {error.message}") from None
         stream.write(data)
