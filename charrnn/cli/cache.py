@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated
 
 import typer
 
 from charrnn.cli.options import Json
+from charrnn.cli.output import show, show_json
 from charrnn.errors import CharrnnError
 
 app = typer.Typer(
@@ -19,18 +19,18 @@ app = typer.Typer(
 def list_cache(as_json: Json = False) -> None:
     """List what the cache holds: kind, name, size in bytes, days since it was used last."""
     from charrnn.cache import cache_folder
-    from charrnn.terminal import table
+    from charrnn.terminal import say, table
     from charrnn.text.keeping import PARTS, kept
 
     found = kept()
     if as_json:
         rows = [{"kind": one.kind, "name": one.name, "bytes": one.bytes, "days": one.days} for one in found]
-        typer.echo(json.dumps(rows, ensure_ascii=False, indent=1))
+        show_json(rows)
         return
     rows_shown = [[one.kind, one.name, f"{one.bytes / 1e6:,.1f} MB", f"{one.days:.0f} days ago"] for one in found]
     total = sum(one.bytes for one in found)
-    typer.echo(table([["kind", "name", "size", "last used"], *rows_shown, ["", "", f"{total / 1e6:,.1f} MB", ""]]))
-    typer.echo(f"in {' and '.join(dict.fromkeys(str(cache_folder(part).parent) for part in PARTS))}", err=True)
+    show(table([["kind", "name", "size", "last used"], *rows_shown, ["", "", f"{total / 1e6:,.1f} MB", ""]]))
+    say(f"in {' and '.join(dict.fromkeys(str(cache_folder(part).parent) for part in PARTS))}")
 
 
 @app.command()
@@ -63,7 +63,7 @@ def verify() -> None:
     damaged = 0
     for one in tqdm(kept(), desc="verify", unit="entry", leave=False, delay=1, disable=None):
         if (found := fault_of(one)) is not None:
-            typer.echo(f"{one.path}: {found}; {'removed' if remove_kept(one) else 'cannot be removed'}")
+            show(f"{one.path}: {found}; {'removed' if remove_kept(one) else 'cannot be removed'}")
             damaged += 1
     if damaged:
         raise typer.Exit(1)

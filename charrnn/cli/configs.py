@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +9,7 @@ from typing import Annotated
 import typer
 
 from charrnn.cli.options import Json, complete_config
+from charrnn.cli.output import show, show_json
 from charrnn.errors import CharrnnError
 
 app = typer.Typer(
@@ -27,15 +27,9 @@ def list_configs(as_json: Json = False) -> None:
 
     found = {name: _purpose(file) for name, file in ready_made().items()}
     if as_json:
-        typer.echo(
-            json.dumps(
-                [{"name": name, "purpose": purpose} for name, purpose in found.items()],
-                ensure_ascii=False,
-                indent=1,
-            )
-        )
+        show_json([{"name": name, "purpose": purpose} for name, purpose in found.items()])
     else:
-        typer.echo(table([[name, purpose] for name, purpose in found.items()]))
+        show(table([[name, purpose] for name, purpose in found.items()]))
 
 
 @app.command()
@@ -62,7 +56,7 @@ def copy(
         shutil.copyfile(source, target)
     except OSError as error:
         raise CharrnnError(f"{error.filename or target}: cannot be written: {error.strerror}") from None
-    typer.echo(target)
+    show(str(target))
 
 
 @app.command()
@@ -70,7 +64,7 @@ def schema() -> None:
     """Print the JSON Schema of a config, which lets editors complete and check keys."""
     from charrnn.config import Config
 
-    typer.echo(json.dumps(Config.model_json_schema(), ensure_ascii=False, indent=1))
+    show_json(Config.model_json_schema())
 
 
 def _purpose(file: Path) -> str:

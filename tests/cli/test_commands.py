@@ -243,8 +243,8 @@ def test_a_run_is_never_overwritten_unasked(folder: Path) -> None:
         (["sample", "run", "--samples", "0"], ["--samples 0"]),
         (["sample", "run", "--prompt", "秋天"], ["秋(U+79CB)", "天(U+5929)", "--unknown replace"]),
         (["sample", "run", "--prompt-file", "nothing.txt"], ["nothing.txt"]),
-        (["sample", "run", "--prompt-file", "/dev/zero"], ["--prompt-file /dev/zero", "device"]),
-        (["compress", "run", "/dev/zero", "--out", "zero.crnn"], ["/dev/zero", "device"]),
+        (["sample", "run", "--prompt-file", "/dev/zero"], ["--prompt-file /dev/zero", "not a regular file"]),
+        (["compress", "run", "/dev/zero", "--out", "zero.crnn"], ["/dev/zero", "not a regular file"]),
         (["sample", "run", "--stream", "--samples", "2"], ["--stream"]),
         (["eval", "run", "--split", "test"], ["test", "empty"]),
         (["eval", "run", "--text", "empty.txt"], ["empty"]),
@@ -365,6 +365,14 @@ def test_compress_and_decompress(folder: Path) -> None:
     charrnn("decompress", "run", "held.txt.crnn", "--out", "back.txt", cwd=folder)
     assert (folder / "back.txt").read_bytes() == (folder / "held.txt").read_bytes()
     assert "--out" in refused("decompress", "run", "held.txt", cwd=folder)
+    (folder / ("x" * 252)).write_text("The cat", encoding="utf-8")
+    os.mkfifo(folder / "pipe.crnn")
+    for name, said in ((".", "directory"), ("/", "directory"), ("x" * 252, "too long"), ("x" * 300, "too long")):
+        assert said in refused("compress", "run", name, cwd=folder)
+    for command in ("compress", "decompress"):
+        assert "not a regular file" in refused(command, "run", "pipe.crnn", "--out", "y", cwd=folder)
+    assert "too long" in refused("compress", "run", "held.txt", "--out", "x" * 300, cwd=folder)
+    assert not list(folder.glob(".charrnn-*"))
 
 
 def test_every_way_to_evaluate(folder: Path) -> None:
