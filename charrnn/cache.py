@@ -23,7 +23,7 @@ def cache_folder(part: str) -> Path:
         try:
             return trusted(folder, make=True)
         except (Untrusted, PermissionError) as error:
-            reason = str(error) if isinstance(error, Untrusted) else f"{error.filename}: {error.strerror}"
+            reason = str(error) if isinstance(error, Untrusted) else f"{given}: {error.strerror}"
             say_once(f"charrnn: CHARRNN_CACHE: {reason}; your own cache folder is used in its place")
         except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: links in a circle, in older Pythons
             where, why = getattr(error, "filename", None) or folder, getattr(error, "strerror", None) or error
