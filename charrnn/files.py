@@ -144,14 +144,18 @@ def new_file(file: Path, like: Path, replace: bool = False) -> Iterator[BinaryIO
     """
     try:
         with suppress(FileNotFoundError):
-            file.lstat()  # says now what would be in the way in the end, such as a name too long
-            raise CharrnnError(f"{file}: exists already; name another file with ‹out›")
+            status = file.lstat()  # says now what would be in the way in the end, such as a name too long
+            if not replace or stat.S_ISDIR(status.st_mode):
+                raise CharrnnError(f"{file}: exists already; name another file with ‹out›")
         descriptor, name = tempfile.mkstemp(prefix=".charrnn-", dir=file.parent)
         temporary = Path(name)
         try:
             with open(descriptor, "wb") as stream:  # noqa: PTH123 (a descriptor is no path)
                 yield stream
             temporary.chmod(stat.S_IMODE(like.stat().st_mode) & 0o666)
+            if replace:
+                temporary.replace(file)
+                return
             try:
                 os.link(temporary, file)  # unlike a renaming, it replaces nothing
             except FileExistsError:
@@ -163,6 +167,12 @@ def new_file(file: Path, like: Path, replace: bool = False) -> Iterator[BinaryIO
             temporary.unlink(missing_ok=True)
     except OSError as error:
         raise CharrnnError(f"{file}: cannot be written: {error.strerror}") from None
+
+
+def copy_file(source: Path, file: Path, replace: bool = False) -> None:
+    """Copies a file that others may read too: the copy is as private as its folder. Raises CharrnnError."""
+    with new_file(file, like=file.parent, replace=replace) as out, source.open("rb") as stream:
+        shutil.copyfileobj(stream, out)
 
 
 def open_to_append(file: Path) -> FileIO:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -44,18 +44,16 @@ def copy(
     ] = None,
 ) -> None:
     """Copy a ready-made config, so that it can be changed, and print the copy's path. No file is replaced."""
+    from charrnn.files import copy_file
     from charrnn.loading import find_config, ready_made
 
     source = ready_made().get(name) or find_config(name)
     target = to or Path(source.name)
-    if target.is_dir():
+    if os.path.isdir(target):  # noqa: PTH112 (Path.is_dir raises where a name is too long)
         target = target / source.name
-    if target.exists():
+    if os.path.lexists(target):
         raise CharrnnError(f"{target}: exists already; give another name: charrnn configs copy {name} FILE")
-    try:
-        shutil.copyfile(source, target)
-    except OSError as error:
-        raise CharrnnError(f"{error.filename or target}: cannot be written: {error.strerror}") from None
+    copy_file(source, target)
     show(str(target))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -44,18 +44,20 @@ def get(
 
     A training with `corpus: {name: ...}` does not need this file: it keeps a copy of its own in the cache.
     """
-    from charrnn.files import read_given
+    from charrnn.files import copy_file, sha256
     from charrnn.text.corpora import prepare
 
     target = out / f"{name}.txt"
     source = prepare(name)
-    if target.exists() and not overwrite and read_given(target) != source.read_bytes():
-        raise CharrnnError(f"{target}: exists and is another text; give --out another folder, or --overwrite")
     try:
         out.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, target)
+        same = target.is_file() and sha256(target) == sha256(source)
+        if os.path.lexists(target) and not same and not overwrite:
+            raise CharrnnError(f"{target}: exists and is another text; give --out another folder, or --overwrite")
     except OSError as error:
-        raise CharrnnError(f"{error.filename or target}: cannot be written: {error.strerror}") from None
+        raise CharrnnError(f"{error.filename or target}: cannot be used: {error.strerror}") from None
+    if not same:
+        copy_file(source, target, replace=overwrite)
     show(str(target))
 
 
