@@ -38,7 +38,9 @@ def main() -> None:
     minutes = [] if given.minutes is None else ["--minutes", str(given.minutes)]
     sets = [part for override in given.overrides for part in ("--set", override)]
     print(describe())
-    print("| | bits per character | ± | nats in blocks of 256 | seconds | characters/s |\n|---|---:|---:|---:|---:|---:|")
+    print(
+        "| | bits per character | ± | nats in blocks of 256 | seconds | characters/s |\n|---|---:|---:|---:|---:|---:|"
+    )
     with tempfile.TemporaryDirectory() as place:
         rows: dict[str, list[list[float]]] = {}
         for seed in range(given.seeds):

@@ -37,6 +37,16 @@ class Diverged(CharrnnError):
     """A training whose loss or gradient is no longer finite; its last checkpoint is intact."""
 
 
+class NoNumbers(CharrnnError):
+    """A model whose weights are finite, and what it computes with them is not."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the model gives no numbers: its weights are so large that it computes nothing finite; take another "
+            "‹checkpoint›, or train it again"
+        )
+
+
 def _as_option(match: re.Match[str]) -> str:
     option = "--" + _OPTIONS.get(match[1], match[1]).replace("_", "-")
     return option if match[2] in (None, "True") else f"{option} {match[2]}"

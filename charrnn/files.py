@@ -9,18 +9,22 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import math
 import os
 import shutil
 import stat
-from collections.abc import Iterable
+import tempfile
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor, Future
+from contextlib import contextmanager, suppress
 from io import FileIO
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, BinaryIO, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from charrnn.errors import CharrnnError
+from charrnn.memory import require
 
 MAX_JSON = 1_000_000
 """The most bytes of a run's JSON file that are read; real ones are far smaller."""
@@ -53,27 +57,51 @@ def read_small(file: Path, most: int, hint: str = "such a file never is") -> byt
     return raw
 
 
-def read_given(file: Path) -> bytes:
-    """All bytes of a file that the user names. Raises CharrnnError where it is unreadable, or a device: it may never
-    end.
+def read_given(file: Path, most: int | None = None, times: int = 1) -> bytes:
+    """All bytes of a file that the user names. With `most` there are at most so many, and a pipe may give them.
+
+    Each byte takes `times` bytes of memory. Raises CharrnnError where there are too many, where it is unreadable, and
+    where it may never end: a device, or without `most` a pipe.
     """
     try:
-        if file.is_char_device() or file.is_block_device():
-            raise CharrnnError(f"{file}: a device, and no file; copy what it gives into one")
-        return file.read_bytes()
+        with open(file, "rb", opener=_without_waiting) as stream:
+            status = os.fstat(stream.fileno())
+            if stat.S_ISFIFO(status.st_mode) and most is not None:
+                os.set_blocking(stream.fileno(), True)
+            elif not stat.S_ISREG(status.st_mode):
+                raise CharrnnError(f"{file}: cannot be read: not a regular file; copy what it gives into one")
+            if most is None:
+                require(times * status.st_size, f"{file}: it", "give a smaller file")
+                return stream.read()
+            raw = stream.read(most + 1)
     except OSError as error:
         raise CharrnnError(f"{file}: cannot be read: {error.strerror}") from None
+    if len(raw) > most:
+        raise CharrnnError(f"{file}: larger than {most:,} bytes")
+    return raw
+
+
+def _without_waiting(file: str, flags: int) -> int:
+    """Opens a file; a pipe too at once, even if nobody writes into it."""
+    return os.open(file, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def read_json(file: Path, most: int = MAX_JSON) -> dict[str, Any]:
     """The object in a JSON file. Raises CharrnnError where the file holds none."""
     try:
-        document = json.loads(read_small(file, most))
+        document = json.loads(read_small(file, most), parse_float=_finite, parse_constant=_finite)
     except (ValueError, RecursionError) as error:
         raise CharrnnError(f"{file}: not JSON: {error}") from None
     if not isinstance(document, dict):
         raise CharrnnError(f"{file}: a JSON object was expected")
     return document
+
+
+def _finite(number: str) -> float:
+    """The number, which JSON writes in digits; Python would also read NaN, Infinity and 1e999."""
+    if not math.isfinite(value := float(number)):
+        raise ValueError(f"{number[:30]} is no finite number")
+    return value
 
 
 def read_record(file: Path, record: type[OwnRecord]) -> OwnRecord:
@@ -107,15 +135,56 @@ def replace_text(file: Path, text: str | Iterable[str]) -> None:
     sync(file.parent)
 
 
+@contextmanager
+def new_file(file: Path, like: Path, replace: bool = False) -> Iterator[BinaryIO]:
+    """Writes a new file, which nobody but those who may read the file `like` may read. It is there when it is whole.
+
+    Raises CharrnnError where there is one already, a dangling link too, unless it is to `replace` it, and where it
+    cannot be written.
+    """
+    try:
+        with suppress(FileNotFoundError):
+            status = file.lstat()  # says now what would be in the way in the end, such as a name too long
+            if not replace or stat.S_ISDIR(status.st_mode):
+                raise CharrnnError(f"{file}: exists already; name another file with ‹out›")
+        descriptor, name = tempfile.mkstemp(prefix=".charrnn-", dir=file.parent)
+        temporary = Path(name)
+        try:
+            with open(descriptor, "wb") as stream:  # noqa: PTH123 (a descriptor is no path)
+                yield stream
+            temporary.chmod(stat.S_IMODE(like.stat().st_mode) & 0o666)
+            if replace:
+                temporary.replace(file)
+                return
+            try:
+                os.link(temporary, file)  # unlike a renaming, it replaces nothing
+            except FileExistsError:
+                raise
+            except (OSError, NotImplementedError):  # a disk without hard links
+                file.open("xb").close()
+                temporary.replace(file)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise CharrnnError(f"{file}: cannot be written: {error.strerror}") from None
+
+
+def copy_file(source: Path, file: Path, replace: bool = False) -> None:
+    """Copies a file that others may read too: the copy is as private as its folder. Raises CharrnnError."""
+    with new_file(file, like=file.parent, replace=replace) as out, source.open("rb") as stream:
+        shutil.copyfileobj(stream, out)
+
+
 def open_to_append(file: Path) -> FileIO:
-    """A file of a run, to write at its end, made where there is none. Raises OSError for a link or a pipe, which a
-    stranger may have put there.
+    """A file of a run, to write at its end, made where there is none. Raises OSError for a link, a hard one too, and
+    for a pipe, which a stranger may have put there.
     """
     safely = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     descriptor = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | safely, 0o666)
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
         os.close(descriptor)
-        raise OSError(errno.EINVAL, "not a regular file", str(file))
+        raise OSError(errno.EINVAL, "not a regular file of this name alone", str(file))
     return FileIO(descriptor, "ab")
 
 

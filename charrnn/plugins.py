@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from importlib.util import module_from_spec, spec_from_file_location
@@ -13,7 +14,7 @@ from charrnn.errors import CharrnnError
 def load_plugin(file: Path) -> None:
     """Runs a Python file, once in a process. Raises CharrnnError where it is not a Python file, or fails."""
     name = f"charrnn_plugin_{file.stem}"
-    if not file.is_file() or file.suffix != ".py":
+    if not os.path.isfile(file) or file.suffix != ".py":  # noqa: PTH113 (Path.is_file raises where a name is too long)
         raise CharrnnError(f"‹plugin={file}›: a Python file was expected, such as my_cell.py")
     loaded = sys.modules.get(name)
     if loaded is not None and loaded.__file__ == str(file.resolve()):

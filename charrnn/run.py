@@ -10,9 +10,10 @@ checkpoints/    weights and optimizer state
 
 from __future__ import annotations
 
+import math
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
@@ -23,7 +24,7 @@ from charrnn.cache import cache_folder
 from charrnn.cells import CELLS
 from charrnn.config import Config, CorpusConfig
 from charrnn.device import find_device, is_cpu
-from charrnn.errors import CharrnnError
+from charrnn.errors import CharrnnError, NoNumbers
 from charrnn.files import read_json, read_record, replace_text, write_json
 from charrnn.generation.fast import stepper as fast_stepper
 from charrnn.generation.filters import Filters
@@ -237,7 +238,9 @@ class Run:
         filters = Filters.of(self.config.sampling, temperature, top_k, top_p, repetition_penalty)
         ids, length = self._beginning(prompt, length, unknown)
         check_samples(samples)
-        return self.sampler(filters).sample(ids, length, [seed + i for i in range(samples)], stop)
+        written = self.sampler(filters).sample(ids, length, [seed + i for i in range(samples)], stop)
+        _check_finite(one.log_prob for one in written)
+        return written
 
     def stream(
         self,
@@ -256,10 +259,12 @@ class Run:
         filters = Filters.of(self.config.sampling, temperature, top_k, top_p, repetition_penalty)
         ids, length = self._beginning(prompt, length, unknown)
         pieces = self.sampler(filters).write(ids, length, [seed], stop, block=1)
-        first = next(pieces)  # what is refused is refused before anything is shown
+        first = next(pieces)
+        _check_finite([first[0][1]])  # what is refused is refused before anything is shown
         yield self.vocabulary.decode(ids)
-        for texts in chain([first], pieces):
-            yield texts[0][0]
+        for ((text, log_prob),) in chain([first], pieces):
+            _check_finite([log_prob])
+            yield text
 
     def _beginning(self, prompt: str | None, length: int | None, unknown: Unknown) -> tuple[list[int], int]:
         """The ids of the prompt, and the length. The config replaces each None."""
@@ -311,8 +316,11 @@ class Run:
                 f"{what} is empty (corpus.split is {self.config.corpus.split}); give ‹text=FILE› or another ‹split›"
             )
         if dynamic is not None:
-            return dynamic_likelihood(self.model, part, dynamic, progress=progress)
-        return likelihood(self.model, part, block=block)
+            result = dynamic_likelihood(self.model, part, dynamic, progress=progress)
+        else:
+            result = likelihood(self.model, part, block=block)
+        _check_finite([result.nats])
+        return result
 
     def score(self, text: str | Path, by: By = "line", progress: Report = lambda _: None) -> list[Scored]:
         """The surprise of each line, document or character of a text file. Raises CharrnnError for an empty file."""
@@ -321,7 +329,9 @@ class Run:
         part = self.read_part(text)
         if not part.characters:
             raise CharrnnError(f"{text}: the text is empty")
-        return score(self.model, self.vocabulary, part, by, progress)
+        rows = score(self.model, self.vocabulary, part, by, progress)
+        _check_finite(row.bits_per_char for row in rows)
+        return rows
 
     def compress(self, data: bytes, progress: Report = lambda _: None) -> bytes:
         """`data` compressed with the model. Raises CharrnnError as `evaluation.compression.compress` does."""
@@ -329,11 +339,11 @@ class Run:
 
         return compress(self.model, self.vocabulary, self.separator, data, progress)
 
-    def decompress(self, packed: bytes, progress: Report = lambda _: None) -> bytes:
-        """The data that `compress` was given. Raises CharrnnError for another model's file and for a damaged file."""
+    def decompress(self, packed: bytes, progress: Report = lambda _: None, large: bool = False) -> bytes:
+        """The data that `compress` was given. Raises CharrnnError as `evaluation.compression.decompress` does."""
         from charrnn.evaluation.compression import decompress
 
-        return decompress(self.model, self.vocabulary, self.separator, packed, progress)
+        return decompress(self.model, self.vocabulary, self.separator, packed, progress, large)
 
     def read_part(self, text: str | Path) -> Part:
         """A text file in this run's alphabet, read in the same way as its corpus."""
@@ -354,11 +364,12 @@ class Run:
 
         fingerprint = self.facts.fingerprint
         if corpus is None and (cached := cached_dataset(fingerprint)) is not None:
-            return cached
+            return self._checked(cached)
         if corpus is None and (self.config.corpus.name is None or self.config.corpus.validation is not None):
             raise CharrnnError(
-                f"{self.path}: its text is not in the cache ({cache_folder()}), and a run may not say which files are "
-                "read; name the file yourself: ‹overrides=corpus.path=FILE› with ‹resume›, ‹text=FILE› otherwise"
+                f"{self.path}: its text is not in the cache ({cache_folder('ids').parent}), and a run may not say "
+                "which files are read; name the file yourself: ‹overrides=corpus.path=FILE› with ‹resume›, ‹text=FILE› "
+                "otherwise"
             )
         files, resolved = resolve(corpus or self.config.corpus)
         dataset = load_dataset(files, resolved, self.config.vocab)
@@ -366,6 +377,17 @@ class Run:
             raise CharrnnError(
                 f"{self.path}: was trained on another text than {', '.join(map(str, files[:3]))}, "
                 "or on one that has changed since"
+            )
+        return self._checked(dataset)
+
+    def _checked(self, dataset: Dataset) -> Dataset:
+        """The dataset. Raises CharrnnError where its ids mean other characters: a stranger's run may name any text."""
+        mode = "stream" if dataset.starts is None else "documents"
+        wanted = (self.vocabulary.kind, self.vocabulary.characters, self.facts.mode)
+        if (dataset.vocabulary.kind, dataset.vocabulary.characters, mode) != wanted:
+            raise CharrnnError(
+                f"{self.path}: was not trained on the text that its run.json names: that has another alphabet or mode; "
+                "name a file: ‹text=FILE›"
             )
         return dataset
 
@@ -377,6 +399,12 @@ class Run:
     def history(self) -> list[dict[str, Any]]:
         """The lines of metrics.jsonl, without lines that a kill cut short."""
         return list(read_history(self.metrics))
+
+
+def _check_finite(numbers: Iterable[float]) -> None:
+    """Raises CharrnnError where what a model gave is not finite."""
+    if not all(map(math.isfinite, numbers)):
+        raise NoNumbers
 
 
 def load(path: str | Path, device: str = "auto", checkpoint: Which = "best") -> Run:

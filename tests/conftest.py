@@ -20,6 +20,7 @@ def session_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     cache = tmp_path_factory.mktemp("cache")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CHARRNN_CACHE", str(cache))
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("home")))
         patch.delenv("CHARRNN_MIRROR", raising=False)
         yield cache
 

@@ -20,6 +20,7 @@ from charrnn.files import (
     Amount,
     Count,
     Record,
+    new_file,
     open_to_append,
     read_given,
     read_json,
@@ -33,7 +34,7 @@ from charrnn.files import (
 
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 values = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False) | text,
+    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False, allow_infinity=False) | text,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(text, inner, max_size=3),
     max_leaves=8,
 )
@@ -93,6 +94,13 @@ def test_any_bytes_are_an_object_or_refused(content: bytes) -> None:
         assert got == json.loads(content)
 
 
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
+def test_what_is_no_finite_number_is_not_json(number: str) -> None:
+    Path("poem.json").write_text(f'{{"lines": 3, "other": [{number}]}}')
+    with pytest.raises(CharrnnError, match=f"poem.json: not JSON: {number} is no finite number"):
+        read_record(Path("poem.json"), Poem)
+
+
 @pytest.mark.parametrize("content", ["[" * 500_000, '{"a":' * 150_000, "9" * 500_000, '{"a": ' + "9" * 5000 + "}"])
 def test_what_is_nested_or_long_beyond_measure_is_refused(content: str) -> None:
     Path("deep.json").write_text(content)
@@ -119,8 +127,6 @@ def test_no_more_is_read_than_any_such_file_has() -> None:
         ({"lines": True}, "lines"),
         ({"lines": 3, "weight": -0.5}, "weight"),
         ({"lines": 3, "weight": 1e15}, "weight"),
-        ({"lines": 3, "weight": float("nan")}, "weight"),
-        ({"lines": 3, "weight": float("inf")}, "weight"),
         ({"lines": 3, "inner": {"a": -1}}, r"inner\.a"),
     ],
 )
@@ -161,14 +167,78 @@ def test_a_link_in_the_way_is_not_followed(name: str, target: str) -> None:
     assert {file.name for file in Path().iterdir()} == {"note.txt", "mine.txt"}
 
 
-@pytest.mark.parametrize("name", ["/dev/zero", "/dev/urandom", "zero", "folder", "nowhere", "x" * 300, "file/below"])
+NO_FILES = ["/dev/zero", "/dev/urandom", "zero", "folder", "pipe", "nowhere", "x" * 300, "file/below"]
+
+
+@pytest.mark.parametrize("name", NO_FILES)
 def test_what_a_user_names_is_read_unless_it_never_ends(name: str) -> None:
     Path("folder").mkdir()
     Path("file").write_bytes(b"\0x")
     Path("zero").symlink_to("/dev/zero")
     assert read_given(Path("file")) == b"\0x"
-    with pytest.raises(CharrnnError, match=f"^{name[:20]}.*: (cannot be read|a device)"):
-        read_given(Path(name))
+    os.mkfifo("pipe")
+    for most in (None, 10) if name != "pipe" else (None,):
+        with pytest.raises(CharrnnError, match=f"^{name[:20]}.*: cannot be read"):
+            read_given(Path(name), most)
+
+
+def test_a_pipe_is_read_where_its_length_is_bounded() -> None:
+    reading, writing = os.pipe()
+    os.write(writing, b"a prompt")
+    os.close(writing)
+    assert read_given(Path(f"/dev/fd/{reading}"), 10) == b"a prompt"
+    os.close(reading)
+    os.mkfifo("pipe")
+    assert read_given(Path("pipe"), 10) == b""  # nobody writes into it
+
+
+def test_no_more_is_read_than_is_allowed_or_fits_into_memory() -> None:
+    file = Path("file")
+    with file.open("wb") as stream:
+        stream.truncate(2**42)  # four terabytes that take no place
+    with pytest.raises(CharrnnError, match="file: it would take 70,368"):
+        read_given(file, times=16)
+    with pytest.raises(CharrnnError, match="file: larger than 100 bytes"):
+        read_given(file, 100)
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_new_file_is_whole_as_private_as_another_and_replaces_nothing(
+    links: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, file = Path("source"), Path("new")
+    source.touch()
+    source.chmod(0o600)
+
+    def refuse(*_: Any) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    if not links:
+        monkeypatch.setattr(os, "link", refuse)
+    with new_file(file, like=source) as stream:
+        stream.write(b"all of it")
+        assert not file.exists()
+    assert file.read_bytes() == b"all of it" and file.stat().st_mode & 0o777 == 0o600
+    Path("dangling").symlink_to("nowhere")
+    for name in ("new", "dangling", "."):
+        with pytest.raises(CharrnnError, match="exists already"), new_file(Path(name), like=source):
+            raise AssertionError
+    for name in ("x" * 300, "nowhere/new", "new/below"):
+        with pytest.raises(CharrnnError, match="cannot be written"), new_file(Path(name), like=source):
+            raise AssertionError
+    with pytest.raises(CharrnnError, match="late: cannot be written: File exists"), new_file(Path("late"), like=source):
+        Path("late").write_text("of another process")
+    assert Path("late").read_text() == "of another process"
+    assert sorted(path.name for path in Path().iterdir()) == ["dangling", "late", "new", "source"]
+
+
+def test_nothing_is_left_of_a_new_file_that_cannot_be_written_to_its_end() -> None:
+    Path("source").touch()
+    new = new_file(Path("new"), like=Path("source"))
+    with pytest.raises(CharrnnError, match="new: cannot be written: No space left"), new as stream:
+        stream.write(b"half")
+        raise OSError(28, "No space left on device")
+    assert [path.name for path in Path().iterdir()] == ["source"]
 
 
 def test_whatever_is_there_is_removed_but_not_what_it_leads_to() -> None:
@@ -265,7 +335,7 @@ def test_waiting_for_the_disk_takes_files_and_folders_and_closes_them() -> None:
     assert (len(list(open_files.iterdir())) if open_files.exists() else 0) == before
 
 
-@pytest.mark.parametrize("kind", ["link", "dangling link", "pipe", "folder"])
+@pytest.mark.parametrize("kind", ["link", "dangling link", "hard link", "pipe", "folder"])
 def test_nothing_is_appended_to_what_a_stranger_put_there(kind: str, tmp_path: Path) -> None:
     file, diary = tmp_path / "samples.txt", tmp_path / "diary"
     if kind != "dangling link":
@@ -274,6 +344,8 @@ def test_nothing_is_appended_to_what_a_stranger_put_there(kind: str, tmp_path: P
         os.mkfifo(file)
     elif kind == "folder":
         file.mkdir()
+    elif kind == "hard link":
+        file.hardlink_to(diary)
     else:
         file.symlink_to(diary)
     with pytest.raises(OSError), open_to_append(file) as stream:

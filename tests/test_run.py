@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,22 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
         "documents": trained(folder / "documents", POEMS, corpus={"mode": "documents"}, model={"cell": "ngram"}),
         "byte": trained(folder / "byte", TEXT + "é秋", vocab={"kind": "byte"}),
     }
+
+
+@pytest.mark.parametrize(("one", "other"), [("stream", "byte"), ("byte", "stream"), ("documents", "stream")])
+def test_a_text_of_yours_that_a_strangers_run_names_is_not_read_in_its_alphabet(
+    runs: dict[str, Run], one: str, other: str
+) -> None:
+    run = runs[one]
+    swapped = replace(run, facts=run.facts.model_copy(update={"fingerprint": runs[other].facts.fingerprint}))
+    with pytest.raises(CharrnnError, match="another alphabet or mode"):
+        swapped.evaluate()
+
+
+def test_nor_as_one_text_if_it_is_many(runs: dict[str, Run]) -> None:
+    run = runs["documents"]
+    with pytest.raises(CharrnnError, match="another alphabet or mode"):
+        replace(run, facts=run.facts.model_copy(update={"mode": "stream"})).evaluate()
 
 
 def told(run: Run) -> dict[str, Any]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated
 
 import typer
 
 from charrnn.cli.options import Json
+from charrnn.cli.output import show, show_json
 from charrnn.errors import CharrnnError
 
 app = typer.Typer(
@@ -19,18 +19,18 @@ app = typer.Typer(
 def list_cache(as_json: Json = False) -> None:
     """List what the cache holds: kind, name, size in bytes, days since it was used last."""
     from charrnn.cache import cache_folder
-    from charrnn.terminal import table
-    from charrnn.text.keeping import kept
+    from charrnn.terminal import say, table
+    from charrnn.text.keeping import PARTS, kept
 
     found = kept()
     if as_json:
         rows = [{"kind": one.kind, "name": one.name, "bytes": one.bytes, "days": one.days} for one in found]
-        typer.echo(json.dumps(rows, ensure_ascii=False, indent=1))
+        show_json(rows)
         return
     rows_shown = [[one.kind, one.name, f"{one.bytes / 1e6:,.1f} MB", f"{one.days:.0f} days ago"] for one in found]
     total = sum(one.bytes for one in found)
-    typer.echo(table([["kind", "name", "size", "last used"], *rows_shown, ["", "", f"{total / 1e6:,.1f} MB", ""]]))
-    typer.echo(f"in {cache_folder()}", err=True)
+    show(table([["kind", "name", "size", "last used"], *rows_shown, ["", "", f"{total / 1e6:,.1f} MB", ""]]))
+    say(f"in {' and '.join(dict.fromkeys(str(cache_folder(part).parent) for part in PARTS))}")
 
 
 @app.command()
@@ -46,10 +46,11 @@ def clear(
     from charrnn.text.keeping import kept, remove_kept
 
     days = _days(older) if older is not None else 0.0
-    gone = [one for one in kept() if one.days >= days]
-    for one in gone:
-        remove_kept(one)
+    old = [one for one in kept() if one.days >= days]
+    gone = [one for one in old if remove_kept(one)]
     typer.echo(f"removed {len(gone)} entries, {sum(one.bytes for one in gone) / 1e6:,.1f} MB", err=True)
+    if left := [one for one in old if one not in gone]:
+        raise CharrnnError(f"{left[0].path}: cannot be removed, {len(left)} entries in all; may you write there?")
 
 
 @app.command()
@@ -62,8 +63,7 @@ def verify() -> None:
     damaged = 0
     for one in tqdm(kept(), desc="verify", unit="entry", leave=False, delay=1, disable=None):
         if (found := fault_of(one)) is not None:
-            typer.echo(f"{one.path}: {found}; removed")
-            remove_kept(one)
+            show(f"{one.path}: {found}; {'removed' if remove_kept(one) else 'cannot be removed'}")
             damaged += 1
     if damaged:
         raise typer.Exit(1)

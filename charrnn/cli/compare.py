@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from charrnn.cli.options import Device, Json, Plugin, complete_config
+from charrnn.cli.output import show, show_json
 from charrnn.errors import CharrnnError
 
 if TYPE_CHECKING:
@@ -73,13 +73,13 @@ def _show(runs: list[Run], file: Path | None, as_json: bool) -> None:
 
     from charrnn.experiments.compare import as_dicts, plot
     from charrnn.experiments.compare import compare as rows_of
-    from charrnn.terminal import table
+    from charrnn.terminal import say, table
 
     if len({run.path.resolve() for run in runs}) < len(runs):
         raise CharrnnError("compare: a run was given twice")
     rows = rows_of(tqdm(runs, desc="evaluate", unit="run", leave=False, delay=1, disable=None))
     if as_json:
-        typer.echo(json.dumps(as_dicts(rows), ensure_ascii=False, indent=1))
+        show_json(as_dicts(rows))
     else:
         head = ["run", "architecture", "parameters", "bits/char", "minutes", "characters seen", "chars/s"]
         cells = [
@@ -94,13 +94,13 @@ def _show(runs: list[Run], file: Path | None, as_json: bool) -> None:
             ]
             for row in rows
         ]
-        typer.echo(table([head, *cells]))
+        show(table([head, *cells]))
         if any(row.measure != "likelihood" for row in rows):
-            typer.echo("* pseudo-likelihood: a bidirectional model sees what comes after; not to be compared")
+            show("* pseudo-likelihood: a bidirectional model sees what comes after; not to be compared")
         if any(math.isinf(row.bits_per_char) for row in rows):
-            typer.echo("– nothing is held out to evaluate on, or it was not evaluated yet")
+            show("– nothing is held out to evaluate on, or it was not evaluated yet")
         if any(row.estimated and math.isfinite(row.bits_per_char) for row in rows):
-            typer.echo("~ estimated by its training: the text or the checkpoint is missing, see charrnn eval RUN")
+            show("~ estimated by its training: the text or the checkpoint is missing, see charrnn eval RUN")
     if file is not None:
         plot(runs, rows, file)
-        typer.echo(f"the learning curves are in {file}", err=True)
+        say(f"the learning curves are in {file}")

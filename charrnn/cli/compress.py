@@ -9,9 +9,12 @@ import typer
 
 from charrnn.cli.opening import open_run
 from charrnn.cli.options import Checkpoint, Device, Plugin, RunFolder
+from charrnn.cli.output import show
 from charrnn.errors import CharrnnError
 
 SUFFIX = ".crnn"
+MEMORY = 16
+"""Bytes of memory that each byte of a text takes while it is compressed."""
 Out = Annotated[Path | None, typer.Option(help="The file to write. An existing one is never replaced.")]
 
 
@@ -24,27 +27,31 @@ def compress(
     device: Device = "cpu",
 ) -> None:
     """Compress a text without loss, with a model's probabilities, and print the new file's path (FILE.crnn)."""
-    target = _free(out or file.with_name(file.name + SUFFIX))
-
     from tqdm import tqdm
 
-    from charrnn.files import read_given
-    from charrnn.terminal import advance
+    from charrnn.evaluation.compression import is_large
+    from charrnn.files import new_file, read_given
+    from charrnn.terminal import advance, say
 
-    data = read_given(file)
-    opened = open_run(run, device, checkpoint)
-    with tqdm(desc="compress", unit="char", unit_scale=True, leave=False, delay=1, disable=None) as bar:
-        packed = opened.compress(data, lambda count: advance(bar, count))
-    _write(target, packed)
+    data = read_given(file, times=MEMORY)
+    target = out or file.with_name(file.name + SUFFIX)
+    with new_file(target, like=file) as stream:
+        opened = open_run(run, device, checkpoint)
+        with tqdm(desc="compress", unit="char", unit_scale=True, leave=False, delay=1, disable=None) as bar:
+            packed = opened.compress(data, lambda count: advance(bar, count))
+        stream.write(packed)
     bits = 8 * len(packed) / max(1, len(data))
-    typer.echo(f"{len(data):,} bytes to {len(packed):,}: {bits:.3f} bits per byte", err=True)
-    typer.echo(target)
+    say(f"{len(data):,} bytes to {len(packed):,}: {bits:.3f} bits per byte")
+    if is_large(packed):
+        say(f"{target}: so small for its text that it is only decompressed with --large")
+    show(str(target))
 
 
 def decompress(
     run: RunFolder,
     file: Annotated[Path, typer.Argument(help="A file of `charrnn compress` with this run.", show_default=False)],
     out: Out = None,
+    large: Annotated[bool, typer.Option("--large", help="Also if there are 1,000 characters to each byte.")] = False,
     checkpoint: Checkpoint = "best",
     plugin: Plugin = None,
     device: Device = "cpu",
@@ -55,33 +62,20 @@ def decompress(
     """
     if out is None and file.suffix != SUFFIX:
         raise CharrnnError(f"{file}: does not end in {SUFFIX}; name the file to write with --out")
-    target = _free(out or file.with_suffix(""))
 
     from tqdm import tqdm
 
-    from charrnn.files import read_given
+    from charrnn.files import new_file, read_given
     from charrnn.terminal import advance
 
     packed = read_given(file)
-    opened = open_run(run, device, checkpoint)
-    with tqdm(desc="decompress", unit="char", unit_scale=True, leave=False, delay=1, disable=None) as bar:
-        try:
-            data = opened.decompress(packed, lambda count: advance(bar, count))
-        except CharrnnError as error:
-            raise CharrnnError(f"{file}: {error.message}") from None
-    _write(target, data)
-    typer.echo(target)
-
-
-def _free(target: Path) -> Path:
-    if target.exists():
-        raise CharrnnError(f"{target}: exists already; name another file with --out")
-    return target
-
-
-def _write(target: Path, data: bytes) -> None:
-    try:
-        with target.open("xb") as stream:
-            stream.write(data)
-    except OSError as error:
-        raise CharrnnError(f"{target}: cannot be written: {error.strerror}") from None
+    target = out or file.with_suffix("")
+    with new_file(target, like=file) as stream:
+        opened = open_run(run, device, checkpoint)
+        with tqdm(desc="decompress", unit="char", unit_scale=True, leave=False, delay=1, disable=None) as bar:
+            try:
+                data = opened.decompress(packed, lambda count: advance(bar, count), large)
+            except CharrnnError as error:
+                raise CharrnnError(f"{file}: {error.message}") from None
+        stream.write(data)
+    show(str(target))

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import shutil
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from charrnn.cli.options import Json, complete_config
+from charrnn.cli.output import show, show_json
 from charrnn.errors import CharrnnError
 
 app = typer.Typer(
@@ -27,15 +27,9 @@ def list_configs(as_json: Json = False) -> None:
 
     found = {name: _purpose(file) for name, file in ready_made().items()}
     if as_json:
-        typer.echo(
-            json.dumps(
-                [{"name": name, "purpose": purpose} for name, purpose in found.items()],
-                ensure_ascii=False,
-                indent=1,
-            )
-        )
+        show_json([{"name": name, "purpose": purpose} for name, purpose in found.items()])
     else:
-        typer.echo(table([[name, purpose] for name, purpose in found.items()]))
+        show(table([[name, purpose] for name, purpose in found.items()]))
 
 
 @app.command()
@@ -50,19 +44,17 @@ def copy(
     ] = None,
 ) -> None:
     """Copy a ready-made config, so that it can be changed, and print the copy's path. No file is replaced."""
+    from charrnn.files import copy_file
     from charrnn.loading import find_config, ready_made
 
     source = ready_made().get(name) or find_config(name)
     target = to or Path(source.name)
-    if target.is_dir():
+    if os.path.isdir(target):  # noqa: PTH112 (Path.is_dir raises where a name is too long)
         target = target / source.name
-    if target.exists():
+    if os.path.lexists(target):
         raise CharrnnError(f"{target}: exists already; give another name: charrnn configs copy {name} FILE")
-    try:
-        shutil.copyfile(source, target)
-    except OSError as error:
-        raise CharrnnError(f"{error.filename or target}: cannot be written: {error.strerror}") from None
-    typer.echo(target)
+    copy_file(source, target)
+    show(str(target))
 
 
 @app.command()
@@ -70,7 +62,7 @@ def schema() -> None:
     """Print the JSON Schema of a config, which lets editors complete and check keys."""
     from charrnn.config import Config
 
-    typer.echo(json.dumps(Config.model_json_schema(), ensure_ascii=False, indent=1))
+    show_json(Config.model_json_schema())
 
 
 def _purpose(file: Path) -> str:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import shutil
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from charrnn.cli.options import Json, complete_corpus
+from charrnn.cli.output import show, show_json
 from charrnn.errors import CharrnnError
 
 app = typer.Typer(help="The named corpora: list all, fetch one, show one.", no_args_is_help=True, rich_markup_mode=None)
@@ -28,10 +28,10 @@ def list_corpora(as_json: Json = False) -> None:
     entries = register()
     if as_json:
         rows = [{"name": name, **entry.model_dump(exclude={"sources", "base"})} for name, entry in entries.items()]
-        typer.echo(json.dumps(rows, ensure_ascii=False, indent=1))
+        show_json(rows)
         return
     head = ["name", "characters", "mode", "language", "what"]
-    typer.echo(table([head, *([name, e.characters, e.mode, e.language, e.title] for name, e in entries.items())]))
+    show(table([head, *([name, e.characters, e.mode, e.language, e.title] for name, e in entries.items())]))
 
 
 @app.command()
@@ -44,24 +44,29 @@ def get(
 
     A training with `corpus: {name: ...}` does not need this file: it keeps a copy of its own in the cache.
     """
+    from charrnn.files import copy_file, sha256
     from charrnn.text.corpora import prepare
 
     target = out / f"{name}.txt"
     source = prepare(name)
-    if target.exists() and not overwrite and target.read_bytes() != source.read_bytes():
-        raise CharrnnError(f"{target}: exists and is another text; give --out another folder, or --overwrite")
     try:
         out.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, target)
+        same = target.is_file() and sha256(target) == sha256(source)
+        if os.path.lexists(target) and not same and not overwrite:
+            raise CharrnnError(f"{target}: exists and is another text; give --out another folder, or --overwrite")
     except OSError as error:
-        raise CharrnnError(f"{error.filename or target}: cannot be written: {error.strerror}") from None
-    typer.echo(target)
+        raise CharrnnError(f"{error.filename or target}: cannot be used: {error.strerror}") from None
+    if not same:
+        copy_file(source, target, replace=overwrite)
+    show(str(target))
 
 
-@app.command()
-def show(name: Name, length: Annotated[int, typer.Option(help="Characters of the text to show.", min=0)] = 300) -> None:
+@app.command("show")
+def describe(
+    name: Name, length: Annotated[int, typer.Option(help="Characters of the text to show.", min=0)] = 300
+) -> None:
     """Describe a corpus, and show how its text begins."""
-    from charrnn.terminal import printable, table
+    from charrnn.terminal import table
     from charrnn.text.corpora import named, prepare
 
     entry = named(name)
@@ -73,4 +78,4 @@ def show(name: Name, length: Annotated[int, typer.Option(help="Characters of the
     )
     rows = [["name", name], ["what", entry.title], ["language", entry.language], ["licence", entry.licence]]
     rows += [["characters", entry.characters], ["mode", entry.mode], ["source", sources], ["file", str(file)]]
-    typer.echo(table(rows) + "\n\n" + printable(beginning))
+    show(table(rows) + "\n\n" + beginning)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Literal, cast
 
@@ -10,6 +9,7 @@ import typer
 
 from charrnn.cli.opening import open_run
 from charrnn.cli.options import Checkpoint, Device, Json, Plugin, RunFolder
+from charrnn.cli.output import show, show_json
 from charrnn.errors import CharrnnError
 
 
@@ -67,7 +67,7 @@ def evaluate(
             "measure": measure,
             "step": opened.checkpoint.step,
         }
-        typer.echo(json.dumps(document))
+        show_json(document, indent=None)
     else:
         notes = [f"blocks of {block} from a fresh state"] if protocol == "blocks" else []
         if dynamic:
@@ -75,7 +75,7 @@ def evaluate(
         if not opened.model.causal:
             notes.append("pseudo-likelihood: the text after each character was seen")
         error = "" if result.standard_error is None else f" ± {result.standard_error:.4f}"
-        typer.echo(
+        show(
             f"{result.bits_per_char:.4f} bits per character  ({result.nats_per_char:.4f}{error} nats, "
             f"perplexity {result.perplexity:.3f}, {result.characters:,} characters{''.join('; ' + n for n in notes)})"
         )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated
 
 import typer
 
 from charrnn.cli.opening import open_run
 from charrnn.cli.options import Checkpoint, Device, Json, Plugin, RunFolder
+from charrnn.cli.output import show, show_json
 from charrnn.errors import CharrnnError
 
 
@@ -35,7 +35,6 @@ def fill(
     marks = {"＿", "_"} if blank is None else {blank}
 
     from charrnn.generation.fill import Filler
-    from charrnn.terminal import printable
 
     opened = open_run(run, device, checkpoint, quiet=as_json)
     remedy = "write the text without them, or put blanks in their place"
@@ -46,7 +45,7 @@ def fill(
     found = Filler(opened.model, opened.vocabulary, opened.is_documents).fill(ids, samples, best, seed)
     if as_json:
         rows = [{"text": one.text, "log_prob": one.log_prob, "step": opened.checkpoint.step} for one in found]
-        typer.echo(json.dumps(rows, ensure_ascii=False, indent=1))
+        show_json(rows)
     else:
         for one in found:
-            typer.echo(printable(one.text) if samples == 1 else f"{one.log_prob:9.3f}  {printable(one.text)}")
+            show(one.text if samples == 1 else f"{one.log_prob:9.3f}  {one.text}")

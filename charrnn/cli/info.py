@@ -2,43 +2,44 @@
 
 from __future__ import annotations
 
-import json
 import math
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
-import typer
-
 from charrnn.cli.options import Checkpoint, Json, Plugin, RunFolder
+from charrnn.cli.output import show, show_json
 
 if TYPE_CHECKING:
     from charrnn.run import Run
     from charrnn.store.checkpoint import Summary
 
 Line = dict[str, Any]
+MOST = 1000
+"""The most evaluations that are shown, the last ones."""
 
 
 def info(run: RunFolder, checkpoint: Checkpoint = "best", plugin: Plugin = None, as_json: Json = False) -> None:
     """Describe a run: architecture, corpus, vocabulary, how its training ended, its checkpoints and evaluations."""
     from charrnn.run import load
     from charrnn.store.history import read_history
-    from charrnn.terminal import printable, table
+    from charrnn.terminal import table
     from charrnn.training.closing import closing_line
 
     opened = load(run, "cpu", checkpoint)
-    evaluations = list(read_history(opened.metrics, "val_loss"))
+    evaluations = list(deque(read_history(opened.metrics, "val_loss"), MOST))
     last = opened.checkpoints.summary("last")
     saved = _checkpoints(opened, evaluations)
     if as_json:
-        typer.echo(json.dumps(_document(opened, last, saved, evaluations), ensure_ascii=False, indent=1))
+        show_json(_document(opened, last, saved, evaluations))
         return
-    typer.echo(table(_rows(opened, last, evaluations)) + "\n\n" + printable(closing_line(opened, last)))
+    show(table(_rows(opened, last, evaluations)) + "\n\n" + closing_line(opened, last))
     if saved:
         head = ["checkpoint", "val nats", "val bits/char", "MB", ""]
-        typer.echo("\n" + table([head, *([str(one["step"]), *_losses(one), *_size(one)] for one in saved)]))
+        show("\n" + table([head, *([str(one["step"]), *_losses(one), *_size(one)] for one in saved)]))
     if evaluations:
         head = ["step", "minutes", "epochs", "val nats", "val bits/char"]
         shown = [[f"{e['step']:,}", f"{e['minutes']:.1f}", f"{e['epochs']:.2f}", *_losses(e)] for e in evaluations]
-        typer.echo("\n" + table([head, *shown]))
+        show("\n" + table([head, *shown]))
 
 
 def _document(run: Run, last: Summary, saved: list[Line], evaluations: list[Line]) -> Line:
@@ -64,8 +65,6 @@ def _document(run: Run, last: Summary, saved: list[Line], evaluations: list[Line
 
 
 def _rows(run: Run, last: Summary, evaluations: list[Line]) -> list[list[str]]:
-    from charrnn.terminal import printable
-
     facts, config = run.facts, run.config
     sizes, best = facts.characters, last.best
     path = config.corpus.path or []
@@ -79,7 +78,7 @@ def _rows(run: Run, last: Summary, evaluations: list[Line]) -> list[list[str]]:
         ["run", str(run.path)],
         ["model", config.model.describe()],
         ["parameters", f"{facts.parameters:,}"],
-        ["corpus", f"{printable(corpus)} ({facts.mode})"],
+        ["corpus", f"{corpus} ({facts.mode})"],
         ["characters", f"{sizes['train']:,} to train, {sizes['val']:,} to validate, {sizes['test']:,} to test"],
         ["vocabulary", alphabet],
         *rare,

@@ -11,9 +11,12 @@ if TYPE_CHECKING:
 
 def open_run(path: Path, device: str, checkpoint: str, quiet: bool = False) -> Run:
     """The run with its checkpoint. One that is not the last is named on standard error, unless `quiet`."""
-    from charrnn.run import load
-    from charrnn.terminal import printable, say
+    import numpy as np
 
+    from charrnn.run import load
+    from charrnn.terminal import say
+
+    np.seterr(all="ignore")  # a model that gives no numbers is told, in one message
     run = load(path, device, checkpoint)
     taken = run.checkpoint
     if quiet or taken.is_last:
@@ -21,5 +24,5 @@ def open_run(path: Path, device: str, checkpoint: str, quiet: bool = False) -> R
     said = f"the checkpoint of step {taken.step} of {taken.last}"
     if checkpoint == "best" and taken.is_best:
         said = f"the best checkpoint, step {taken.step} of {taken.last}; --checkpoint last takes the last"
-    say(f"charrnn: {printable(str(path))}: {said}")
+    say(f"charrnn: {path}: {said}")
     return run

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,7 +10,11 @@ import typer
 
 from charrnn.cli.opening import open_run
 from charrnn.cli.options import Checkpoint, Device, Json, Plugin, RunFolder
+from charrnn.cli.output import show, show_json
 from charrnn.errors import CharrnnError
+
+MAX_PROMPT = 10_000_000
+"""The most bytes of a prompt."""
 
 
 def sample(
@@ -82,9 +85,9 @@ def sample(
         if samples != 1 or as_json:
             raise CharrnnError("--stream shows one text as it comes, without --samples and --json")
         for piece in opened.stream(text, **how):
-            sys.stdout.write(_safe(piece))
+            show(piece, end="")
             sys.stdout.flush()
-        sys.stdout.write("\n")
+        show("")
         return
     written = opened.sample(text, samples=samples, **how)
     if as_json:
@@ -92,18 +95,9 @@ def sample(
             {"text": one.text, "log_prob": one.log_prob, "seed": one.seed, "step": opened.checkpoint.step}
             for one in written
         ]
-        typer.echo(json.dumps(rows, ensure_ascii=False, indent=1))
+        show_json(rows)
     else:
-        typer.echo("\n\n".join(_safe(one.text) for one in written))
-
-
-def _safe(text: str) -> str:
-    """The text without characters that could control a terminal, if standard output is one."""
-    if not sys.stdout.isatty():
-        return text
-    from charrnn.terminal import printable
-
-    return printable(text)
+        show("\n\n".join(one.text for one in written))
 
 
 def _prompt(prompt: str | None, file: Path | None) -> str | None:
@@ -115,7 +109,9 @@ def _prompt(prompt: str | None, file: Path | None) -> str | None:
 
     name = "standard input" if file is None or str(file) == "-" else str(file)
     try:
-        raw = sys.stdin.buffer.read() if name == "standard input" else read_given(Path(name))
+        raw = read_given(Path(name), MAX_PROMPT) if name != "standard input" else sys.stdin.buffer.read(MAX_PROMPT + 1)
+        if len(raw) > MAX_PROMPT:
+            raise CharrnnError(f"{name}: larger than {MAX_PROMPT:,} bytes")
         text = raw.decode("utf-8-sig").replace("\r\n", "\n")
     except CharrnnError as error:
         raise CharrnnError(f"--prompt-file {error.message}") from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, cast
@@ -11,6 +10,7 @@ import typer
 
 from charrnn.cli.opening import open_run
 from charrnn.cli.options import Checkpoint, Device, Plugin, RunFolder
+from charrnn.cli.output import show, show_json
 from charrnn.errors import CharrnnError
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def score(
 
     from tqdm import tqdm
 
-    from charrnn.terminal import advance, printable, table
+    from charrnn.terminal import advance, table
 
     opened = open_run(run, device, checkpoint, quiet=as_json)
     with tqdm(desc="read", unit="char", unit_scale=True, leave=False, delay=1, disable=None) as bar:
@@ -58,13 +58,13 @@ def score(
                 "text": row.text,
                 "step": opened.checkpoint.step,
             }
-            typer.echo(json.dumps(facts, ensure_ascii=False))
+            show_json(facts, indent=None)
     elif color:
         for row in rows:
             sys.stdout.write(_coloured(row))
     else:
-        shown = [[f"{row.bits_per_char:8.3f}", str(row.number), printable(row.text.strip("\n"))] for row in rows]
-        typer.echo(table([["bits/char", by, "text"], *shown]))
+        shown = [[f"{row.bits_per_char:8.3f}", str(row.number), row.text.strip("\n")] for row in rows]
+        show(table([["bits/char", by, "text"], *shown]))
 
 
 def _coloured(row: Scored) -> str:

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from charrnn.cli.options import Device, Plugin, complete_config
+from charrnn.cli.output import show
 from charrnn.errors import CharrnnError
 
 
@@ -68,6 +69,7 @@ def train(
             raise CharrnnError("--workers: torchrun has started the workers already (WORLD_SIZE is set)")
         raise typer.Exit(launch.launch(sys.argv[1:], count))
 
+    from charrnn.terminal import say
     from charrnn.training import attendance, distributed, session
 
     try:
@@ -85,11 +87,11 @@ def train(
                 quiet=quiet,
             )
     except session.Interrupted as interrupted:
-        typer.echo(f"stopped and saved; go on with: charrnn train --resume {interrupted.run.path}", err=True)
+        say(f"stopped and saved; go on with: charrnn train --resume {interrupted.run.path}")
         raise typer.Exit(128 + interrupted.number) from None
     except attendance.WorkerLost as lost:
         if distributed.is_first():
-            typer.echo(f"charrnn: {lost}", err=True)
+            say(f"charrnn: {lost}")
         raise typer.Exit(1) from None
     if distributed.is_first():
-        typer.echo(run.path)
+        show(str(run.path))

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from charrnn.errors import CharrnnError
+from charrnn.errors import CharrnnError, NoNumbers
 from charrnn.evaluation.likelihood import MAX_STREAMS
 from charrnn.models import LanguageModel
 from charrnn.text.vocab import CODE_POINTS, Vocabulary
@@ -26,6 +26,9 @@ STREAM = 10_000
 """The fewest characters of a stream: its start without a past then hardly costs anything. A part of the format."""
 HEADER = struct.Struct("<8s16s16sQQ")
 """Magic bytes with the version, fingerprint of the model, checksum of the data, number of texts, of characters."""
+
+LARGE, MUCH = 1_000_000, 1000
+"""More than LARGE characters, and more than MUCH for each byte of a file, are decompressed only if it is asked for."""
 
 Probabilities = npt.NDArray[np.float32]
 Code = Callable[[int, list[int], Probabilities], list[int]]
@@ -81,8 +84,12 @@ def decompress(
     separator: str | None,
     packed: bytes,
     progress: Callable[[int], None] = lambda _: None,
+    large: bool = False,
 ) -> bytes:
-    """The data that `compress` was given. Raises CharrnnError for another model's file and for a damaged file."""
+    """The data that `compress` was given. Raises CharrnnError for another model's file and for a damaged file.
+
+    Without `large` also for a file that claims to hold MUCH characters for each of its bytes, which may take hours.
+    """
     constriction = _constriction()
     _causal(model)
     if len(packed) < HEADER.size or not packed.startswith(MAGIC) or (len(packed) - HEADER.size) % 4:
@@ -93,17 +100,22 @@ def decompress(
             "compressed with another model, or another checkpoint of it; decompress it with the run and the "
             "‹checkpoint› that compressed it"
         )
+    if not large and is_large(packed):
+        raise CharrnnError(
+            f"{len(packed):,} bytes claim to hold {count:,} texts of {characters:,} characters, which can be true if "
+            "the model knows them by heart; if you trust the file, give ‹large=True›"
+        )
     payload = np.frombuffer(packed, "<u4", offset=HEADER.size).astype(np.uint32)
     models = constriction.stream.model
     escape, family = models.Uniform(CODE_POINTS), models.Categorical(perfect=False)
     decoder = constriction.stream.queue.RangeDecoder(payload)
     ends = separator is not None
     texts: list[str] = []
-    bits = 32.0 * len(payload) + 64
+    bits, read = 32.0 * len(payload) + 64, 0
 
     def lanes(out: list[list[str]]) -> Code:
         def code(time: int, active: list[int], probabilities: Probabilities) -> list[int]:
-            nonlocal bits
+            nonlocal bits, read
             chosen: list[int] = decoder.decode(family, probabilities).tolist()
             # A text has no more information than its file has bits. A file that claims more is damaged, and decoding
             # it might never end. The coder gives every other symbol 2^-24 of the probability, so that none is free.
@@ -117,7 +129,7 @@ def decompress(
                 elif symbol != vocabulary.boundary:
                     out[lane].append(vocabulary.characters[symbol])
             progress(len(active))
-            if time > characters:
+            if (read := read + len(active)) > characters + count:
                 raise ValueError("more characters than the header says")
             return chosen
 
@@ -144,6 +156,12 @@ def decompress(
     return data
 
 
+def is_large(packed: bytes) -> bool:
+    """Whether a compressed file claims so large a text that `decompress` wants to be told to make it."""
+    *_, count, characters = HEADER.unpack_from(packed)
+    return count + characters > max(LARGE, MUCH * len(packed))
+
+
 def fingerprint(model: LanguageModel, vocabulary: Vocabulary, separator: str | None) -> bytes:
     """16 bytes of the SHA-256 of a model's weights, its vocabulary and the separator of documents."""
     digest = hashlib.sha256(json.dumps([vocabulary.kind, vocabulary.characters, separator or ""]).encode())
@@ -168,6 +186,8 @@ def _walk(model: LanguageModel, code: Code, lanes: int, lengths: list[int] | Non
     while active:
         logits, state = model.step(last, state)
         probabilities = logits.double().softmax(1).float().cpu().numpy()
+        if not np.isfinite(probabilities).all():
+            raise NoNumbers
         symbols = code(time, active, probabilities[active])
         last[active] = torch.tensor(symbols, device=device)
         time += 1

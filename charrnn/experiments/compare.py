@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,6 +12,9 @@ from typing import Any
 from charrnn.errors import CharrnnError
 from charrnn.run import Run
 from charrnn.store.history import read_history
+
+MOST = 10_000
+"""The most points of a curve, the last ones."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,7 @@ def plot(runs: Sequence[Run], rows: Sequence[Row], file: Path) -> None:
     colours = plt.get_cmap("tab20" if len(runs) > 10 else "tab10")
     for i, row in enumerate(rows):
         run = by_name[row.run]
-        curve = list(read_history(run.metrics, "val_bits_per_char"))
+        curve = list(deque(read_history(run.metrics, "val_bits_per_char"), MOST))
         bits = [point["val_bits_per_char"] for point in curve]
         line = "-" if row.measure == "likelihood" else ":"
         style = {"marker": ".", "linestyle": line, "label": run.path.name, "color": colours(i % colours.N)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,6 +23,9 @@ from charrnn.text.corpora import resolve
 from charrnn.text.dataset import load_dataset
 from charrnn.training.session import resume, train
 
+MAX_VARIANTS = 1000
+"""The most variants of a sweep."""
+
 Overrides = dict[str, Any]
 """Values by their `section.key`."""
 
@@ -33,7 +37,7 @@ class SweepSection(Section):
     """A list of values for each `section.key`; every combination is trained."""
     variants: dict[str, Overrides | None] = {}
     """The `section.key: value` pairs of each named variant."""
-    parameters: Annotated[int, Field(ge=1)] | None = None
+    parameters: Annotated[int, Field(ge=1, le=10**12)] | None = None
     """If given, `model.hidden_size` of each variant is chosen so that it has about this many parameters."""
 
     @model_validator(mode="after")
@@ -64,7 +68,7 @@ def load_sweep(config: str | Path, overrides: Sequence[str] = ()) -> dict[str, C
     configs = {}
     for name, changes in _variants(sweep).items():
         own = copy.deepcopy(data)
-        if not name or "/" in name or name.startswith("."):
+        if not name.isprintable() or not name or "/" in name or name.startswith("."):
             raise CharrnnError(f"{path}: sweep.variants: {name!r}: a name that can be a folder was expected")
         for key, value in changes.items():
             parts = tuple(key.split("."))
@@ -108,10 +112,14 @@ def sweep(
 def _variants(sweep: SweepSection) -> dict[str, Overrides]:
     if sweep.variants:
         return {name: changes or {} for name, changes in sweep.variants.items()}
-    named = {}
+    if (count := math.prod(map(len, sweep.grid.values()))) > MAX_VARIANTS:
+        raise CharrnnError(f"sweep.grid: {count:,} variants; at most {MAX_VARIANTS:,} were expected")
+    named: dict[str, Overrides] = {}
     for values in itertools.product(*sweep.grid.values()):
         changes = dict(zip(sweep.grid, values, strict=True))
         name = ",".join(f"{key.split('.')[-1]}={str(value).replace('/', '_')}" for key, value in changes.items())
+        if name in named:
+            raise CharrnnError(f"sweep.grid: two variants are called {name}; give them names in sweep.variants")
         named[name] = changes
     return named
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from charrnn.errors import CharrnnError
+from charrnn.errors import CharrnnError, NoNumbers
 from charrnn.generation.sampler import check_samples, check_seed
 from charrnn.models import LanguageModel
 from charrnn.text.vocab import Vocabulary
@@ -72,6 +72,8 @@ class Filler:
         for wanted in [*ids, self.vocabulary.boundary] if self.documents else ids:
             logits, state = self.model.step(last, state)
             log_probs = logits.double().log_softmax(1)
+            if log_probs.isnan().any():
+                raise NoNumbers
             if wanted is not None:
                 last = torch.full((len(rows),), wanted, device=self.model.device)
                 totals = totals + log_probs[:, wanted]
@@ -118,5 +120,7 @@ class Filler:
         before = torch.full_like(text[:1], self.vocabulary.boundary)
         features, _ = model.read(torch.cat([before, text[:-1]]), text, model.initial_state(text.shape[1]))
         own = model.readout(features)[t].double()
+        if not own.isfinite().all():
+            raise NoNumbers
         own[:, self.vocabulary.unknown :] = -torch.inf
         return own.log_softmax(1)

@@ -1,7 +1,7 @@
 """C for the hot loops. The machine's own compiler compiles it when it is first needed.
 
 A library is code that runs as the user. It is loaded only from a folder in which nobody but this user and root may
-write, and only if it is byte for byte what was compiled (its manifest has the SHA-256). A shared cache is passed by.
+write, and only if it is byte for byte what was compiled (its manifest has the SHA-256).
 
 Nothing depends on it: without a compiler, or with CHARRNN_NATIVE=0, `load` gives None, and the caller computes the same
 with PyTorch or NumPy, more slowly. The C is portable. Macros of the compiler decide the lengths of vectors and tiles,
@@ -25,10 +25,10 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
-from charrnn.cache import cache_folder, own_cache
+from charrnn.cache import cache_folder
 from charrnn.errors import CharrnnError
 from charrnn.files import read_json, remove, sha256, sync
-from charrnn.terminal import say
+from charrnn.terminal import say_once
 from charrnn.trust import Untrusted, check_file, trusted
 
 SOURCES = Path(__file__).parent
@@ -64,7 +64,7 @@ def load(name: str, openmp: bool = False) -> ctypes.CDLL | None:
         except OSError as error:
             refused = f"{error.filename or name}: {error.strerror or error}"
     if refused:
-        _tell(f"charrnn: goes on more slowly, without C: {refused}")
+        say_once(f"charrnn: goes on more slowly, without C: {refused}")
     return None
 
 
@@ -78,12 +78,6 @@ def _loaded(library: Path) -> ctypes.CDLL:
         raise
 
 
-@cache
-def _tell(text: str) -> None:
-    """Says something once in a process."""
-    say(text)
-
-
 def _library(source: Path, threads: str) -> Path:
     """The shared library of a source file, from the cache or compiled now. Raises NoLibrary."""
     folder, compiler = _folder(), _compiler()
@@ -94,7 +88,7 @@ def _library(source: Path, threads: str) -> Path:
         key.update(file.read_bytes())
     library = folder / f"{source.stem}-{key.hexdigest()[:24]}.so"
     if library.exists() and (found := fault(library)):
-        _tell(f"charrnn: {library}: {found}; it is compiled again")
+        say_once(f"charrnn: {library}: {found}; it is compiled again")
         for path in (library, _manifest(library)):
             remove(path)
     if not library.exists():
@@ -103,21 +97,15 @@ def _library(source: Path, threads: str) -> Path:
 
 
 def _folder() -> Path:
-    """Where libraries lie: in the cache, or where others may write there, in the user's own. Raises NoLibrary."""
-    refused = ""
-    for place in (cache_folder, own_cache):
-        try:
-            folder = place() / "native"
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            folder.mkdir(mode=0o700, exist_ok=True)
-            return trusted(folder)
-        except CharrnnError as error:
-            refused = str(error)
-        except Untrusted as error:
-            refused = f"{error}, so that no library is loaded from there"
-        except OSError as error:
-            refused = f"{error.filename}: {error.strerror}"
-    raise NoLibrary(refused)
+    """Where libraries lie. Raises NoLibrary where others may write there, or nobody."""
+    try:
+        return trusted(cache_folder("native"), make=True)
+    except CharrnnError as error:
+        raise NoLibrary(str(error)) from None
+    except Untrusted as error:
+        raise NoLibrary(f"{error}, so that no library is loaded from there") from None
+    except OSError as error:
+        raise NoLibrary(f"{error.filename}: {error.strerror}") from None
 
 
 def _compiler() -> list[str]:

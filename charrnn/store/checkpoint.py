@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from safetensors import SafetensorError
 
 from charrnn.errors import CharrnnError
-from charrnn.files import Amount, Count, Record, read_record, sha256, sync
+from charrnn.files import Amount, Count, Record, read_record, remove, sha256, sync
 from charrnn.store.weights import COUNTS
 from charrnn.terminal import say
 
@@ -122,7 +122,7 @@ class Checkpoints:
         name = f"step-{snapshot.step:08d}"
         self.folder.mkdir(exist_ok=True)
         for leftover in self.folder.glob(".step-*"):  # from a process that was killed while saving
-            shutil.rmtree(leftover, ignore_errors=True)
+            _discard(leftover)
         final = self.folder / name
         temporary, former = self.folder / f".{name}.tmp", self.folder / f".{name}.old"
         try:
@@ -140,7 +140,7 @@ class Checkpoints:
                 shutil.copymode(temporary / STATE, file)  # safetensors lets nobody else read
                 sync(file)
             sync(temporary)
-            if final.exists():  # a damaged checkpoint that was passed over
+            if os.path.lexists(final):  # a damaged checkpoint that was passed over
                 final.rename(former)
             temporary.rename(final)
             sync(self.folder)
@@ -148,7 +148,7 @@ class Checkpoints:
             raise OSError(errno.ENOSPC, str(error), str(temporary)) from error
         finally:
             for leftover in (temporary, former):
-                shutil.rmtree(leftover, ignore_errors=True)
+                _discard(leftover)
         self._forget_old(keep)
 
     def _share(self, file: Path, counted: Callable[[], dict[str, Tensor]]) -> None:
@@ -168,7 +168,7 @@ class Checkpoints:
                 gone = self.folder / f".{old.name}.old"  # so that a part of it never has the final name
                 with suppress(OSError):
                     old.rename(gone)
-                shutil.rmtree(gone, ignore_errors=True)
+                _discard(gone)
 
     @property
     def none_yet(self) -> bool:
@@ -245,6 +245,12 @@ class Checkpoints:
             if folder.name.isascii() and folder.name[5:].isdigit() and folder.is_dir()
         )
         return sorted(found, key=_step, reverse=True)
+
+
+def _discard(path: Path) -> None:
+    """Removes a folder, or a link that a stranger has put in its place. What cannot be removed stays."""
+    with suppress(OSError):
+        remove(path)
 
 
 def _step(folder: Path) -> int:

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-import shutil
+import os
+import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from charrnn.errors import CharrnnError
-from charrnn.store.lock import holder_of
+from charrnn.files import read_record, remove
+from charrnn.store.facts import Facts
+from charrnn.store.lock import holder_of, is_lock
+
+LOCKS = re.compile(r"lock|\.lock-[0-9]+(\.stale)?")
+OWN = re.compile(
+    rf"config\.yaml|run\.json|vocab\.json|metrics\.jsonl|samples\.txt|{LOCKS.pattern}|\.[a-z.]+\.tmp"
+    r"|checkpoints(/\.?step-[0-9]+(\.tmp|\.old)?(/(model|training)\.safetensors|/(state|manifest)\.json)?)?"
+    r"|tensorboard(/events\.out\.tfevents\..+)?"
+)
+"""The names of all that a training leaves in its folder."""
 
 
 def is_run(path: Path) -> bool:
@@ -17,11 +29,11 @@ def is_run(path: Path) -> bool:
         return False
 
 
-def new_folder(out: str | Path | None, name: str, overwrite: bool) -> Path:
+def new_folder(out: str | Path | None, name: str, overwrite: bool, needed: Iterable[Path] = ()) -> Path:
     """The folder for a new run: `out`, which must be empty, or the first free one of runs/NAME, runs/NAME-2, ...
 
-    `overwrite` removes a run in `out`. Other files are never touched.
-    Raises CharrnnError where `out` is taken.
+    `overwrite` removes a run in `out`, if nothing else lies there: neither files of the user's, nor those that are
+    `needed`. Raises CharrnnError where `out` is taken.
     """
     try:
         if out is None:
@@ -42,9 +54,9 @@ def new_folder(out: str | Path | None, name: str, overwrite: bool) -> Path:
                 )
             if (holder := holder_of(path)) is not None:
                 raise CharrnnError(f"{path}: process {holder} is training in it; stop it first")
-            shutil.rmtree(path)
+            _empty(path, _entries_of_run(path, needed))
         elif _begun(path):
-            shutil.rmtree(path)
+            _empty(path, list(path.iterdir()))
         elif path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise CharrnnError(f"{path}: exists and is not a run; give ‹out› another folder")
         path.mkdir(parents=True, exist_ok=True)
@@ -54,9 +66,44 @@ def new_folder(out: str | Path | None, name: str, overwrite: bool) -> Path:
         raise CharrnnError(f"{where}: the run's folder cannot be made: {why}") from None
 
 
+def check_folders(path: Path) -> None:
+    """Raises CharrnnError where a folder that a training writes into is a link: a stranger may have put it there."""
+    for name in ("checkpoints", "tensorboard"):
+        if (path / name).is_symlink():
+            raise CharrnnError(f"{path / name}: a link, and a training writes only into the run's own folders")
+
+
+def _entries_of_run(path: Path, needed: Iterable[Path]) -> list[Path]:
+    """What lies in a run's folder. Raises CharrnnError where charrnn has not written all of it."""
+    try:
+        read_record(path / "run.json", Facts)
+    except CharrnnError as error:
+        raise CharrnnError(f"{error.message}; so this is no run of charrnn's, and nothing is replaced") from None
+    whole = path.resolve()
+    for file in needed:
+        if file.resolve().is_relative_to(whole):
+            raise CharrnnError(f"{file}: lies in the run that would be replaced; copy it elsewhere, and name the copy")
+    for folder, folders, files in os.walk(path):  # enters no links
+        for name in (*folders, *files):
+            file = Path(folder, name)
+            if not OWN.fullmatch(file.relative_to(path).as_posix()):
+                raise CharrnnError(f"{file}: not a file of the run, and nothing is replaced; move it elsewhere first")
+    return list(path.iterdir())
+
+
 def _begun(path: Path) -> bool:
     """Whether a folder holds only files of a training that was killed before its run was whole."""
     if not path.is_dir() or holder_of(path) is not None:
         return False
-    names = {"lock" if file.name.startswith(".lock-") else file.name for file in path.iterdir()}
-    return "lock" in names and names <= {"lock", "config.yaml", "vocab.json", ".run.json.tmp"}
+    entries = list(path.iterdir())
+    locks = [file for file in entries if LOCKS.fullmatch(file.name)]
+    others = {file.name for file in entries} - {file.name for file in locks}
+    if not locks or not others <= {"config.yaml", "vocab.json", ".run.json.tmp"}:
+        return False
+    return all(is_lock(file) for file in locks if file.name == "lock")
+
+
+def _empty(path: Path, entries: list[Path]) -> None:
+    """Removes what lies in a folder. What makes it a run goes last, so that nothing is left that is none."""
+    for file in sorted(entries, key=lambda file: file.name in ("run.json", "lock")):
+        remove(file)

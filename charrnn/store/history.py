@@ -12,10 +12,14 @@ from charrnn.files import replace_text
 
 MAX_LINE = 10_000
 """The most bytes of a line."""
+LAST = 100_000_000
+"""The most bytes that are read to look at a training, those at the end: half a million lines, in some seconds."""
 
 
-def read_history(file: Path, key: str = "step") -> Iterator[dict[str, Any]]:
+def read_history(file: Path, key: str = "step", last: int = LAST) -> Iterator[dict[str, Any]]:
     """The lines of the file that have a key, one after the other, without broken ones; none if there is no file.
+
+    Of a file of more than `last` bytes, only those are read.
 
     Raises CharrnnError if it is unreadable.
     """
@@ -23,6 +27,7 @@ def read_history(file: Path, key: str = "step") -> Iterator[dict[str, Any]]:
     try:
         if file.is_file():
             with file.open("rb") as stream:
+                stream.seek(max(0, file.stat().st_size - last))
                 while line := stream.readline(MAX_LINE):
                     # Most lines of a long training are of steps. Who wants evaluations need not have them parsed.
                     if needed in line and (document := _measured(line)) is not None and key in document:
@@ -34,7 +39,7 @@ def read_history(file: Path, key: str = "step") -> Iterator[dict[str, Any]]:
 def cut_history(file: Path, step: int) -> None:
     """Removes the lines after a step, and broken ones, at once. Raises CharrnnError."""
     try:
-        replace_text(file, (json.dumps(line) + "\n" for line in read_history(file) if line["step"] <= step))
+        replace_text(file, (json.dumps(line) + "\n" for line in read_history(file, last=2**62) if line["step"] <= step))
     except OSError as error:
         raise CharrnnError(f"{file}: cannot be written: {error.strerror}") from None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -70,6 +71,14 @@ def held(run: Path) -> bool:
 def holder_of(run: Path) -> int | None:
     """The number of the living process that trains in a run, or None."""
     return _holder(run / NAME)
+
+
+def is_lock(file: Path) -> bool:
+    """Whether a file is what `take` writes: the number of a process, and when that began."""
+    try:
+        return re.fullmatch(rb"[0-9]+ [0-9]*", read_small(file, MOST)) is not None
+    except CharrnnError:
+        return False
 
 
 def _holder(file: Path) -> int | None:

@@ -137,7 +137,7 @@ def prepare(name: str) -> Path:
     entry = named(name)
     version = platform.python_version() if entry.format == "python-stdlib" else ""
     recipe = entry.model_dump_json(exclude={"limit", "holdout"}) + version
-    file = cache_folder() / "corpora" / f"{name}-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}.txt"
+    file = cache_folder("corpora") / f"{name}-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}.txt"
     if is_whole(file):
         return file
     makers: dict[str, Callable[[NamedCorpus], Iterator[str]]] = {
@@ -223,7 +223,7 @@ def _fetch(entry: NamedCorpus) -> Iterator[Path]:
     if mirror := os.environ.get("CHARRNN_MIRROR"):
         base = mirror.rstrip("/") + urlsplit(base).path
     store = pooch.create(
-        path=cache_folder() / "downloads" / hashlib.sha256(base.encode()).hexdigest()[:12],
+        path=cache_folder("downloads") / hashlib.sha256(base.encode()).hexdigest()[:12],
         base_url="",
         registry={name: f"sha256:{checksum}" for name, checksum in entry.sources.items()},
         urls={name: quote(base + name, safe=":/%") for name in entry.sources},

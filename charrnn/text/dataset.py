@@ -152,7 +152,7 @@ def cached_dataset(fingerprint: str) -> Dataset | None:
 
 
 def _cached(fingerprint: str) -> Path:
-    return cache_folder() / "ids" / fingerprint[:32]
+    return cache_folder("ids") / fingerprint[:32]
 
 
 def encode_text(text: Iterator[str], vocabulary: Vocabulary) -> Part:
@@ -189,7 +189,7 @@ def _digest(file: Path) -> bytes:
     changed in the last seconds is always read, because a slow clock may give two changes the same time.
     """
     status = file.stat()
-    known = cache_folder() / "digests" / hashlib.sha256(os.fsencode(file.absolute())).hexdigest()[:32]
+    known = cache_folder("digests") / hashlib.sha256(os.fsencode(file.absolute())).hexdigest()[:32]
     now = [status.st_size, status.st_ino, status.st_dev, status.st_mtime_ns, status.st_ctime_ns]
     try:
         *then, digest = json.loads(read_small(known, 1000))

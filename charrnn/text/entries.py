@@ -15,11 +15,12 @@ from typing import Literal
 
 import numpy as np
 
-from charrnn import files
 from charrnn.errors import CharrnnError
 from charrnn.files import Count, Record, read_record, sha256, sync, write_json
+from charrnn.files import remove as remove_path
 from charrnn.terminal import say
 from charrnn.text.vocab import Rare
+from charrnn.trust import Untrusted, check, check_file
 
 MANIFEST = "dataset.json"
 IDS, STARTS, FILES, VOCABULARY = "ids.bin", "starts.bin", "files.bin", "vocab.json"
@@ -112,6 +113,7 @@ def open_entry(folder: Path, fingerprint: str) -> Entry | None:
 def fault(folder: Path, whole: bool = False) -> str | None:
     """What is wrong with an entry, or None. Compares sizes, and of each file some blocks, or with `whole` all bytes."""
     try:
+        check(folder)
         entry = read_record(folder / MANIFEST, Entry)
         if not entry.fingerprint.startswith(folder.name):
             return "is that of another text"
@@ -126,6 +128,8 @@ def fault(folder: Path, whole: bool = False) -> str | None:
         for name, wanted in entry.files.items():
             if not _agrees(folder / name, wanted, whole):
                 return f"{name} is damaged"
+    except Untrusted as error:
+        return f"is not used: {error}"
     except CharrnnError as error:
         return f"is damaged ({error.message})"
     except OSError as error:
@@ -133,15 +137,16 @@ def fault(folder: Path, whole: bool = False) -> str | None:
     return None
 
 
-def remove(folder: Path) -> None:
-    """Removes an entry: first its name, so that nobody opens half of it."""
+def remove(folder: Path) -> bool:
+    """Removes an entry: first its name, so that nobody opens half of it. Gives whether all of it is gone."""
     gone = folder.with_name(f".gone-{folder.name}-{os.getpid()}")
     try:
         folder.rename(gone)
     except OSError:
         gone = folder
     with suppress(OSError):
-        files.remove(gone)
+        remove_path(gone)
+    return not os.path.lexists(gone)
 
 
 def put(made: Path, file: Path) -> None:
@@ -167,9 +172,10 @@ def is_whole(file: Path) -> bool:
 def fault_of_file(file: Path, whole: bool = False) -> str | None:
     """What is wrong with a file that `put` placed, or None."""
     try:
-        if not file.is_file():
-            return "is no file"
+        check_file(file)
         return None if _agrees(file, read_record(file.with_suffix(".json"), Contents), whole) else "is damaged"
+    except Untrusted as error:
+        return f"is not used: {error}"
     except (CharrnnError, OSError) as error:
         return f"is damaged ({error})"
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import time
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -13,15 +13,17 @@ from typing import Literal
 from charrnn import native
 from charrnn.cache import cache_folder
 from charrnn.text import entries
+from charrnn.trust import is_mine
 
 Kind = Literal["text", "corpus", "download", "library", "digest"]
-FOLDERS: dict[str, Kind] = {
-    "ids": "text",
-    "corpora": "corpus",
-    "downloads": "download",
-    "native": "library",
-    "digests": "digest",
+PARTS: dict[str, tuple[Kind, str]] = {
+    "ids": ("text", "[0-9a-f]{32}"),
+    "corpora": ("corpus", r".+-[0-9a-f]{12}\.txt"),
+    "downloads": ("download", "[0-9a-f]{12}"),
+    "native": ("library", r"\w+-[0-9a-f]{24}\.so"),
+    "digests": ("digest", "[0-9a-f]{32}"),
 }
+"""What lies in each part of the cache, and the names that charrnn gives: whatever else lies there is left alone."""
 
 
 @dataclass(frozen=True)
@@ -42,26 +44,29 @@ class Kept:
 
 
 def kept() -> list[Kept]:
-    """All that lies in the cache, by kind and name. Raises CharrnnError where there is no cache folder."""
+    """All that charrnn keeps in the cache, by kind and name. No link is followed, and nothing of others is listed.
+
+    Raises CharrnnError where there is no cache folder.
+    """
     found = []
-    for folder, kind in FOLDERS.items():
-        for path in sorted((cache_folder() / folder).glob("*")):
-            if path.name.startswith(".") or (path.suffix == ".json" and kind in ("corpus", "library")):
-                continue  # what is being built belongs to its builder, and a manifest goes with what it is of
-            status = _status(path)
-            used = max((max(one.st_atime, one.st_mtime) for one in status), default=time.time())
-            found.append(Kept(kind, path, sum(one.st_size for one in status), (time.time() - used) / 86400))
+    for part, (kind, form) in PARTS.items():
+        for path in sorted(cache_folder(part).glob("*")):
+            if re.fullmatch(form, path.name) and (status := _files(path)) is not None:
+                used = max((max(one.st_atime, one.st_mtime) for one in status), default=time.time())
+                found.append(Kept(kind, path, sum(one.st_size for one in status), (time.time() - used) / 86400))
     return found
 
 
-def _status(path: Path) -> list[os.stat_result]:
-    """The status of each file. Links are not followed, and what another process removes meanwhile is left out."""
-    found = []
-    for file in [path] if path.is_symlink() or not path.is_dir() else path.rglob("*"):
-        with suppress(OSError):
-            if stat.S_ISREG((status := file.lstat()).st_mode):
-                found.append(status)
-    return found
+def _files(path: Path) -> list[os.stat_result] | None:
+    """Size and times of each file of an entry; None where it is another's, or gone."""
+    try:
+        if not is_mine(path.lstat()):
+            return None
+        within = path.rglob("*") if path.is_dir() and not path.is_symlink() else ()
+        status = [file.lstat() for file in (path, *within)]
+    except OSError:
+        return None
+    return [one for one in status if not stat.S_ISDIR(one.st_mode)]
 
 
 def fault_of(one: Kept) -> str | None:
@@ -73,8 +78,7 @@ def fault_of(one: Kept) -> str | None:
     return native.fault(one.path) if one.kind == "library" and one.path.suffix == ".so" else None
 
 
-def remove_kept(one: Kept) -> None:
-    """Removes something from the cache, with its manifest."""
-    entries.remove(one.path)
-    if one.kind in ("corpus", "library"):
-        entries.remove(one.path.with_suffix(".json"))
+def remove_kept(one: Kept) -> bool:
+    """Removes something from the cache, with its manifest. Gives whether it could be removed."""
+    gone = entries.remove(one.path)
+    return gone and (one.kind not in ("corpus", "library") or entries.remove(one.path.with_suffix(".json")))

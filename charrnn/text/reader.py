@@ -8,7 +8,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from fnmatch import fnmatch
-from itertools import zip_longest
+from itertools import pairwise, zip_longest
 from pathlib import Path
 
 from charrnn.config import CorpusConfig
@@ -17,6 +17,12 @@ from charrnn.files import Digest
 
 BLOCK = 2**20
 """The number of bytes read at a time: the loop over blocks costs little, and a block fits the processor's cache."""
+
+NO_ENCODINGS = ("punycode", "idna", "unicode-escape", "raw-unicode-escape")
+"""Codecs of names and of source code. Python's decode long texts in the square of the time, or one block by another."""
+
+RUN = 100
+"""The number of combining marks in a row that are sorted together. No language has more than some ten."""
 
 BOUNDARY = "\ud800"
 """The mark of the end of a document inside text. Decoders do not give lone surrogates, so no text contains it."""
@@ -143,7 +149,7 @@ def normalizer(config: CorpusConfig) -> Callable[[str], str]:
     steps: list[Callable[[str], str]] = []
     if config.normalization != "none":
         form = config.normalization.upper()
-        steps.append(lambda text: unicodedata.normalize(form, text))  # type: ignore[arg-type]
+        steps.append(lambda text: _normalized(form, text))
     if config.simplify:
         try:
             from opencc import OpenCC
@@ -159,6 +165,20 @@ def normalizer(config: CorpusConfig) -> Callable[[str], str]:
     return normalize
 
 
+def _normalized(form: str, text: str) -> str:
+    """The text in a Unicode form. A run of combining marks longer than any language has is cut into pieces.
+
+    The marks of a run are sorted, which takes the square of their number.
+    """
+    cuts = [end for end in range(RUN, len(text), RUN) if all(map(_is_mark, text[end - RUN : end]))]
+    pieces = [text[start:end] for start, end in pairwise([0, *cuts, len(text)])]
+    return "".join(unicodedata.normalize(form, piece) for piece in pieces)  # type: ignore[arg-type]
+
+
+def _is_mark(character: str) -> bool:
+    return unicodedata.combining(unicodedata.normalize("NFKD", character)[0]) > 0
+
+
 def read_text(
     file: Path, encoding: str = "utf-8", progress: Read = lambda _: None, block: int = BLOCK
 ) -> Iterator[str]:
@@ -171,6 +191,8 @@ def read_text(
     try:
         io.TextIOWrapper(io.BytesIO(), encoding)  # refuses codecs that do not encode text, such as hex
         codec = codecs.lookup(encoding).name
+        if codec in NO_ENCODINGS:
+            raise LookupError
         decoder = codecs.getincrementaldecoder("utf-8-sig" if codec == "utf-8" else codec)()
     except (LookupError, ValueError):  # ValueError: a name with a null character
         raise CharrnnError(

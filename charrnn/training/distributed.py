@@ -31,6 +31,7 @@ from charrnn.training.attendance import Attendance, WorkerLost
 from charrnn.training.launch import RENDEZVOUS
 
 T = TypeVar("T")
+STARTED = "torchrun and ‹workers=N› start several workers and set this; without several, unset WORLD_SIZE"
 
 
 class Workers:
@@ -197,9 +198,9 @@ def joined(device: torch.device, timeout: float) -> Iterator[Workers]:
     """The workers that torchrun or `charrnn train --workers N` started with this process, or this process alone.
 
     A worker that does not answer is lost after `timeout` seconds, a dead one at once. Raises CharrnnError where PyTorch
-    was built without torch.distributed.
+    was built without torch.distributed, and for variables that torchrun would not set.
     """
-    count = int(os.environ.get("WORLD_SIZE", "1"))
+    count = _variable("WORLD_SIZE", 1, range(1, 2**16))
     if count == 1:
         yield Workers()
         return
@@ -210,12 +211,16 @@ def joined(device: torch.device, timeout: float) -> Iterator[Workers]:
     import torch.distributed.nn  # noqa: F401
     from torch.distributed.rendezvous import rendezvous
 
-    rank, local_rank = int(os.environ["RANK"]), int(os.environ.get("LOCAL_RANK", os.environ["RANK"]))
+    rank = _variable("RANK", None, range(count))
+    local_rank = _variable("LOCAL_RANK", rank, range(count))
     place = f"file://{os.environ[RENDEZVOUS]}" if RENDEZVOUS in os.environ else "env://"
     if RENDEZVOUS in os.environ:
         Thread(target=_end_with_launcher, daemon=True).start()
     backend = "nccl" if device.type == "cuda" else "gloo"
-    store, rank, count = next(rendezvous(place, rank, count))
+    try:
+        store, rank, count = next(rendezvous(place, rank, count))
+    except ValueError as error:  # such as no MASTER_ADDR
+        raise CharrnnError(f"the workers cannot meet: {error}; {STARTED}") from None
     dist.init_process_group(backend, store=store, rank=rank, world_size=count, timeout=timedelta(seconds=timeout))
     attendance = Attendance(store, rank, count, one_machine=RENDEZVOUS in os.environ)
     Thread(target=attendance.watch, daemon=True).start()
@@ -234,6 +239,14 @@ def _end_with_launcher() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
+def _variable(name: str, default: int | None, allowed: range) -> int:
+    """A number in the environment. Raises CharrnnError for another one, and where it is missing without a default."""
+    given = os.environ.get(name, "" if default is None else str(default))
+    if not (given.isdecimal() and len(given) < 9 and int(given) in allowed):
+        raise CharrnnError(f"{name}={given}: a number from {allowed[0]} to {allowed[-1]} was expected; {STARTED}")
+    return int(given)
+
+
 def is_first() -> bool:
     """Whether this process is worker 0, or the only one."""
     return os.environ.get("RANK", "0") == "0"
@@ -242,6 +255,6 @@ def is_first() -> bool:
 def own_device(device: torch.device) -> torch.device:
     """The GPU of this worker, if `device` is CUDA without a number; otherwise `device`."""
     if device.type == "cuda" and device.index is None and "LOCAL_RANK" in os.environ:
-        device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+        device = torch.device("cuda", _variable("LOCAL_RANK", None, range(2**16)))
         torch.cuda.set_device(device)
     return device

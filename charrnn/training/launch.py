@@ -52,6 +52,8 @@ def launch(arguments: Sequence[str], count: int) -> int:
 
     Signals go to worker 0, and the workers agree on them at the next step. When one worker ends, all end.
     """
+    # Not -m, which imports from the current folder first: a stranger's file there would be run.
+    program = f"import sys; sys.path[:] = {sys.path!r}; from charrnn.cli import main; main()"
     environment = os.environ | {"WORLD_SIZE": str(count)}
     environment.setdefault("OMP_NUM_THREADS", str(max(1, cores() // count)))
     if sys.platform == "linux":  # the workers listen to this machine only
@@ -68,7 +70,7 @@ def launch(arguments: Sequence[str], count: int) -> int:
             for rank in range(count):
                 with (folder / f"{rank}").open("wb") as errors:
                     worker = subprocess.Popen(
-                        [sys.executable, "-m", "charrnn", *arguments],
+                        [sys.executable, "-c", program, *arguments],
                         env=environment | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
                         stdin=subprocess.PIPE,  # when it is closed, a worker knows that this process is gone
                         stdout=subprocess.DEVNULL if rank else None,

@@ -19,7 +19,7 @@ from charrnn.generation.torch_stepper import TorchStepper
 from charrnn.run import Run
 from charrnn.store.history import cut_history
 from charrnn.store.lock import held
-from charrnn.terminal import printable, say
+from charrnn.terminal import say
 from charrnn.text.reader import normalizer
 from charrnn.text.vocab import Vocabulary
 from charrnn.training.events import Event, Training
@@ -136,7 +136,7 @@ class Samples:
         except OSError as error:
             say(f"{self._run.path}/samples.txt: cannot be written: {error.strerror}; going on without this sample")
         if not self._quiet:
-            say(f"--- sample at step {step:,}\n{printable(sample.text)}\n---")
+            say(f"--- sample at step {step:,}\n{sample.text}\n---")
 
     def close(self) -> None:
         """Does nothing: no file is open."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,12 +17,13 @@ from charrnn.errors import CharrnnError
 from charrnn.loading import absolute, find_config, load_config, parse_config, parse_run_config
 from charrnn.models import Mixture, NGramModel, build_model
 from charrnn.run import Run
-from charrnn.store.folder import new_folder
+from charrnn.store.folder import check_folders, new_folder
 from charrnn.store.lock import locked
 from charrnn.terminal import advance, say
 from charrnn.text.batches import training_batches
 from charrnn.text.corpora import resolve, settled
 from charrnn.text.dataset import Dataset, load_dataset
+from charrnn.text.reader import find_files
 from charrnn.training.attendance import WorkerLost
 from charrnn.training.closing import closing_line
 from charrnn.training.distributed import Workers, joined, own_device
@@ -67,10 +69,11 @@ def train(
     if minutes is not None:
         overrides = [*overrides, f"training.minutes={minutes}"]
     if isinstance(config, Config):
-        name = "run"
+        name, needed = "run", []
         config = parse_config(config.model_dump_json(), "config", overrides)
     else:
-        name = find_config(config).stem
+        needed = [find_config(config)]
+        name = needed[0].stem
         config = load_config(config, overrides)
     where = own_device(find_device(device))
     config = absolute(config.model_copy(update={"corpus": settled(config.corpus)}))
@@ -79,12 +82,14 @@ def train(
         training = _training(config, dataset, where, workers)
         encode_prompt(config, dataset.vocabulary)  # an unknown character is told now, not after an hour
         if workers.rank:
-            path = Path(workers.from_first(b"").decode())
+            path = Path(os.fsdecode(workers.from_first(b"")))
             return _follow(Run.open(path, str(where)), training)
-        path = new_folder(out, name, overwrite)
+        if overwrite and config.corpus.path is not None:
+            needed += find_files(config.corpus.path)
+        path = new_folder(out, name, overwrite, needed)
         with locked(path):
             run = Run.create(path, config, dataset, training.model.size, where)
-            workers.from_first(str(path.absolute()).encode())
+            workers.from_first(os.fsencode(path.absolute()))
             if not quiet:
                 say(_headline(run, dataset))
             return _drive(run, training, quiet)
@@ -118,6 +123,7 @@ def resume(
         run = replace(run, where=str(where))
         if workers.rank:
             return _follow(*_restored(run, overrides, workers))
+        check_folders(run.path)
         with locked(run.path):
             return _drive(*_restored(run, overrides, workers), quiet)
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from statistics import fmean
 from typing import Any, Literal
 
 TOLERANCE = 0.01
@@ -15,6 +15,8 @@ BY_HEART = 0.5
 """A text is known by heart if the loss in training is below this share of the best validation loss ..."""
 PASSES = 10
 """... after as many passes over the text."""
+MOST = 10_000
+"""The most evaluations that are looked at; a training has some ten, and a stranger's file any number."""
 UNDERFIT = 0.98
 """A network is underfit if its loss in training is above this share of the validation loss."""
 
@@ -77,18 +79,19 @@ def judge(evaluations: Sequence[Evaluation]) -> Verdict | None:
 
 
 def evaluations_of(history: Iterable[dict[str, Any]]) -> list[Evaluation]:
-    """The evaluations among the lines of metrics.jsonl, without those that an explosion has undone."""
-    found: list[Evaluation] = []
-    losses: list[float] = []
+    """The last MOST evaluations among the lines of metrics.jsonl, without those that an explosion has undone."""
+    found: deque[Evaluation] = deque(maxlen=MOST)
+    total, losses = 0.0, 0
     for line in history:
         if "loss" in line:
-            losses.append(line["loss"])
+            total, losses = total + line["loss"], losses + 1
         if "val_loss" in line:
-            found = [one for one in found if one.step < line["step"]]
-            train = fmean(losses) if losses else None
+            while found and found[-1].step >= line["step"]:
+                found.pop()
+            train = total / losses if losses else None
             found.append(Evaluation(line["step"], line["val_loss"], line.get("val_error"), train, line["epochs"]))
-            losses = []
-    return found
+            total, losses = 0.0, 0
+    return list(found)
 
 
 def _tolerance(one: Evaluation, other: Evaluation) -> float:

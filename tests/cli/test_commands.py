@@ -243,8 +243,8 @@ def test_a_run_is_never_overwritten_unasked(folder: Path) -> None:
         (["sample", "run", "--samples", "0"], ["--samples 0"]),
         (["sample", "run", "--prompt", "秋天"], ["秋(U+79CB)", "天(U+5929)", "--unknown replace"]),
         (["sample", "run", "--prompt-file", "nothing.txt"], ["nothing.txt"]),
-        (["sample", "run", "--prompt-file", "/dev/zero"], ["--prompt-file /dev/zero", "device"]),
-        (["compress", "run", "/dev/zero", "--out", "zero.crnn"], ["/dev/zero", "device"]),
+        (["sample", "run", "--prompt-file", "/dev/zero"], ["--prompt-file /dev/zero", "not a regular file"]),
+        (["compress", "run", "/dev/zero", "--out", "zero.crnn"], ["/dev/zero", "not a regular file"]),
         (["sample", "run", "--stream", "--samples", "2"], ["--stream"]),
         (["eval", "run", "--split", "test"], ["test", "empty"]),
         (["eval", "run", "--text", "empty.txt"], ["empty"]),
@@ -309,6 +309,47 @@ def test_configs(folder: Path) -> None:
     assert "CorpusConfig" in schema["$defs"]
 
 
+@pytest.mark.parametrize("path", ["x" * 300 + ".yaml", "x" * 300 + "/x.yaml", "nowhere/x.yaml", "mine.yaml/x.yaml"])
+def test_where_nothing_can_be_written_there_is_one_message(path: str, folder: Path) -> None:
+    (folder / "mine.yaml").write_text("mine")
+    for command in (["configs", "copy", "demo", path], ["corpus", "get", "python-stdlib", "--out", path + "/" + path]):
+        if not path.startswith("nowhere") or command[0] == "configs":
+            refused(*command, cwd=folder)
+    assert "a Python file was expected" in refused("train", "my.yaml", "--plugin", "x" * 300 + ".py", cwd=folder)
+    assert (folder / "mine.yaml").read_text() == "mine" and not (folder / "nowhere").exists()
+
+
+@pytest.mark.parametrize("kind", ["dangling link", "link", "pipe", "folder"])
+def test_a_copy_is_written_through_nothing(kind: str, tmp_path: Path) -> None:
+    for command in (["configs", "copy", "demo"], ["corpus", "get", "python-stdlib", "--out", "."]):
+        target = tmp_path / ("demo.yaml" if command[0] == "configs" else "python-stdlib.txt")
+        if kind == "link":
+            (tmp_path / "diary").write_text("mine")
+        if kind == "pipe":
+            os.mkfifo(target)
+        elif kind == "folder":
+            (target / target.name).mkdir(parents=True)
+        else:
+            target.symlink_to("diary")
+        assert "exists" in refused(*command, cwd=tmp_path)
+        assert not (tmp_path / "diary").exists() or (tmp_path / "diary").read_text() == "mine"
+    if kind != "folder":
+        charrnn("corpus", "get", "python-stdlib", "--out", ".", "--overwrite", cwd=tmp_path)
+        assert target.is_file() and not target.is_symlink()
+        assert not (tmp_path / "diary").exists() or (tmp_path / "diary").read_text() == "mine"
+
+
+def test_half_a_copy_is_none(tmp_path: Path) -> None:
+    """A disk that is full, as a limit makes it: the next try succeeds."""
+    program = f"ulimit -f 1; '{sys.executable}' -m charrnn corpus get python-stdlib --out data"
+    done = subprocess.run(["bash", "-c", program], cwd=tmp_path, capture_output=True, text=True, env=ENVIRONMENT)
+    assert (
+        done.returncode == 2 and done.stderr == "charrnn: data/python-stdlib.txt: cannot be written: File too large\n"
+    )
+    assert list((tmp_path / "data").iterdir()) == []
+    charrnn("corpus", "get", "python-stdlib", cwd=tmp_path)
+
+
 def test_corpus_get_keeps_what_is_there(folder: Path) -> None:
     assert charrnn("corpus", "get", "tang-regulated", cwd=folder).stdout == "data/tang-regulated.txt\n"
     file = folder / "data" / "tang-regulated.txt"
@@ -365,6 +406,14 @@ def test_compress_and_decompress(folder: Path) -> None:
     charrnn("decompress", "run", "held.txt.crnn", "--out", "back.txt", cwd=folder)
     assert (folder / "back.txt").read_bytes() == (folder / "held.txt").read_bytes()
     assert "--out" in refused("decompress", "run", "held.txt", cwd=folder)
+    (folder / ("x" * 252)).write_text("The cat", encoding="utf-8")
+    os.mkfifo(folder / "pipe.crnn")
+    for name, said in ((".", "directory"), ("/", "directory"), ("x" * 252, "too long"), ("x" * 300, "too long")):
+        assert said in refused("compress", "run", name, cwd=folder)
+    for command in ("compress", "decompress"):
+        assert "not a regular file" in refused(command, "run", "pipe.crnn", "--out", "y", cwd=folder)
+    assert "too long" in refused("compress", "run", "held.txt", "--out", "x" * 300, cwd=folder)
+    assert not list(folder.glob(".charrnn-*"))
 
 
 def test_every_way_to_evaluate(folder: Path) -> None:

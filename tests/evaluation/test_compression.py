@@ -104,8 +104,22 @@ def test_a_header_that_claims_any_length_is_refused_before_memory_or_time_is_tak
     packed = bytearray(runs[kind].compress(TEXT[:500].encode()))
     for count, characters in itertools.product((0, 1, 10**9, 2**64 - 1), repeat=2):
         packed[40:56] = struct.pack("<QQ", count, characters)
-        with pytest.raises(CharrnnError, match="damaged"):
+        with pytest.raises(CharrnnError, match="claim to hold" if count + characters > 10**6 else "damaged"):
             runs[kind].decompress(bytes(packed))
+        with pytest.raises(CharrnnError, match="damaged"):
+            runs[kind].decompress(bytes(packed), large=True)
+
+
+def test_a_text_that_is_large_for_its_file_comes_back_if_it_is_asked_for(
+    runs: dict[str, Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("charrnn.evaluation.compression.LARGE", 1000)
+    monkeypatch.setattr("charrnn.evaluation.compression.MUCH", 0)
+    run, data = runs["stream"], b"The cat sat on the mat. " * 42
+    packed = run.compress(data)
+    with pytest.raises(CharrnnError, match=r"claim to hold 1 texts of 1,008 characters.*large=True"):
+        run.decompress(packed)
+    assert run.decompress(packed, large=True) == data
 
 
 def test_what_a_model_of_characters_cannot_read(runs: dict[str, Run]) -> None:

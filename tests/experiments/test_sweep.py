@@ -78,6 +78,10 @@ def test_a_sweep_goes_on_where_it_was(capsys: pytest.CaptureFixture[str]) -> Non
         ("sweep: {}", ["sweep", "at least one"]),
         ("sweep: {grdi: {model.cell: [rnn]}}", ["sweep.grdi"]),
         ("sweep: {variants: {'../evil': {model.cell: rnn}}}", ["../evil", "folder"]),
+        ("sweep: {grid: {corpus.path: [sub/text.txt, sub_text.txt]}}", ["path=sub_text.txt", "sweep.variants"]),
+        (f"sweep: {{grid: {{a.b: {[0] * 100}, c.d: {[0] * 100}}}}}", ["10,000 variants", "1,000"]),
+        (f"sweep: {{grid: {{model.cell: [rnn]}}, parameters: 1{'0' * 400}}}", ["sweep.parameters", "1000000000000"]),
+        (r'sweep: {variants: {"a\e[2J": {model.cell: rnn}}}', [r"'a\x1b[2J'", "folder"]),
         ("", ["no `sweep:` section", "charrnn train"]),
     ],
 )

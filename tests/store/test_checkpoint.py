@@ -265,6 +265,31 @@ def test_a_run_without_any_checkpoint_begins_at_the_start(run: Path, original: P
     assert same(resume(run, quiet=True, device="cpu").path, original / "run")
 
 
+@pytest.mark.parametrize("name", ["checkpoints", "tensorboard"])
+def test_a_training_writes_into_no_folder_that_a_stranger_has_linked(name: str, run: Path) -> None:
+    elsewhere = run.parent / "elsewhere"
+    if (run / name).exists():
+        (run / name).rename(elsewhere)
+    (run / name).symlink_to(elsewhere)
+    before = sorted(elsewhere.rglob("*"))
+    with pytest.raises(CharrnnError, match=f"{name}: a link"):
+        resume(run, overrides=["training.steps=40"], quiet=True, device="cpu")
+    assert sorted(elsewhere.rglob("*")) == before
+
+
+@pytest.mark.parametrize("name", [".step-00000040.tmp", ".step-00000040.old", "step-00000040"])
+@pytest.mark.parametrize("there", [True, False])
+def test_a_link_in_the_place_of_a_checkpoint_gives_way(name: str, there: bool, run: Path) -> None:
+    elsewhere, link = run.parent / "elsewhere", run / "checkpoints" / name
+    if there:
+        elsewhere.mkdir()
+        (elsewhere / "diary").write_text("mine")
+    link.symlink_to(elsewhere)
+    assert resume(run, overrides=["training.steps=40"], quiet=True, device="cpu").checkpoints.summary("last").step == 40
+    assert not link.is_symlink()
+    assert not there or [file.read_text() for file in elsewhere.iterdir()] == ["mine"]
+
+
 def test_what_a_kill_left_before_the_run_was_whole_is_begun_anew(tmp_path: Path) -> None:
     run = tmp_path / "run"
     run.mkdir()

@@ -11,13 +11,40 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from charrnn.errors import CharrnnError
+from charrnn.store import folder as module
+from charrnn.store.facts import Facts
 from charrnn.store.folder import is_run, new_folder
 from charrnn.store.lock import locked
 
-DEAD, LIVING = "999999999", str(os.getpid())
+DEAD, LIVING = "999999999 1", f"{os.getpid()} "
+RUN = Facts(
+    format=1,
+    id="0",
+    parameters=1,
+    fingerprint="0",
+    mode="stream",
+    characters={"train": 1, "val": 1, "test": 1},
+    documents=None,
+    vocabulary=2,
+).model_dump_json()
 LEFTOVERS = {"lock", ".lock-99999999", "config.yaml", "vocab.json", ".run.json.tmp"}
 """What a training may leave that was killed before its run was whole."""
-NAMES = sorted(LEFTOVERS - {"lock"}) + ["notes.txt", "run.json.bak", "checkpoints/step-1", "samples.txt", ".hidden"]
+OTHERS = {
+    *("run.json", "metrics.jsonl", "samples.txt", ".metrics.jsonl.tmp", "checkpoints/step-00000001/model.safetensors"),
+    *("checkpoints/step-00000002/manifest.json", "checkpoints/.step-00000003.tmp/state.json"),
+    "tensorboard/events.out.tfevents.1.host.1.0",
+}
+"""What it leaves otherwise."""
+FOREIGN = [
+    "notes.txt",
+    "run.json.bak",
+    "checkpoints/step-1/notes",
+    "checkpoints/notes",
+    ".hidden",
+    ".git/config",
+    "x/y",
+]
+NAMES = sorted((LEFTOVERS | OTHERS) - {"lock", "run.json"}) + FOREIGN
 
 
 def make(folder: Path, files: dict[str, str]) -> dict[str, str]:
@@ -25,7 +52,7 @@ def make(folder: Path, files: dict[str, str]) -> dict[str, str]:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     for name, content in files.items():
-        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(content)
     return files
 
@@ -37,13 +64,13 @@ def content(folder: Path) -> dict[str, str]:
 
 @given(
     names=st.sets(st.sampled_from(NAMES)),
-    lock=st.sampled_from([None, DEAD, LIVING, "mine"]),
+    lock=st.sampled_from([None, DEAD, LIVING, "mine", ""]),
     overwrite=st.booleans(),
 )
 def test_only_what_a_killed_training_left_is_removed(names: set[str], lock: str | None, overwrite: bool) -> None:
     out = Path("out")
     before = make(out, {name: f"own {name}" for name in names} | ({} if lock is None else {"lock": lock}))
-    leftover = "lock" in " ".join(before) and lock != LIVING and before.keys() <= LEFTOVERS
+    leftover = "lock" in " ".join(before) and lock in (None, DEAD) and before.keys() <= LEFTOVERS
     if leftover or not before:
         assert new_folder(out, "name", overwrite) == out
         assert content(out) == {}
@@ -58,24 +85,66 @@ def test_a_run_is_replaced_only_when_asked_and_never_while_it_trains(
     names: set[str], lock: str | None, overwrite: bool
 ) -> None:
     out = Path("out")
-    before = make(out, dict.fromkeys(names, "x") | {"run.json": "{}"} | ({} if lock is None else {"lock": lock}))
-    if overwrite and lock != LIVING:
+    before = make(out, dict.fromkeys(names, "x") | {"run.json": RUN} | ({} if lock is None else {"lock": lock}))
+    foreign = not before.keys() <= LEFTOVERS | OTHERS
+    if overwrite and lock != LIVING and not foreign:
         assert new_folder(out, "name", overwrite) == out
-        assert out.is_dir() and content(out) == {}
+        assert out.is_dir() and list(out.iterdir()) == []
     else:
-        with pytest.raises(CharrnnError, match=f"process {LIVING}" if overwrite else "already holds a run"):
+        told = f"process {os.getpid()}" if lock == LIVING else "not a file of the run"
+        with pytest.raises(CharrnnError, match=told if overwrite else "already holds a run"):
             new_folder(out, "name", overwrite)
         assert content(out) == before
 
 
 def test_a_run_that_this_process_trains_is_free_when_it_has_ended() -> None:
     out = Path("out")
-    make(out, {"run.json": "{}"})
-    with locked(out), pytest.raises(CharrnnError, match=f"process {LIVING}"):
+    make(out, {"run.json": RUN})
+    with locked(out), pytest.raises(CharrnnError, match=f"process {os.getpid()}"):
         new_folder(out, "name", overwrite=True)
     assert is_run(out)
     assert new_folder(out, "name", overwrite=True) == out
     assert not is_run(out)
+
+
+@pytest.mark.parametrize("facts", ["{}", '{"experiment": "not charrnn"}', "[]", "text", '{"format": "1"}'])
+def test_a_run_json_of_another_program_is_no_run_to_replace(facts: str) -> None:
+    before = make(Path("out"), {"run.json": facts, "config.yaml": "mine"})
+    with pytest.raises(CharrnnError, match="no run of charrnn's"):
+        new_folder("out", "name", overwrite=True)
+    assert content(Path("out")) == before
+
+
+@pytest.mark.parametrize("needed", ["out/config.yaml", "out/samples.txt", "out/../out/config.yaml", "link/config.yaml"])
+def test_a_run_that_holds_the_config_or_the_text_is_not_replaced(needed: str) -> None:
+    before = make(Path("out"), {"run.json": RUN, "config.yaml": "mine", "samples.txt": "mine"})
+    Path("link").symlink_to("out")
+    with pytest.raises(CharrnnError, match="copy it elsewhere"):
+        new_folder("out", "name", True, [Path("elsewhere"), Path(needed)])
+    assert content(Path("out")) == before
+
+
+def test_the_current_folder_is_replaced_as_any_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    make(Path("out"), {"run.json": RUN, "config.yaml": "x"})
+    monkeypatch.chdir("out")
+    assert new_folder(".", "name", overwrite=True) == Path() and list(Path().iterdir()) == []
+
+
+def test_a_link_in_a_run_is_removed_and_what_it_leads_to_is_not() -> None:
+    make(Path("elsewhere"), {"step-1": "mine"})
+    make(Path("out"), {"run.json": RUN})
+    Path("out/checkpoints").symlink_to(Path("elsewhere").absolute())
+    assert new_folder("out", "name", overwrite=True) == Path("out")
+    assert list(Path("out").iterdir()) == [] and content(Path("elsewhere")) == {"step-1": "mine"}
+
+
+def test_what_makes_it_a_run_goes_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that a replacement that is cut short can be done again."""
+    before = make(Path("out"), {"run.json": RUN, "vocab.json": "x", "samples.txt": "x"})
+    removed: list[str] = []
+    monkeypatch.setattr(module, "remove", lambda file: removed.append(file.name))
+    new_folder("out", "name", overwrite=True)
+    assert sorted(removed) == sorted(before) and removed[-1] == "run.json"
 
 
 @given(taken=st.sets(st.integers(1, 7)), files=st.sets(st.integers(1, 7)), overwrite=st.booleans())

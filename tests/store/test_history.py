@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charrnn.store.history import MAX_LINE, read_history
+from charrnn.store.history import MAX_LINE, cut_history, read_history
 
 Line = dict[str, Any]
 
@@ -46,6 +46,15 @@ def encoded(line: Line) -> bytes:
 @given(st.lists(lines, max_size=8))
 def test_what_was_written_is_read_in_its_order(written: list[Line]) -> None:
     assert list(read_history(write(b"".join(encoded(line) + b"\n" for line in written)))) == written
+
+
+@given(st.lists(lines, max_size=8), st.integers(0, 10**3))
+def test_of_a_file_that_is_too_long_the_last_lines_are_read(written: list[Line], last: int) -> None:
+    raw = [encoded(line) + b"\n" for line in written]
+    fit = [i for i in range(len(raw) + 1) if len(b"".join(raw[i:])) <= last]
+    assert list(read_history(write(b"".join(raw)), last=last)) == written[fit[0] :]
+    cut_history(Path("metrics.jsonl"), 10**12)
+    assert list(read_history(Path("metrics.jsonl"))) == written
 
 
 @given(written=st.lists(lines, min_size=1, max_size=5), data=st.data())

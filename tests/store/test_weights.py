@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 
 import charrnn
 from charrnn.errors import CharrnnError
+from charrnn.generation.fill import Filler
 from charrnn.run import Run
 from charrnn.training.session import resume
 
@@ -84,6 +85,31 @@ def test_weights_that_do_not_fit_are_named(tmp_path: Path, change: Any, match: s
     refused(run, match)
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("native", ["0", "1"])
+def test_finite_weights_that_give_no_numbers_give_no_result(
+    tmp_path: Path, native: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CHARRNN_NATIVE", native)
+    run = train(tmp_path)
+    rewrite(run, "model.safetensors", lambda t: [t[name].fill_(3e38) for name in t])
+    for folder in (run.path / "checkpoints").glob("step-*"):
+        sign(folder)
+    run = charrnn.load(run.path, "cpu")
+    text = tmp_path / "text.txt"
+    for what in (
+        lambda: run.sample("to", length=2),
+        lambda: list(run.stream("to", length=2)),
+        lambda: run.evaluate(),
+        lambda: run.evaluate(dynamic=1e-4),
+        lambda: run.score(text),
+        lambda: run.compress(text.read_bytes()),
+        lambda: Filler(run.model, run.vocabulary, run.is_documents).fill([0, None]),
+    ):
+        with pytest.raises(CharrnnError, match="gives no numbers"):
+            what()
+
+
 def test_a_config_that_asks_for_more_than_the_file_holds_takes_no_memory(tmp_path: Path) -> None:
     run = train(tmp_path)
     file = run.path / "config.yaml"
@@ -121,7 +147,7 @@ def test_tables_of_an_n_gram_that_do_not_belong_together_are_refused(tmp_path: P
     [
         ("step", "4", "step"),
         ("seconds", -1.0, "seconds"),
-        ("best", float("nan"), "best"),
+        ("best", float("nan"), "NaN is no finite number"),
         ("position", {"epoch": 0, "group": 0, "offset": 10**12}, "no such place in its text"),
         ("position", {"epoch": 0, "group": 0, "offset": -1}, "position.offset"),
         ("rate_factor", 1e9, "rate_factor"),

@@ -124,7 +124,7 @@ def test_a_damaged_digest_is_not_believed_nor_waited_for(
     monkeypatch.setattr(module, "SETTLED", -(2**62))
     text = entry.parents[2] / "text.txt"
     expected = load_dataset([text], POEMS, VocabConfig()).fingerprint
-    (digest,) = (cache_folder() / "digests").iterdir()
+    (digest,) = (cache_folder("digests")).iterdir()
     facts = json.loads(digest.read_text())
     digest.unlink()
     if damage == "folder":
@@ -194,7 +194,7 @@ def test_all_that_is_kept_is_listed_checked_and_removed(entry: Path) -> None:
     for one in found:
         remove_kept(one)
     assert kept() == []
-    assert cache_folder().is_dir()
+    assert cache_folder("ids").is_dir()
 
 
 def test_what_others_build_is_left_to_them_and_links_are_not_followed(entry: Path) -> None:
@@ -203,14 +203,16 @@ def test_what_others_build_is_left_to_them_and_links_are_not_followed(entry: Pat
     mine.mkdir()
     (mine / "large").write_bytes(bytes(1000))
     (entry.parent / ".building-x").mkdir()
-    for name, target in (("to-folder", mine), ("loop", "loop"), ("to-file", mine / "large"), ("root", "/")):
+    (entry.parent / "thesis").write_text("no entry at all")
+    links: dict[str, str | Path] = {"a" * 32: mine, "b" * 32: "b" * 32, "c" * 32: mine / "large", "d" * 32: "/"}
+    for name, target in links.items():
         (entry.parent / name).symlink_to(target)
     found = {one.name: one for one in kept() if one.kind == "text"}
-    assert found.keys() == {entry.name, "to-folder", "loop", "to-file", "root"}
-    assert all(found[name].bytes == 0 and fault_of(found[name]) for name in found.keys() - {entry.name})
+    assert found.keys() == {entry.name, *links}
+    assert all(found[name].bytes < 100 and fault_of(found[name]) for name in links)
     for one in found.values():
         remove_kept(one)
-    assert [file.name for file in entry.parent.iterdir()] == [".building-x"]
+    assert {file.name for file in entry.parent.iterdir()} == {".building-x", "thesis"}
     assert (mine / "large").stat().st_size == 1000
 
 

@@ -101,7 +101,10 @@ def test_utf_16_without_its_mark_is_refused_with_a_remedy() -> None:
         list(read_text(write("山中".encode("utf-16-be")), "utf-16"))
 
 
-@pytest.mark.parametrize("name", ["nosuch", "", "utf-8\0", "hex", "base64", "rot13", "zip", "uu"])
+NO_CODECS = ["nosuch", "", "utf-8\0", "hex", "base64", "rot13", "zip", "uu", "punycode", "IDNA", "unicode_escape"]
+
+
+@pytest.mark.parametrize("name", NO_CODECS)
 def test_what_is_no_codec_of_texts_is_refused(name: str) -> None:
     with pytest.raises(CharrnnError, match=r"corpus\.encoding: .*gb18030"):
         list(read_text(write(b"ab"), name))
@@ -187,6 +190,24 @@ def test_normalisation_does_not_depend_on_the_block(
     }
     assert found == expected[form]
     assert normalizer(config)(whole) == expected[form]
+
+
+@pytest.mark.parametrize("mark", ["\u0301", "\u0301\u0323", "\u0f73", "\uff9e"])
+@pytest.mark.parametrize("form", ["nfc", "nfkc"])
+def test_a_run_of_marks_that_no_language_has_is_not_sorted_as_one(mark: str, form: Literal["nfc", "nfkc"]) -> None:
+    longest = 0
+
+    def normalize(form: str, text: str) -> str:
+        nonlocal longest
+        longest = max(longest, len(text))
+        return text
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("charrnn.text.reader.unicodedata.normalize", normalize)
+        patch.setattr("charrnn.text.reader.unicodedata.combining", lambda character: character in mark)
+        text = "a" + mark * 10_000 + "b"
+        assert normalizer(CorpusConfig(path="text.txt", normalization=form))(text) == text
+    assert longest < 300
 
 
 def test_simplified_characters_need_opencc() -> None:

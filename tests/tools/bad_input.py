@@ -32,8 +32,7 @@ import yaml
 from hypothesis import strategies as st
 
 import charrnn
-from charrnn import loading, native
-from charrnn.cache import cache_folder
+from charrnn import loading, native, terminal
 from charrnn.cli import main
 from charrnn.config import EXCLUSIVE, Config
 from charrnn.files import read_small
@@ -148,7 +147,7 @@ def workshop() -> None:
         for name in NAMED:
             _make(name, {"corpus": {"path": None, "name": name}})
             command("corpus", "get", name, "--out", "known")
-    shutil.copytree(cache_folder(), "whole")
+    shutil.copytree(_cache(), "whole")
     learn = Trainer.learn
 
     def learn_and_stop(self: Trainer, *arguments: Any) -> None:
@@ -1023,6 +1022,11 @@ def damaged_run(draw: Draw) -> bool:
     return not any(codes)
 
 
+def _cache(part: str = "") -> Path:
+    """A part of the cache, whatever has become of it."""
+    return Path(os.environ["CHARRNN_CACHE"], part)
+
+
 def _gone(path: Path) -> None:
     """Removes whatever is there."""
     if path.is_dir() and not path.is_symlink():
@@ -1094,8 +1098,8 @@ def _answer(way: str, source: str) -> Any:
 def _whole_cache() -> None:
     """Makes the cache what it was when nothing was damaged, but for compiled libraries."""
     for name in ("ids", "digests", "corpora", "downloads"):
-        _gone(cache_folder() / name)
-        shutil.copytree(Path("whole") / name, cache_folder() / name)
+        _gone(_cache(name))
+        shutil.copytree(Path("whole") / name, _cache(name))
 
 
 def damaged_library(draw: Draw) -> bool:
@@ -1136,7 +1140,7 @@ def damaged_library(draw: Draw) -> bool:
             command("cache", "verify", codes=(0, 1, 2))
             if any(native.fault(one) for one in (place / "cache" / "native").glob("*.so")):
                 raise Wrong("a damaged library is left by `cache verify`")
-        native._tell.cache_clear()
+        terminal.say_once.cache_clear()
         loaded = native.load.__wrapped__("sampling")
     if loaded is None and "without C" not in said.getvalue():
         raise Wrong("no library, and nobody is told")
@@ -1192,7 +1196,7 @@ def _as_if_whole(chosen: list[str], source: str, known: dict[str, Any], touched:
             if way in ("resume", "train"):
                 fresh(source)
         for entry in Path("whole/ids").iterdir():
-            own = cache_folder() / "ids" / entry.name
+            own = _cache("ids") / entry.name
             if entry.name not in touched and not (cleared or "ids" in touched) and not _same(entry, own):
                 raise Wrong(f"{way}: {own} was whole, and is gone or changed")
     return not any(codes)
@@ -1209,7 +1213,7 @@ def _about_cache(way: str) -> int:
         done = command("cache", "verify", codes=(0, 1, 2))
         if done.code < 2 and command("cache", "verify", codes=(0, 1, 2)).code:
             raise Wrong(f"what is damaged was not removed: {done.out}")
-        for entry in (cache_folder() / "ids").glob("*") if done.code < 2 else ():
+        for entry in _cache("ids").glob("*") if done.code < 2 else ():
             whole = Path("whole/ids") / entry.name
             if whole.exists() and not all(_alike(file, entry / file.name) for file in whole.iterdir()):
                 raise Wrong(f"{entry}: damaged, and not found")
@@ -1223,7 +1227,7 @@ def _about_cache(way: str) -> int:
         if [one["name"] for one in json.loads(before.out)] != [one["name"] for one in json.loads(after.out)]:
             raise Wrong("something new was removed as old")
     rows = {one["name"]: one["bytes"] for one in json.loads(before.out) if one["kind"] == "text"}
-    here = cache_folder() / "ids"
+    here = _cache("ids")
     for name, size in rows.items():
         files = [here / name, *(here / name).rglob("*")] if not (here / name).is_symlink() else []
         plain = all(not file.is_symlink() for file in files)
@@ -1239,7 +1243,7 @@ def _alike(whole: Path, file: Path) -> bool:
 
 def _harm_entry(draw: Draw) -> set[str]:
     """Damages something among the encoded texts, and gives the names of the entries that are no longer whole."""
-    folder = cache_folder() / "ids"
+    folder = _cache("ids")
     names = sorted(entry.name for entry in Path("whole/ids").iterdir())
     name, second = draw(st.permutations(names))[:2]
     entry, other = folder / name, folder / second
@@ -1316,7 +1320,7 @@ def _leave(draw: Draw, folder: Path) -> None:
 
 def _harm_digest(draw: Draw, how: str) -> None:
     """Damages what is known of the text files, so that they need not be read again."""
-    folder = cache_folder() / "digests"
+    folder = _cache("digests")
     if how == "digests":
         _gone(folder)
         _not_a_folder(draw, folder, ["nowhere"])
@@ -1359,7 +1363,7 @@ def damaged_corpus(draw: Draw) -> bool:
     _whole_cache()
     touched: set[str] = set()
     if draw(st.integers(0, 2)):
-        shutil.rmtree(cache_folder() / "ids")  # so that the text must be read
+        shutil.rmtree(_cache("ids"))  # so that the text must be read
         touched.add("ids")
     for _ in range(draw(st.sampled_from([1, 1, 2]))):
         touched |= _harm_corpus(draw, name)
@@ -1369,7 +1373,7 @@ def damaged_corpus(draw: Draw) -> bool:
 
 def _harm_corpus(draw: Draw, name: str) -> set[str]:
     """Damages something of a named corpus; gives the names of the entries that are no longer whole."""
-    corpus, downloads = cache_folder() / "corpora", cache_folder() / "downloads"
+    corpus, downloads = _cache("corpora"), _cache("downloads")
     how = draw(st.sampled_from(["text", "text", "manifest", "JSON", "both", "source", "folder", "entry", "left"]))
     tried.append(f"{name}: {how}")
     texts = sorted(corpus.glob(f"{name}-*.txt"))
@@ -1387,7 +1391,7 @@ def _harm_corpus(draw: Draw, name: str) -> set[str]:
         _not_a_folder(draw, folder, ["nowhere"])
     elif how == "left" and corpus.is_dir():
         (corpus / draw(st.sampled_from(["tmpabc", "x.txt", "x.json", ".x", "秋.txt"]))).write_bytes(b"left")
-    elif how == "entry" and (cache_folder() / "ids").is_dir():
+    elif how == "entry" and _cache("ids").is_dir():
         return _harm_entry(draw)
     return set()
 

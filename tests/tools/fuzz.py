@@ -122,6 +122,7 @@ def main() -> None:
     counts: dict[str, Count] = {}
     with tempfile.TemporaryDirectory() as place:
         os.environ["CHARRNN_CACHE"] = str(Path(place) / "cache")
+        os.environ["XDG_CACHE_HOME"] = str(Path(place) / "home")
         os.environ.pop("CHARRNN_MIRROR", None)
         here = Path.cwd()
         (Path(place) / "work").mkdir()

@@ -26,6 +26,7 @@ from charrnn.run import Run
 from charrnn.text.batches import IGNORE, Batches, DocumentBatches, StreamBatches
 from charrnn.text.dataset import Part
 from charrnn.training import session
+from charrnn.training.distributed import joined
 from charrnn.training.launch import count_workers
 from charrnn.training.loss import backward, loss_by_rows
 from charrnn.training.numbers import Delayed
@@ -94,9 +95,50 @@ def test_workers_make_the_training_of_one_and_it_goes_on_with_any_number_of_them
         assert torch.allclose(a, b, atol=1e-3)
 
 
+def test_workers_run_nothing_that_lies_in_the_current_folder() -> None:
+    Path("tqdm.py").write_text("open('planted', 'w')\n")
+    command = arguments("stream", "run", steps=2)
+    program = "import sys; sys.path.remove(''); from charrnn.cli import main; main()"  # as the script `charrnn` does
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    line = [sys.executable, "-c", program, *command, "--device", "cpu", "--quiet", "--workers", "2"]
+    done = subprocess.run(line, capture_output=True, text=True, env=environment)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert last_step("run") == 2 and not Path("planted").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are UTF-8 there")
+def test_a_run_may_have_a_name_that_is_not_utf_8() -> None:
+    out = os.fsdecode(b"run\xff")
+    assert finish(start(*arguments("stream", "run", steps=1)[:-1], out, "--quiet", "--workers", "2"))[0] in (0, 1)
+    assert last_step(out) == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"WORLD_SIZE": "abc"}, "WORLD_SIZE=abc: a number from 1"),
+        ({"WORLD_SIZE": "0"}, "WORLD_SIZE=0: a number from 1"),
+        ({"WORLD_SIZE": "2"}, "RANK=: a number from 0 to 1"),
+        ({"WORLD_SIZE": "2", "RANK": "2"}, "RANK=2: a number from 0 to 1"),
+        ({"WORLD_SIZE": "2", "RANK": "0", "LOCAL_RANK": "-1"}, "LOCAL_RANK=-1: a number"),
+        ({"WORLD_SIZE": "2", "RANK": "0"}, "MASTER_ADDR"),
+    ],
+)
+def test_variables_that_torchrun_would_not_set_are_told(
+    given: dict[str, str], told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("WORLD_SIZE", "RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(CharrnnError, match=told), joined(CPU, 10):
+        pass
+
+
 THREADS_AFTER_TRAINING = """
 from pathlib import Path
 from charrnn.training import session
+from charrnn.training.distributed import joined
 
 session.train("run.yaml", out="run", device="cpu", quiet=True)
 print(*(file.read_text().strip() for file in Path("/proc/self/task").glob("*/comm")))

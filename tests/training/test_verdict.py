@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charrnn.training.verdict import TOLERANCE, Evaluation, Trend, evaluations_of, judge
+from charrnn.training.verdict import MOST, TOLERANCE, Evaluation, Trend, evaluations_of, judge
 
 losses = st.lists(st.floats(0.5, 8.0), min_size=1, max_size=20)
 RISEN = ("risen", "risen from the start")
@@ -95,6 +95,11 @@ def test_what_an_explosion_has_undone_does_not_count(steps: list[int]) -> None:
     assert [one.step for one in found] == sorted({one.step for one in found})
     if steps:
         assert found[-1].step == steps[-1] and found[-1].nats == float(len(steps))
+
+
+def test_of_any_number_of_evaluations_the_last_ones_are_looked_at() -> None:
+    found = evaluations_of({"step": i, "epochs": 1.0, "val_loss": 1.0} for i in range(3 * MOST))
+    assert [one.step for one in found] == list(range(2 * MOST, 3 * MOST))
 
 
 def test_the_loss_in_training_is_the_mean_since_the_evaluation_before() -> None:

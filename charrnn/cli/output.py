@@ -1,0 +1,23 @@
+"""Results on standard output: texts and JSON. On a terminal, nothing in them can control it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+
+def show(text: str, end: str = "\n") -> None:
+    """Writes a text: as it is into a pipe or a file, printable on a terminal."""
+    if sys.stdout.isatty():
+        from charrnn.terminal import printable
+
+        text = printable(text)
+    sys.stdout.write(text + end)
+
+
+def show_json(document: Any, indent: int | None = 1) -> None:
+    """Writes a document as JSON, in which everything that a terminal would obey is escaped."""
+    from charrnn.terminal import printable_json
+
+    sys.stdout.write(printable_json(json.dumps(document, ensure_ascii=False, allow_nan=False, indent=indent)) + "\n")
