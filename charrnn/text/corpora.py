@@ -36,6 +36,7 @@ from tqdm import tqdm
 from charrnn.cache import cache_folder
 from charrnn.config import CorpusConfig
 from charrnn.errors import CharrnnError
+from charrnn.files import remove
 from charrnn.terminal import printable
 from charrnn.text.entries import ABANDONED, is_whole, put
 from charrnn.text.reader import find_files, read_text
@@ -252,6 +253,9 @@ def _fetch(entry: NamedCorpus) -> Iterator[Path]:
     pooch.get_logger().setLevel("ERROR")  # charrnn's own bar says the same
     with tqdm(entry.sources, desc="download", unit="file", leave=False, disable=None) as bar:
         for name in bar:
+            place = Path(store.path) / name
+            if place.exists() and not place.is_file():  # such as a pipe, which would be waited for
+                remove(place)
             try:
                 yield Path(_within(TIMEOUT + entry.limit / SLOWEST, partial(store.fetch, name, None, download)))
             except futures.TimeoutError:

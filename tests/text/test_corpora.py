@@ -233,6 +233,8 @@ def test_what_a_killed_download_left_is_removed(server: Server, cache: Path, mon
     for name, age in (("tmpold", 7200), ("tmpnew", 0)):
         (folder / name).touch()
         os.utime(folder / name, (time.time() - age,) * 2)
+    (folder / "part/2.txt").unlink()
+    os.mkfifo(folder / "part/2.txt")  # would be waited for
     enter(monkeypatch, FILES, title="another", limit=999)
     prepare("fake")
     assert not (folder / "tmpold").exists() and (folder / "tmpnew").exists()
@@ -250,7 +252,7 @@ def test_a_download_stops_at_its_limit(
     serve(server, {"b.txt": gzip.compress(b"x" * 50_000_000) if compressed else b"x" * 50_000_000})
     server.headers = {"Content-Encoding": "gzip"} if compressed else {}
     before = kept(cache)
-    with pytest.raises(CharrnnError, match=r"b\.txt: (more than the 1,000 bytes expected|comes compressed)"):
+    with pytest.raises(CharrnnError, match="comes compressed" if compressed else "b.txt: more than the 1,000"):
         prepare("fake")
     assert kept(cache) == before
 
