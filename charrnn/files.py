@@ -196,6 +196,27 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def is_hollow(file: Path) -> bool:
+    """Whether a file of more than a megabyte is hardly more than holes, which take no place on the disk.
+
+    So a small archive of a stranger's may become a file of any size. Raises OSError.
+    """
+    with file.open("rb") as stream:
+        size = file.stat().st_size
+        data = end = 0
+        try:
+            while data < size // 8 and end < size:
+                start = os.lseek(stream.fileno(), end, os.SEEK_DATA)
+                end = os.lseek(stream.fileno(), start, os.SEEK_HOLE)
+                data += end - start
+        except AttributeError:  # a system that does not tell
+            return False
+        except OSError as error:
+            if error.errno != errno.ENXIO:  # which says that nothing but a hole follows
+                return False
+    return size > 1_000_000 and data < size // 8
+
+
 def sha256(file: Path) -> bytes:
     """The SHA-256 of a file, which is read in blocks. Raises OSError."""
     digest = hashlib.sha256()

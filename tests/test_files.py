@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from charrnn.files import (
     Amount,
     Count,
     Record,
+    is_hollow,
     new_file,
     open_to_append,
     read_given,
@@ -239,6 +240,21 @@ def test_nothing_is_left_of_a_new_file_that_cannot_be_written_to_its_end() -> No
         stream.write(b"half")
         raise OSError(28, "No space left on device")
     assert [path.name for path in Path().iterdir()] == ["source"]
+
+
+@pytest.mark.parametrize(
+    ("written", "hollow"), [([], True), ([0], True), ([0, 2**22], True), (range(0, 2**23, 2**20), False)]
+)
+def test_a_file_of_holes_is_told_from_one_that_was_written(written: Iterable[int], hollow: bool) -> None:
+    file = Path("file")
+    with file.open("wb") as stream:
+        for at in written:
+            stream.seek(at)
+            stream.write(b"x" * 2**18)
+        stream.truncate(2**23)
+    assert is_hollow(file) == hollow
+    file.write_bytes(b"")
+    assert not is_hollow(file)
 
 
 def test_whatever_is_there_is_removed_but_not_what_it_leads_to() -> None:

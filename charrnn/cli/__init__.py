@@ -64,6 +64,11 @@ def main() -> None:
             typer.echo(f"charrnn: {printable(line)}", err=True)
         streams.give_up()
         sys.exit(2)
+    except (MemoryError, ImportError) as error:
+        if isinstance(error, ImportError) and "map segment" not in str(error):
+            raise
+        typer.echo(f"charrnn: there is not enough memory for this: {error or 'see ulimit -v'}", err=True)
+        sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
     except streams.ReaderLeft:  # `charrnn sample ... | head`: the reader has had enough

@@ -12,6 +12,7 @@ from typing import Any
 from charrnn.errors import CharrnnError
 from charrnn.run import Run
 from charrnn.store.history import read_history
+from charrnn.terminal import printable
 
 MOST = 10_000
 """The most points of a curve, the last ones."""
@@ -59,6 +60,7 @@ def plot(runs: Sequence[Run], rows: Sequence[Row], file: Path) -> None:
         import matplotlib as mpl
     except ImportError:
         raise CharrnnError("‹plot›: needs matplotlib: pip install 'charrnn[plot]'") from None
+    mpl.rcdefaults()  # a matplotlibrc in the current folder may be anybody's
     mpl.use("Agg")
     from matplotlib import pyplot as plt
     from matplotlib.ticker import NullFormatter
@@ -71,7 +73,8 @@ def plot(runs: Sequence[Run], rows: Sequence[Row], file: Path) -> None:
         curve = list(deque(read_history(run.metrics, "val_bits_per_char"), MOST))
         bits = [point["val_bits_per_char"] for point in curve]
         line = "-" if row.measure == "likelihood" else ":"
-        style = {"marker": ".", "linestyle": line, "label": run.path.name, "color": colours(i % colours.N)}
+        name = printable(run.path.name).replace("$", r"\$")  # which would begin a formula
+        style = {"marker": ".", "linestyle": line, "label": name, "color": colours(i % colours.N)}
         by_time.plot([point["minutes"] for point in curve], bits, **style)
         total = run.facts.characters["train"]
         by_characters.plot([max(point["epochs"], 1e-3) * total for point in curve], bits, **style)

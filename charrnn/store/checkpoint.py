@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from safetensors import SafetensorError
 
 from charrnn.errors import CharrnnError
-from charrnn.files import Amount, Count, Record, read_record, remove, sha256, sync
+from charrnn.files import Amount, Count, Record, is_hollow, read_record, remove, sha256, sync
 from charrnn.store.weights import COUNTS
 from charrnn.terminal import say
 
@@ -232,6 +232,8 @@ class Checkpoints:
                     return f"{name} is missing"
                 if (size := file.stat().st_size) != wanted.bytes:
                     return f"{name} is damaged: {size:,} bytes instead of {wanted.bytes:,}"
+                if is_hollow(file):
+                    return f"{name} is damaged: hardly any of its {size:,} bytes was ever written"
                 if sha256(file).hex() != wanted.sha256:
                     return f"{name} is damaged: its SHA-256 is not that of the manifest"
         except (CharrnnError, OSError, KeyError, ValueError) as error:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from safetensors import SafetensorError
 
 from charrnn.errors import CharrnnError
+from charrnn.memory import require
 
 if TYPE_CHECKING:  # PyTorch is imported only where it is needed: writing on a CPU does without it
     from torch import Tensor
@@ -24,8 +25,21 @@ COUNTS = "counts.safetensors"
 """The file of tensors that no training changes (`LanguageModel.counted`), beside the weights."""
 MAX_HEADER = 10_000_000
 """The most bytes of a safetensors header. A tensor takes a hundred, and the deepest model has some hundred tensors."""
+DTYPES = ("F64", "F32", "F16", "BF16", "I64", "I32", "I16", "I8", "U8", "BOOL")
+"""The types of tensors that a checkpoint may hold."""
 
-_NO_TENSORS = (OSError, SafetensorError, ValueError, LookupError, TypeError, RecursionError, RuntimeError, struct.error)
+_NO_TENSORS = (
+    MemoryError,
+    AttributeError,
+    OSError,
+    SafetensorError,
+    ValueError,
+    LookupError,
+    TypeError,
+    RecursionError,
+    RuntimeError,
+    struct.error,
+)
 """The exceptions of reading a file that is not a safetensors file."""
 
 
@@ -47,12 +61,18 @@ def load_arrays(file: Path) -> dict[str, Array]:
 
 
 def _check_header(file: Path) -> None:
-    """Raises where the header is too large or deeply nested. safetensors' own reader has no limit of depth."""
+    """Raises where the header is too large or deeply nested, which safetensors' own reader does not mind, where a type
+    is none of a checkpoint, and where memory for the tensors and a copy of them is not free.
+    """
     with file.open("rb") as stream:
-        size = struct.unpack("<Q", stream.read(8))[0]
-        if size > min(MAX_HEADER, file.stat().st_size):
+        size, whole = struct.unpack("<Q", stream.read(8))[0], file.stat().st_size
+        if size > min(MAX_HEADER, whole):
             raise ValueError(f"its header claims {size:,} bytes")
-        json.loads(stream.read(size))
+        header = json.loads(stream.read(size))
+    for name, entry in header.items():
+        if name != "__metadata__" and entry["dtype"] not in DTYPES:
+            raise ValueError(f"{name[:60]} is {str(entry['dtype'])[:30]}, which nothing in a checkpoint is")
+    require(2 * whole, f"{file}: it", "take a smaller model")
 
 
 def load_tensors(file: Path) -> dict[str, Tensor]:

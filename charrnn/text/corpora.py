@@ -10,11 +10,14 @@ import platform
 import re
 import sysconfig
 import tempfile
+import threading
+import time
 from collections.abc import Callable, Iterator
-from functools import cache
+from concurrent import futures
+from functools import cache, partial
 from importlib import metadata
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 from urllib.parse import quote, urlsplit
 
 import yaml
@@ -35,12 +38,15 @@ from charrnn.config import CorpusConfig
 from charrnn.errors import CharrnnError
 from charrnn.files import remove
 from charrnn.terminal import printable
-from charrnn.text.entries import is_whole, put
+from charrnn.text.entries import ABANDONED, is_whole, put
 from charrnn.text.reader import find_files, read_text
 
 REGISTER = Path(__file__).with_name("corpora.yaml")
 TIMEOUT = 60
 """The number of seconds after which a silent server is given up."""
+SLOWEST = 10_000
+"""The fewest bytes in a second that a server may send, beside TIMEOUT."""
+T = TypeVar("T")
 
 
 def _inside(name: str) -> str:
@@ -218,6 +224,7 @@ def _fetch(entry: NamedCorpus) -> Iterator[Path]:
     """The source files of an entry, downloaded if they are not in the cache, and checked against their SHA-256."""
     import pooch
     import requests
+    from urllib3.exceptions import HTTPError
 
     base = entry.base
     if mirror := os.environ.get("CHARRNN_MIRROR"):
@@ -231,28 +238,38 @@ def _fetch(entry: NamedCorpus) -> Iterator[Path]:
     )
 
     def download(url: str, file: str, _: object) -> None:
-        with requests.get(url, timeout=TIMEOUT, allow_redirects=False, stream=True) as response:
+        plain = {"Accept-Encoding": "identity"}  # what is compressed may become any size
+        with requests.get(url, headers=plain, timeout=TIMEOUT, allow_redirects=False, stream=True) as response:
             if response.is_redirect:
                 target = printable(response.headers["location"])
                 raise CharrnnError(f"{url}: redirects to {target}, and redirects are not followed; nothing was kept")
             response.raise_for_status()
+            if response.headers.get("Content-Encoding", "identity").lower() != "identity":
+                raise CharrnnError(f"{url}: comes compressed, which was not asked for; nothing was kept")
             size = 0
             with Path(file).open("wb") as out:
-                for data in response.iter_content(2**16):
+                for data in response.raw.stream(2**16, decode_content=False):
                     size += len(data)
                     if size > entry.limit:
                         raise CharrnnError(f"{url}: more than the {entry.limit:,} bytes expected; nothing was kept")
                     out.write(data)
 
+    for left in Path(store.path).glob("tmp*"):  # of a download that was killed
+        if left.name not in entry.sources and time.time() - left.stat().st_mtime > ABANDONED:
+            left.unlink(missing_ok=True)
     pooch.get_logger().setLevel("ERROR")  # charrnn's own bar says the same
     with tqdm(entry.sources, desc="download", unit="file", leave=False, disable=None) as bar:
         for name in bar:
-            found = Path(store.abspath) / name
+            place = Path(store.path) / name
+            if place.exists() and not place.is_file():  # such as a pipe, which would be waited for
+                remove(place)
             try:
-                if found.exists() and not found.is_file():  # a folder, or a pipe, which would be waited for
-                    remove(found)
-                yield Path(store.fetch(name, downloader=download))
-            except requests.RequestException as error:
+                yield Path(_within(TIMEOUT + entry.limit / SLOWEST, partial(store.fetch, name, None, download)))
+            except futures.TimeoutError:
+                raise CharrnnError(
+                    f"{store.get_url(name)}: takes too long; try it again, or set CHARRNN_MIRROR"
+                ) from None
+            except (requests.RequestException, HTTPError) as error:
                 raise CharrnnError(
                     f"{store.get_url(name)}: cannot be downloaded: {_reason(error)}; check the network, or set "
                     "CHARRNN_MIRROR to a server that holds the same files, or give your own file as corpus.path"
@@ -260,6 +277,20 @@ def _fetch(entry: NamedCorpus) -> Iterator[Path]:
             except ValueError as error:  # pooch: another checksum; Python: an invalid address
                 what = "not the bytes that were expected (SHA-256 differs)" if "hash" in str(error) else str(error)
                 raise CharrnnError(f"{store.get_url(name)}: {what}; nothing was kept") from None
+
+
+def _within(seconds: float, work: Callable[[], T]) -> T:
+    """The result of some work. Raises TimeoutError where it takes longer; a thread then still waits for its server."""
+    done: futures.Future[T] = futures.Future()
+
+    def run() -> None:
+        try:
+            done.set_result(work())
+        except BaseException as error:
+            done.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return done.result(seconds)
 
 
 def _reason(error: Exception) -> str:

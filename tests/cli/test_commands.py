@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -468,6 +469,48 @@ def test_the_whole_zoo_from_config_files(folder: Path) -> None:
 
 def test_a_message_does_not_command_the_terminal(folder: Path) -> None:
     assert "no\\x1b[2Jwhere" in refused("sample", "no\x1b[2Jwhere", cwd=folder)
+
+
+def test_a_run_may_have_any_name(folder: Path) -> None:
+    for name in ("r\udcff", r"m$\q$"):
+        shutil.copytree(folder / "run", folder / name, dirs_exist_ok=True)
+        document = json.loads((folder / name / "run.json").read_text(encoding="utf-8"))
+        (folder / name / "run.json").write_text(json.dumps(document | {"x": "\ud800"}))
+    (folder / "matplotlibrc").write_text("text.usetex: True")
+
+    def output(*arguments: str) -> bytes:
+        command = [sys.executable, "-m", "charrnn", *arguments]
+        return subprocess.run(command, cwd=folder, env=ENVIRONMENT, check=True, stdout=subprocess.PIPE).stdout
+
+    for more in ([], ["--json"], ["--plot", "curves.png"]):
+        assert b"architecture" in output("compare", "r\udcff", r"m$\q$", *more)
+    for name in ("r\udcff", r"m$\q$"):
+        assert b"parameters" in output("info", name)
+        shown = json.loads(output("info", name, "--json"))
+        assert shown["run"] == name and shown["x"] == "\ud800"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits memory")
+def test_without_memory_there_is_one_message(folder: Path) -> None:
+    shell = f"ulimit -v 400000; '{sys.executable}' -m charrnn eval run"
+    done = subprocess.run(["bash", "-c", shell], cwd=folder, env=ENVIRONMENT, capture_output=True, encoding="utf-8")
+    assert done.returncode == 2 and "not enough memory" in done.stderr and "Traceback" not in done.stderr
+
+
+INTERRUPTED = """
+import runpy, sys
+class CtrlC:
+    def find_spec(self, name, *_):
+        if name == "typer":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, CtrlC())
+runpy.run_module("charrnn", run_name="__main__")
+"""
+
+
+def test_ctrl_c_while_the_code_is_read_is_no_bug() -> None:
+    done = subprocess.run([sys.executable, "-c", INTERRUPTED], capture_output=True)
+    assert (done.returncode, done.stderr) == (130, b"")
 
 
 def test_what_would_take_gigabytes_is_refused(folder: Path) -> None:

@@ -126,6 +126,39 @@ def test_a_header_that_claims_any_size_is_refused(tmp_path: Path, size: int) -> 
     refused(run, "model.safetensors: cannot be loaded")
 
 
+def test_weights_that_were_never_written_are_not_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = train(tmp_path)
+    for folder in (run.path / "checkpoints").glob("step-*"):
+        with (folder / "model.safetensors").open("r+b") as stream:
+            stream.truncate(10**7)
+    refused(run, "no whole checkpoint is left")
+    assert "hardly any of its 10,000,000 bytes" in capsys.readouterr().err
+
+
+def test_weights_are_loaded_where_there_is_memory_for_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = train(tmp_path)
+    monkeypatch.setattr("charrnn.memory.available", lambda: 0)
+    refused(run, r"model\.safetensors: it would take .* GB of memory")
+    with pytest.raises(CharrnnError, match=r"model\.safetensors: it would take .* GB of memory"):
+        run.evaluate()
+
+
+@pytest.mark.parametrize("dtype", ["F8_E4M3", "F8_E8M0", "F4", "I128", 7, None])
+def test_types_that_no_checkpoint_has_are_refused(tmp_path: Path, dtype: Any) -> None:
+    run = train(tmp_path)
+    for folder in (run.path / "checkpoints").glob("step-*"):
+        file = folder / "model.safetensors"
+        raw = file.read_bytes()
+        (size,) = struct.unpack_from("<Q", raw)
+        header = json.loads(raw[8 : 8 + size])
+        header["output.bias"]["dtype"] = dtype
+        changed = json.dumps(header).encode()
+        file.write_bytes(struct.pack("<Q", len(changed)) + changed + raw[8 + size :])
+    refused(run, "output.bias is .*, which nothing in a checkpoint is")
+    with pytest.raises(CharrnnError, match="which nothing in a checkpoint is"):
+        charrnn.load(run.path, "cpu").evaluate()
+
+
 @pytest.mark.parametrize(
     "change",
     [

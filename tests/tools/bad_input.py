@@ -832,9 +832,9 @@ def _register(file: Path, body: Callable[[str], bytes | None]) -> Iterator[None]
         content = body(address)
         if content is None:
             raise requests.ConnectionError
-        response = MagicMock(is_redirect=False)
+        response = MagicMock(is_redirect=False, headers={})
         response.__enter__.return_value = response
-        response.iter_content.return_value = [content]
+        response.raw.stream.return_value = [content]
         return response
 
     # pooch waits between its tries
