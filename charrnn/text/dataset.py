@@ -8,7 +8,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -189,7 +189,7 @@ def _digest(file: Path) -> bytes:
     changed in the last seconds is always read, because a slow clock may give two changes the same time.
     """
     status = file.stat()
-    known = cache_folder("digests") / hashlib.sha256(os.fsencode(file.absolute())).hexdigest()[:32]
+    known = _known(file)
     now = [status.st_size, status.st_ino, status.st_dev, status.st_mtime_ns, status.st_ctime_ns]
     try:
         *then, digest = json.loads(read_small(known, 1000))
@@ -207,6 +207,11 @@ def _digest(file: Path) -> bytes:
         except OSError:
             pass  # the file will be read again the next time
     return one
+
+
+def _known(file: Path) -> Path:
+    """Where the digest of a file is kept."""
+    return cache_folder("digests") / hashlib.sha256(os.fsencode(file.absolute())).hexdigest()[:32]
 
 
 def _open(folder: Path, entry: Entry) -> Dataset:
@@ -259,6 +264,8 @@ class _Source:
             yield from read_corpus(files, self.corpus, self.vocab.kind == "byte", self.progress, read, at_end)
         for file, was, wanted in zip(files, read, digests, strict=True):
             if was.digest() != wanted:
+                with suppress(OSError):
+                    _known(file).unlink()  # unless the digest that was kept is the damaged one
                 raise CharrnnError(
                     f"{file}: changed while it was being read, and nothing of it was kept; start again when nobody "
                     "writes to it"

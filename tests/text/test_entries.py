@@ -237,3 +237,15 @@ def test_a_named_corpus_without_its_checksums_is_made_again(
         assert not entries.is_whole(file)
         assert "it is made again" in capsys.readouterr().err
         assert list(tmp_path.iterdir()) == []
+
+
+def test_a_digest_of_another_text_is_told_once_and_then_forgotten(entry: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SETTLED", -(2**62))
+    text = entry.parents[2] / "text.txt"
+    expected = load_dataset([text], POEMS, VocabConfig()).fingerprint
+    (digest,) = cache_folder("digests").iterdir()
+    facts = json.loads(digest.read_text())
+    digest.write_text(json.dumps([*facts[:-1], facts[-1][::-1]]))
+    with pytest.raises(CharrnnError, match="changed while it was being read"):
+        load_dataset([text], POEMS, VocabConfig())
+    assert load_dataset([text], POEMS, VocabConfig()).fingerprint == expected
