@@ -51,6 +51,9 @@ class Training(Protocol):
     recall: Callable[[Any], None]
     """Restores the training from its last checkpoint. Whoever saves the checkpoints sets this function."""
 
+    counted: Callable[[], dict[str, Tensor]]
+    """Gives the tensors of the model that no training changes (`LanguageModel.counted`)."""
+
     @property
     def model(self) -> LanguageModel:
         """The model that learns."""
@@ -72,10 +75,6 @@ class Training(Protocol):
 
     def state(self) -> dict[str, Tensor]:
         """The tensors that it needs to go on, beside the weights. Also brings `standing` up to date."""
-        ...
-
-    def counted(self) -> dict[str, Tensor]:
-        """The tensors of the model that no training changes (`LanguageModel.counted`)."""
         ...
 
     def stop(self) -> None:

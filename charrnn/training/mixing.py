@@ -47,7 +47,28 @@ def _between(spans: Array, taken: Array) -> Array:
     return left[left[:, 1] > left[:, 0]]
 
 
-class Mixing:
+class Alone:
+    """A model without an n-gram beside it: nothing is counted or fitted."""
+
+    def begin(self) -> None:
+        """Begins to count, in a thread."""
+
+    def wait(self) -> None:
+        """Waits until all is counted. Raises what made that impossible."""
+
+    def tables(self) -> dict[str, Tensor]:
+        """What was counted, for the checkpoints."""
+        return {}
+
+    def fit(self) -> dict[str, float]:
+        """Fits the mixture to the network as it is, and gives metrics of its parts."""
+        return {}
+
+
+ALONE = Alone()
+
+
+class Mixing(Alone):
     """Counts the n-gram of a mixture, and fits the mixture to the text that was set aside.
 
     Two n-grams are counted. That of the mixture counts the whole training part. The other one leaves out what is set

@@ -26,6 +26,8 @@ class NGramTrainer:
 
     recall: Callable[[Any], None] = staticmethod(lambda _: None)
     """Does nothing: counting cannot explode."""
+    counted: Callable[[], dict[str, Tensor]] = staticmethod(dict)
+    """Nothing: the n-gram is the model."""
 
     def __init__(
         self, model: NGramModel, text: Part, validation: Part, config: TrainingConfig, device: torch.device
@@ -59,10 +61,6 @@ class NGramTrainer:
 
     def state(self) -> dict[str, Tensor]:
         """An empty dictionary: there is nothing to keep beside the model."""
-        return {}
-
-    def counted(self) -> dict[str, Tensor]:
-        """An empty dictionary: the n-gram is the model."""
         return {}
 
     def stop(self) -> None:

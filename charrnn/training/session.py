@@ -29,7 +29,7 @@ from charrnn.training.closing import closing_line
 from charrnn.training.distributed import Workers, joined, own_device
 from charrnn.training.events import Listener, Training
 from charrnn.training.listeners import Bar, Log, Samples, TensorBoard, encode_prompt
-from charrnn.training.mixing import Mixing, set_aside
+from charrnn.training.mixing import ALONE, Mixing, set_aside
 from charrnn.training.ngram_trainer import NGramTrainer
 from charrnn.training.restoring import restore
 from charrnn.training.saver import CheckpointSaver
@@ -208,7 +208,7 @@ def _trainer(config: Config, dataset: Dataset, device: torch.device, workers: Wo
                 "own; it belongs to streams"
             )
     model = build_model(config.model, len(vocabulary), training.seed)
-    mixing = None
+    mixing = ALONE
     if isinstance(model, Mixture):
         whole, (part, aside) = part, set_aside(part, len(vocabulary))
         if workers.rank == 0:

@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterator
 
 import torch
-from torch import Tensor
 
 from charrnn.config import TrainingConfig
 from charrnn.memory import keep_freed
@@ -21,7 +20,7 @@ from charrnn.text.dataset import Part
 from charrnn.training.attendance import WorkerLost
 from charrnn.training.distributed import Workers
 from charrnn.training.events import Event, diverged
-from charrnn.training.mixing import Mixing
+from charrnn.training.mixing import ALONE, Alone
 from charrnn.training.schedule import is_due, learning_rate
 from charrnn.training.step import Learner
 from charrnn.training.validation import Validation, metrics
@@ -43,11 +42,11 @@ class Trainer(Learner):
         device: torch.device,
         clock: Callable[[], float] = time.perf_counter,
         workers: Workers | None = None,
-        mixing: Mixing | None = None,
+        mixing: Alone = ALONE,
     ) -> None:
         super().__init__(model.to(device), batches, config, clock, workers or Workers())
         self.validation = Validation(validation, config.evaluate_characters)
-        self._mixing = mixing
+        self.mixing, self.counted = mixing, mixing.tables
         self.recall: Callable[[Trainer], None] = no_checkpoint
 
     def events(self) -> Iterator[Event]:
@@ -67,8 +66,7 @@ class Trainer(Learner):
 
     def _events(self) -> Iterator[Event]:
         keep_freed()
-        if self._mixing is not None:
-            self._mixing.begin()
+        self.mixing.begin()
         self.agree()
         config, now = self.config, self.progress
         evaluated = -1  # the step of the last evaluation
@@ -99,8 +97,7 @@ class Trainer(Learner):
                     evaluated = self.standing.step
                     yield self._evaluate()
                 if sample:
-                    if self._mixing is not None:
-                        self._mixing.wait()
+                    self.mixing.wait()
                     yield Event("sample", now)
                 if save:
                     yield self._checkpoint()
@@ -115,7 +112,7 @@ class Trainer(Learner):
         """The event with the validation loss, and whether it is the best so far."""
         measured: dict[str, float] = {}
         if self.workers.rank == 0:
-            parts = {} if self._mixing is None else self._mixing.fit()
+            parts = self.mixing.fit()
             measured = metrics(self.validation.measure(self.model, self.standing)) | parts
         measured = self.workers.numbers_from_first(measured)
         nats = measured["val_loss"]
@@ -125,10 +122,6 @@ class Trainer(Learner):
         self.numbers.restart_clock()
         self.carried.gather()
         return Event("evaluation", self.progress, measured, is_best)
-
-    def counted(self) -> dict[str, Tensor]:
-        """The tables of the n-gram in a mixture, when they are counted."""
-        return {} if self._mixing is None else self._mixing.tables()
 
     def _checkpoint(self) -> Event:
         """The event that asks for a checkpoint, after the states of all workers have been collected."""

@@ -206,7 +206,8 @@ def _(place: Place) -> str:
                 try:
                     worst.ends(run(place, *command), f"mode {mode:03o} of {name}: {command[0]}", (0, 2))
                 finally:
-                    part.chmod(0o755 if part.is_dir() else 0o644)
+                    if part.exists():  # an older checkpoint may have been removed
+                        part.chmod(0o755 if part.is_dir() else 0o644)
     return f"one message, or another checkpoint is taken; exit code 0 or 2: {worst.summary()}"
 
 
