@@ -57,11 +57,12 @@ def read_small(file: Path, most: int, hint: str = "such a file never is") -> byt
     return raw
 
 
-def read_given(file: Path, most: int | None = None, times: int = 1) -> bytes:
+def read_given(file: Path, most: int | None = None, times: int = 1, begin: bytes = b"") -> bytes:
     """All bytes of a file that the user names. With `most` there are at most so many, and a pipe may give them.
 
-    Each byte takes `times` bytes of memory. Raises CharrnnError where there are too many, where it is unreadable, and
-    where it may never end: a device, or without `most` a pipe.
+    Each byte takes `times` bytes of memory. A regular file that does not `begin` so is not read further. Raises
+    CharrnnError where there are too many, where it is unreadable, and where it may never end: a device, or without
+    `most` a pipe.
     """
     try:
         with open(file, "rb", opener=_without_waiting) as stream:
@@ -72,7 +73,8 @@ def read_given(file: Path, most: int | None = None, times: int = 1) -> bytes:
                 raise CharrnnError(f"{file}: cannot be read: not a regular file; copy what it gives into one")
             if most is None:
                 require(times * status.st_size, f"{file}: it", "give a smaller file")
-                return stream.read()
+                start = stream.read(len(begin))
+                return start + stream.read() if start == begin else start
             raw = stream.read(most + 1)
     except OSError as error:
         raise CharrnnError(f"{file}: cannot be read: {error.strerror}") from None

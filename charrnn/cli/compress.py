@@ -65,10 +65,11 @@ def decompress(
 
     from tqdm import tqdm
 
+    from charrnn.evaluation.compression import MAGIC
     from charrnn.files import new_file, read_given
     from charrnn.terminal import advance
 
-    packed = read_given(file)
+    packed = read_given(file, begin=MAGIC)
     target = out or file.with_suffix("")
     with new_file(target, like=file) as stream:
         opened = open_run(run, device, checkpoint)

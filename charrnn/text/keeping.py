@@ -72,7 +72,8 @@ def _files(path: Path) -> list[os.stat_result] | None:
 def fault_of(one: Kept) -> str | None:
     """What is wrong with something in the cache, all of it read, or None. Downloads are checked when they are used."""
     if one.kind == "text":
-        return entries.fault(one.path, whole=True)
+        groups = (entries.fault_of_file(file, whole=True) for file in one.path.glob("groups-*.bin"))
+        return entries.fault(one.path, whole=True) or next(filter(None, groups), None)
     if one.kind == "corpus":
         return entries.fault_of_file(one.path, whole=True)
     return native.fault(one.path) if one.kind == "library" and one.path.suffix == ".so" else None

@@ -249,3 +249,15 @@ def test_a_digest_of_another_text_is_told_once_and_then_forgotten(entry: Path, m
     with pytest.raises(CharrnnError, match="changed while it was being read"):
         load_dataset([text], POEMS, VocabConfig())
     assert load_dataset([text], POEMS, VocabConfig()).fingerprint == expected
+
+
+def test_damaged_groups_of_documents_are_found(entry: Path) -> None:
+    text = entry.parents[2] / "text.txt"
+    load_dataset([text], POEMS, VocabConfig()).groups(10)
+    (groups,) = entry.glob("groups-10.bin")
+    (kept_text,) = (one for one in kept() if one.kind == "text")
+    assert fault_of(kept_text) is None
+    raw = bytearray(groups.read_bytes())
+    raw[len(raw) // 2] ^= 1
+    groups.write_bytes(raw)
+    assert fault_of(kept_text) is not None
