@@ -311,6 +311,8 @@ class TrainingConfig(Section):
     kernels: Literal["auto", "plain"] = "auto"
     """How recurrences are computed: `auto` takes the fastest way there is, in C or by PyTorch's kernels. `plain` takes
     the equations in models/, one time step after the other: slow, and good to step through in a debugger."""
+    freeze: list[Annotated[str, Field(min_length=1)]] = []
+    """Beginnings of the names of weights that do not learn, such as [embedding, trunk.layers.0]."""
     worker_timeout: Annotated[float, Field(gt=0, le=1_000_000)] = 7200.0
     """Seconds for which another worker is waited for that does not answer: it may be encoding, or evaluating. Then the
     last step is saved, and the training ends. Every silence of 20 seconds is told, and `minutes` are kept."""

@@ -67,8 +67,13 @@ class Run:
     """The checkpoint that is asked for; `checkpoint` is the one that is taken."""
 
     @classmethod
-    def create(cls, path: Path, config: Config, dataset: Dataset, parameters: int, device: torch.device) -> Run:
-        """Writes a new run, without checkpoints, into a folder that is empty or does not exist yet."""
+    def create(
+        cls, path: Path, config: Config, dataset: Dataset, parameters: int, device: torch.device, init_from: str = ""
+    ) -> Run:
+        """Writes a new run, without checkpoints, into a folder that is empty or does not exist yet.
+
+        `init_from` is the id of the run that it begins from.
+        """
         import torch
 
         plugin = CELLS[config.model.cell].plugin
@@ -84,6 +89,7 @@ class Run:
             documents=None if dataset.starts is None else len(dataset.starts) - 1,
             vocabulary=len(dataset.vocabulary.characters),
             rare=dataset.rare,
+            init_from=init_from,
             plugin=plugin,
             cell=config.model.cell if plugin else "",
         )

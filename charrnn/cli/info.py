@@ -71,6 +71,7 @@ def _rows(run: Run, last: Summary, evaluations: list[Line]) -> list[list[str]]:
     corpus = config.corpus.name or ", ".join([path] if isinstance(path, str) else path)
     alphabet = f"{facts.vocabulary:,} {run.vocabulary.kind}s: {_glimpse(run.vocabulary.characters)}"
     rare = [["", str(facts.rare)]] if facts.rare else []
+    begun = [["begun", f"with the weights of run {facts.init_from}"]] if facts.init_from else []
     loss = "not evaluated yet" if sizes["val"] else "nothing is held out to evaluate on"
     if best is not None:
         loss = f"{best:.4f} nats = {best / math.log(2):.4f} bits per character"
@@ -82,6 +83,7 @@ def _rows(run: Run, last: Summary, evaluations: list[Line]) -> list[list[str]]:
         ["characters", f"{sizes['train']:,} to train, {sizes['val']:,} to validate, {sizes['test']:,} to test"],
         ["vocabulary", alphabet],
         *rare,
+        *begun,
         ["trained", f"{last.step:,} steps in {last.seconds / 60:.1f} minutes"],
         ["best", loss],
         *_parts(evaluations),

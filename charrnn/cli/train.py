@@ -39,6 +39,16 @@ def train(
     resume: Annotated[
         Path | None, typer.Option(metavar="RUN", help="Go on with this run instead of beginning a new one.")
     ] = None,
+    init_from: Annotated[
+        Path | None,
+        typer.Option(metavar="RUN", help="Begin with the weights of this run; its architecture replaces the config's."),
+    ] = None,
+    freeze: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PREFIX", help="Weights whose name begins so do not learn, e.g. embedding. May be repeated."
+        ),
+    ] = None,
     overwrite: Annotated[bool, typer.Option(help="Replace a run that is in --out.")] = False,
     plugin: Plugin = None,
     device: Device = "auto",
@@ -62,6 +72,9 @@ def train(
     if resume is not None and (out is not None or overwrite):
         raise CharrnnError("train: --resume goes on in the run's own folder, without --out and --overwrite")
 
+    if resume is not None and (init_from is not None or freeze):
+        raise CharrnnError("train: --resume goes on with the run's own weights, without --init-from and --freeze")
+
     from charrnn.training import launch
 
     if workers != "1" and not launch.is_worker() and (count := launch.count_workers(workers)) > 1:
@@ -83,6 +96,8 @@ def train(
                 minutes=minutes,
                 out=out,
                 overwrite=overwrite,
+                init_from=init_from,
+                freeze=freeze or None,
                 device=device,
                 quiet=quiet,
             )

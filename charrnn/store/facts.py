@@ -28,6 +28,8 @@ class Facts(Record):
     vocabulary: Count
     rare: Rare | None = None
     """The characters of the text that became <unk>."""
+    init_from: str = ""
+    """The id of the run whose weights this one began with."""
     plugin: str = ""
     """The name of the file that defines the cell, if the cell is not charrnn's own. Only messages use the name."""
     cell: str = ""

@@ -15,7 +15,7 @@ from charrnn.store.lock import holder_of, is_lock
 LOCKS = re.compile(r"lock|\.lock-[0-9]+(\.stale)?")
 OWN = re.compile(
     rf"config\.yaml|run\.json|vocab\.json|metrics\.jsonl|samples\.txt|{LOCKS.pattern}|\.[a-z.]+\.tmp"
-    r"|checkpoints(/\.?step-[0-9]+(\.tmp|\.old)?(/(model|training)\.safetensors|/(state|manifest)\.json)?)?"
+    r"|checkpoints(/\.?step-[0-9]+(\.tmp|\.old)?(/(model|training|counts)\.safetensors|/(state|manifest)\.json)?)?"
     r"|tensorboard(/events\.out\.tfevents\..+)?"
 )
 """The names of all that a training leaves in its folder."""

@@ -36,12 +36,14 @@ def backward(
         features, state = model.read(inputs, targets, state)
         rows = max(1, CHUNK // model.vocab_size)
         nats, gradient = loss_by_rows(model.readout, features, targets, 1 / batch.characters, rows)
-    outputs, gradients = [features], [gradient]
+    pairs = [(features, gradient)]
     extra = penalty.take()
     if isinstance(extra, Tensor):  # a mean over this worker's columns
-        outputs.append(extra)
-        gradients.append(torch.full_like(extra, batch.inputs.shape[1] / batch.columns))
-    torch.autograd.backward(outputs, gradients)
+        pairs.append((extra, torch.full_like(extra, batch.inputs.shape[1] / batch.columns)))
+    learning = [pair for pair in pairs if pair[0].requires_grad]  # none, where all but the last layer is frozen
+    if learning:
+        outputs, gradients = zip(*learning, strict=True)
+        torch.autograd.backward(outputs, gradients)
     return nats, state
 
 

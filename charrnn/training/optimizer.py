@@ -26,7 +26,8 @@ class FlatWeights:
         kept = set(apart)
         weights = [p for p in model.parameters() if p.requires_grad and p not in kept]
         self._weights = [[p for p in weights if p.ndim > 1], [p for p in weights if p.ndim <= 1], list(apart)]
-        self._flats = [self._flat(own) for own in self._weights]
+        nothing = next(model.parameters()).new_zeros(0)
+        self._flats = [self._flat(own, nothing) for own in self._weights]
         self.matrices, self.others, self.apart = self._flats
 
     def clear(self) -> list[Tensor]:
@@ -41,9 +42,8 @@ class FlatWeights:
 
     @classmethod
     @torch.no_grad()
-    def _flat(cls, own: list[nn.Parameter]) -> nn.Parameter:
-        like = own[0] if own else torch.empty(0)
-        flat = nn.Parameter(torch.cat([p.flatten() for p in own]) if own else like.new_zeros(0))
+    def _flat(cls, own: list[nn.Parameter], nothing: Tensor) -> nn.Parameter:
+        flat = nn.Parameter(torch.cat([nothing, *(p.flatten() for p in own)]))
         for p, part in zip(own, cls._parts(flat.data, own), strict=True):
             p.data = part
         return flat

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ from charrnn.config import Config
 from charrnn.device import find_device
 from charrnn.errors import CharrnnError
 from charrnn.loading import absolute, find_config, load_config, parse_config, parse_run_config
-from charrnn.models import Mixture, NGramModel, build_model
+from charrnn.models import LanguageModel, Mixture, NGramModel, build_model
 from charrnn.run import Run
 from charrnn.store.folder import check_folders, new_folder
 from charrnn.store.lock import locked
@@ -25,6 +26,7 @@ from charrnn.text.corpora import resolve, settled
 from charrnn.text.dataset import Dataset, load_dataset
 from charrnn.text.reader import find_files
 from charrnn.training.attendance import WorkerLost
+from charrnn.training.beginning import Beginning, keep_frozen
 from charrnn.training.closing import closing_line
 from charrnn.training.distributed import Workers, joined, own_device
 from charrnn.training.events import Listener, Training
@@ -55,6 +57,8 @@ def train(
     minutes: float | None = None,
     out: str | Path | None = None,
     overwrite: bool = False,
+    init_from: str | Path | None = None,
+    freeze: Sequence[str] | None = None,
     device: str = "auto",
     quiet: bool = False,
 ) -> Run:
@@ -64,10 +68,15 @@ def train(
     `minutes` replaces the config's length. `out` is the run's folder (default: runs/NAME, with a number if that is
     taken). `quiet` prints nothing on standard error. Ctrl-C saves and raises `Interrupted`.
 
-    Raises CharrnnError for mistakes in the config, the text or the folder.
+    `init_from` is a run whose best weights are the first ones here; its architecture replaces the config's.
+    `freeze` replaces `training.freeze`: beginnings of the names of weights that do not learn.
+
+    Raises CharrnnError for mistakes in the config, the text or the folder, and where that run does not fit.
     """
     if minutes is not None:
         overrides = [*overrides, f"training.minutes={minutes}"]
+    if freeze is not None:
+        overrides = [*overrides, f"training.freeze={json.dumps(list(freeze))}"]
     if isinstance(config, Config):
         name, needed = "run", []
         config = parse_config(config.model_dump_json(), "config", overrides)
@@ -75,11 +84,16 @@ def train(
         needed = [find_config(config)]
         name = needed[0].stem
         config = load_config(config, overrides)
+    beginning = None
+    if init_from is not None:
+        beginning = Beginning.of(Run.open(init_from, "cpu"))
+        config = beginning.config(config, overrides)
+        needed.append(beginning.run.path)
     where = own_device(find_device(device))
     config = absolute(config.model_copy(update={"corpus": settled(config.corpus)}))
     with joined(where, config.training.worker_timeout) as workers:
         dataset = workers.one_first(lambda: _read_corpus(config, quiet or workers.rank > 0))
-        training = _training(config, dataset, where, workers)
+        training = _training(config, dataset, where, workers, beginning)
         encode_prompt(config, dataset.vocabulary)  # an unknown character is told now, not after an hour
         if workers.rank:
             path = Path(os.fsdecode(workers.from_first(b"")))
@@ -88,10 +102,13 @@ def train(
             needed += find_files(config.corpus.path)
         path = new_folder(out, name, overwrite, needed)
         with locked(path):
-            run = Run.create(path, config, dataset, training.model.size, where)
+            begun = "" if beginning is None else beginning.run.facts.id
+            run = Run.create(path, config, dataset, training.model.size, where, begun)
             workers.from_first(os.fsencode(path.absolute()))
             if not quiet:
-                say(_headline(run, dataset))
+                say(_headline(run, dataset, training.model))
+                if beginning is not None:
+                    say(beginning.told(config, dataset.vocabulary))
             return _drive(run, training, quiet)
 
 
@@ -136,11 +153,22 @@ def _restored(run: Run, overrides: Sequence[str], workers: Workers) -> tuple[Run
     texts = TEXTS if run.config.corpus.validation is not None else TEXTS[:1]
     named = all(any(override.strip().startswith(text) for override in overrides) for text in texts)
     config = absolute(config)
+    if config.training.freeze != run.config.training.freeze:
+        raise CharrnnError(
+            f"{run.path}: a training goes on with the weights frozen that were (training.freeze: "
+            f"{json.dumps(run.config.training.freeze)}); to freeze others, begin a new one from it: "
+            f"‹init_from={run.path}›"
+        )
     dataset = workers.one_first(lambda: run.dataset(config.corpus if named else None))
     trainer = _trainer(config, dataset, run.device, workers)
     if workers.rank:
         return run, trainer
     if run.checkpoints.none_yet:
+        if run.facts.init_from:
+            raise CharrnnError(
+                f"{run.path}: holds no checkpoint yet, and so not the weights that it was to begin with; train it "
+                "again (‹init_from›, ‹overwrite=True›)"
+            )
         say(f"{run.path}: holds no checkpoint yet; from the start")
     else:
         restore(trainer, run.checkpoints.find("last").folder)
@@ -177,18 +205,23 @@ def _read_corpus(config: Config, quiet: bool) -> Dataset:
         return load_dataset(files, corpus, config.vocab, lambda count: advance(bar, count))
 
 
-def _training(config: Config, dataset: Dataset, device: torch.device, workers: Workers) -> Training:
+def _training(
+    config: Config, dataset: Dataset, device: torch.device, workers: Workers, beginning: Beginning | None
+) -> Training:
     """A new training of the config. Raises CharrnnError where the config and the text do not fit together."""
     if config.model.cell != "ngram":
-        return _trainer(config, dataset, device, workers)
+        return _trainer(config, dataset, device, workers, beginning)
     if workers.count > 1:
         raise CharrnnError(f"{workers.count} workers: an n-gram counts in one process; leave ‹workers› away")
     part, validation = (dataset.part(name, config.corpus) for name in ("train", "val"))
     model = NGramModel(len(dataset.vocabulary), config.model.order)
+    keep_frozen(model, config.training.freeze)
     return NGramTrainer(model, part, validation, config.training, device)
 
 
-def _trainer(config: Config, dataset: Dataset, device: torch.device, workers: Workers) -> Trainer:
+def _trainer(
+    config: Config, dataset: Dataset, device: torch.device, workers: Workers, beginning: Beginning | None = None
+) -> Trainer:
     training, vocabulary = config.training, dataset.vocabulary
     if training.batch_size % workers.count:
         raise CharrnnError(
@@ -208,6 +241,9 @@ def _trainer(config: Config, dataset: Dataset, device: torch.device, workers: Wo
                 "own; it belongs to streams"
             )
     model = build_model(config.model, len(vocabulary), training.seed)
+    if beginning is not None:
+        beginning.give(model, vocabulary)
+    keep_frozen(model.learner, training.freeze)
     mixing = ALONE
     if isinstance(model, Mixture):
         whole, (part, aside) = part, set_aside(part, len(vocabulary))
@@ -225,17 +261,20 @@ def _trainer(config: Config, dataset: Dataset, device: torch.device, workers: Wo
     return Trainer(model, batches, validation, training, device, workers=workers, mixing=mixing)
 
 
-def _headline(run: Run, dataset: Dataset) -> str:
+def _headline(run: Run, dataset: Dataset, model: LanguageModel) -> str:
     facts, corpus = run.facts, run.config.corpus
     documents = f" in {facts.documents:,} documents" if facts.documents else ""
+    still = sum(weight.numel() for weight in model.parameters() if not weight.requires_grad)
+    frozen = f" ({still:,} of them frozen)" if still else ""
     rare = f"; {facts.rare}" if facts.rare else ""
     lines = [] if dataset.starts is None else [dataset.groups(corpus.shared_run).told(corpus)]
     if corpus.validation is not None and corpus.split[1]:
         lines.append("another text validates, so the validation fraction of corpus.split is learnt from too")
     more = "".join(f"\n{line}" for line in lines if line)
     return (
-        f"{run.path}: {run.config.model.cell}, {facts.parameters:,} parameters, {facts.characters['train']:,} "
-        f"characters to learn from{documents}, an alphabet of {facts.vocabulary:,}, on {run.device}{rare}{more}"
+        f"{run.path}: {run.config.model.cell}, {facts.parameters:,} parameters{frozen}, "
+        f"{facts.characters['train']:,} characters to learn from{documents}, an alphabet of "
+        f"{facts.vocabulary:,}, on {run.device}{rare}{more}"
     )
 
 

@@ -113,3 +113,9 @@ def test_tables_that_do_not_fit_are_refused(damage: str) -> None:
             (folder / file.name).unlink()
     with pytest.raises(charrnn.CharrnnError):
         charrnn.load("run").sample("The ", length=5)
+
+
+def test_a_run_with_counts_can_be_replaced() -> None:
+    first = train("run", steps=2)
+    second = charrnn.train("run.yaml", out="run", overwrite=True, quiet=True, device="cpu")
+    assert first.facts.id != second.facts.id
