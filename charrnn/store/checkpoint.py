@@ -11,7 +11,7 @@ import errno
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -241,11 +241,14 @@ class Checkpoints:
         return None
 
     def _newest_first(self) -> list[Path]:
-        found: Iterator[Path] = (
-            folder
-            for folder in self.folder.glob("step-*")
-            if folder.name.isascii() and folder.name[5:].isdigit() and folder.is_dir()
-        )
+        try:
+            found = [
+                folder
+                for folder in self.folder.glob("step-*")
+                if folder.name.isascii() and folder.name[5:].isdigit() and folder.is_dir()
+            ]
+        except OSError as error:
+            raise CharrnnError(f"{self.folder}: cannot be read: {error.strerror}") from None
         return sorted(found, key=_step, reverse=True)
 
 

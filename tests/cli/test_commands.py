@@ -342,13 +342,18 @@ def test_a_copy_is_written_through_nothing(kind: str, tmp_path: Path) -> None:
 
 def test_half_a_copy_is_none(tmp_path: Path) -> None:
     """A disk that is full, as a limit makes it: the next try succeeds."""
-    program = f"ulimit -f 1; '{sys.executable}' -m charrnn corpus get python-stdlib --out data"
-    done = subprocess.run(["bash", "-c", program], cwd=tmp_path, capture_output=True, text=True, env=ENVIRONMENT)
-    assert (
-        done.returncode == 2 and done.stderr == "charrnn: data/python-stdlib.txt: cannot be written: File too large\n"
-    )
+    environment = ENVIRONMENT | {"CHARRNN_CACHE": str(tmp_path / "cache")}
+
+    def get(before: str, out: str) -> subprocess.CompletedProcess[str]:
+        program = f"{before} '{sys.executable}' -m charrnn corpus get python-stdlib --out {out}"
+        return subprocess.run(["bash", "-c", program], cwd=tmp_path, capture_output=True, text=True, env=environment)
+
+    assert get("", "first").returncode == 0  # it is now in the cache
+    done = get("ulimit -f 1;", "data")
+    assert done.returncode == 2
+    assert done.stderr == "charrnn: data/python-stdlib.txt: cannot be written: File too large\n"
     assert list((tmp_path / "data").iterdir()) == []
-    charrnn("corpus", "get", "python-stdlib", cwd=tmp_path)
+    assert get("", "data").returncode == 0
 
 
 def test_corpus_get_keeps_what_is_there(folder: Path) -> None:
