@@ -22,6 +22,7 @@ from statistics import median
 from machine import describe
 
 import charrnn
+from charrnn.config import ModelConfig
 
 SIDES = {"network": [], "network and n-gram": ["--set", "model.ngram={}"]}
 
@@ -51,7 +52,7 @@ def main() -> None:
         for order in given.orders:
             out = Path(place) / f"{order}"
             config = charrnn.load_config(given.config, given.overrides)
-            config = config.model_copy(update={"model": charrnn.ModelConfig(cell="ngram", order=order)})
+            config = config.model_copy(update={"model": ModelConfig(cell="ngram", order=order)})
             started = time.perf_counter()
             charrnn.train(config, out=out, quiet=True)
             rows[f"n-gram of order {order}"] = [[*figures(out), time.perf_counter() - started, speed(out)]]
