@@ -194,7 +194,7 @@ class _Group:
         self._scratch = _aligned(1, self.logits.shape[1])
         self._counts = counts
         if counts is not None:
-            before_text = counts.beginning if like is None else like._ranks
+            before_text = counts.reached() if like is None else like._ranks
             self._ranks: npt.NDArray[np.int32] = np.ascontiguousarray(
                 before_text.repeat(rows.stop - rows.start, axis=0)
             )

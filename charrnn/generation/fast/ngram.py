@@ -5,10 +5,62 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
-from charrnn.generation.filters import Floats, Ints
+from charrnn.generation.filters import Doubles, Floats, Ints
 from charrnn.generation.stepper import Stepper
-from charrnn.store.weights import Array, Weights, ngram_tables
+from charrnn.store.weights import Array, Table, Weights, ngram_tables
+
+Ranks = npt.NDArray[np.int32]
+"""The contexts of 1, 2, ... characters that N texts end with, `[N, order - 1]`; -1 for one that was not seen."""
+
+
+class Tables:
+    """The tables of an n-gram: which contexts a text has reached, and what may follow."""
+
+    def __init__(self, order: int, vocab_size: int, weights: Mapping[str, Array]) -> None:
+        """Raises CharrnnError where the tables are not those of such an n-gram."""
+        self.order, self.vocab_size = order, vocab_size
+        self.p_1, self.tables = ngram_tables(Weights(weights), order, vocab_size)
+
+    def reached(self, ids: Sequence[int] = ()) -> Ranks:
+        """The contexts `[1, order - 1]` with which a text ends, before which there are boundaries."""
+        longest = self.order - 1
+        text = [self.vocab_size - 1] * longest + list(ids)
+        ranks = np.full((1, longest), -1, np.int32)
+        for i in text[len(text) - longest :]:
+            ranks = self.read(ranks, np.array([i]))
+        return ranks
+
+    def read(self, ranks: Ranks, ids: Ints) -> Ranks:
+        """The contexts after one more character in each row, ids `[N]`."""
+        after = np.empty_like(ranks)
+        for row, before, i in zip(after, ranks.tolist(), ids.tolist(), strict=True):
+            longer = (self._rank(table, h, i) for table, h in zip(self.tables, before, strict=True))
+            row[:] = [i, *longer][: len(row)]
+        return after
+
+    def probabilities(self, ranks: Ranks) -> tuple[Doubles, Ints]:
+        """p `[N, V]`, and the lengths `[N]` of the longest contexts that something followed.
+
+        p_m(w | h) = own(hw) + gamma(h) p_{m-1}(w | h'), from m = 1 on.
+        """
+        p, known = np.tile(self.p_1, (len(ranks), 1)), np.zeros(len(ranks), np.int64)
+        for n, (row, contexts) in enumerate(zip(p, ranks.tolist(), strict=True)):
+            for h, (keys, own, gamma) in zip(contexts, self.tables, strict=True):
+                if h < 0:
+                    break  # a longer context was not seen either
+                first, last = np.searchsorted(keys, (h * self.vocab_size, (h + 1) * self.vocab_size))
+                row *= gamma[h]
+                row[keys[first:last] - h * self.vocab_size] += own[first:last]
+                known[n] += gamma[h] < 1
+        return p, known
+
+    def _rank(self, table: Table, h: int, w: int) -> int:
+        """The rank of the context h w, or -1 if it was not seen."""
+        key = h * self.vocab_size + w
+        rank = int(np.searchsorted(table.keys, key))
+        return rank if h >= 0 and table.keys[rank] == key else -1
 
 
 class NGramStepper(Stepper):
@@ -16,40 +68,17 @@ class NGramStepper(Stepper):
 
     def __init__(self, order: int, vocab_size: int, weights: Mapping[str, Array]) -> None:
         """Raises CharrnnError where the tables are not those of such an n-gram."""
-        self._order, self._vocab_size = order, vocab_size
-        self._p_1, self._tables = ngram_tables(Weights(weights), order, vocab_size)
-        self._texts: list[list[int]] = []
+        self._tables = Tables(order, vocab_size, weights)
+        self._ranks = self._tables.reached()
 
     def begin(self, ids: Sequence[int], count: int) -> None:
-        """Keeps the last `order` characters of a text, with boundaries before it."""
-        padded = [ids[0]] * self._order + list(ids)
-        self._texts = [padded[-self._order :] for _ in range(count)]
+        """Reads a text once for `count` rows."""
+        self._ranks = self._tables.reached(ids).repeat(count, axis=0)
 
     def step(self, ids: Ints) -> None:
-        """Appends one character to each row, ids `[N]`, and drops the oldest one."""
-        for text, i in zip(self._texts, ids.tolist(), strict=True):
-            del text[0]
-            text.append(i)
+        """Reads one more character in each row, ids `[N]`."""
+        self._ranks = self._tables.read(self._ranks, ids)
 
     def logits(self) -> Floats:
-        """ln p of the next character, `[N, V]`: p_m(w | h) = own(hw) + gamma(h) p_{m-1}(w | h'), from m = 1 on."""
-        p = np.tile(self._p_1, (len(self._texts), 1))
-        for row, text in zip(p, self._texts, strict=True):
-            for m, (keys, own, gamma) in enumerate(self._tables, 2):
-                h = self._rank(text[len(text) - m + 1 :])
-                if h < 0:
-                    break  # a longer context was not seen either
-                first, last = np.searchsorted(keys, (h * self._vocab_size, (h + 1) * self._vocab_size))
-                row *= gamma[h]
-                row[keys[first:last] - h * self._vocab_size] += own[first:last]
-        return np.log(p).astype(np.float32)
-
-    def _rank(self, context: list[int]) -> int:
-        """The rank of an m-gram among the m-grams of the training text, or -1 if it was not seen."""
-        rank = context[0]
-        for (keys, _, _), character in zip(self._tables, context[1:], strict=False):
-            key = rank * self._vocab_size + character
-            rank = int(np.searchsorted(keys, key))
-            if keys[rank] != key:
-                return -1
-        return rank
+        """ln p of the next character, `[N, V]`."""
+        return np.log(self._tables.probabilities(self._ranks)[0]).astype(np.float32)
