@@ -56,11 +56,6 @@ class Mixture(LanguageModel):
         """The tables of the n-gram."""
         return [f"ngram.{name}" for name in self.ngram.state_dict()]
 
-    @property
-    def alphabet_weights(self) -> list[Tensor]:
-        """Those of the network."""
-        return self.network.alphabet_weights
-
     def initial_state(self, batch: int) -> State:
         """The state of the network, and the last characters for the n-gram."""
         return self.network.initial_state(batch) + self.ngram.initial_state(batch)
@@ -77,9 +72,7 @@ class Mixture(LanguageModel):
     def readout(self, features: Tensor) -> Tensor:
         """Features to log-probabilities `[..., V]`."""
         network, ranks = self._apart(features)
-        a, b = self.trust[self.ngram.known(ranks)].to(network)[..., None].unbind(-2)
-        counted = self._counted(ranks, network)
-        return F.log_softmax(a * network + b * counted, dim=-1)
+        return mixed(network, self._counted(ranks, network), self.trust[self.ngram.known(ranks)])
 
     def experts(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Features to ln p of network and n-gram, `[..., 2, V]`, and the lengths m `[...]` of the known contexts."""
@@ -111,6 +104,12 @@ class Mixture(LanguageModel):
         self.trust.copy_(_newton(pieces, whole.repeat(len(self.trust), 1), DAMPING, pooled=False))
 
 
+def mixed(network: Tensor, ngram: Tensor, trust: Tensor) -> Tensor:
+    """ln p `[..., V]` of both together, from that of each up to a constant, and a and b for each place `[..., 2]`."""
+    a, b = trust.to(network)[..., None].unbind(-2)
+    return F.log_softmax(a * network + b * ngram, dim=-1)
+
+
 def _newton(pieces: Sequence[Piece], start: Tensor, damping: float, pooled: bool) -> Tensor:
     """The likeliest weights `[K, 2]`, from `start` on, to which they are held."""
     weights, here = start.clone(), -math.inf
@@ -121,8 +120,7 @@ def _newton(pieces: Sequence[Piece], start: Tensor, damping: float, pooled: bool
         for x, known, came in pieces:
             m = torch.zeros_like(known) if pooled else known
             one, other = x.unbind(1)
-            a, b = weights[m].to(x)[:, :, None].unbind(1)
-            p = F.log_softmax(a * one + b * other, dim=-1)
+            p = mixed(one, other, weights[m])
             likelihood += p.gather(1, came[:, None]).sum().double()
             p.exp_()
             mean = torch.stack([_sums(p, one), _sums(p, other)], dim=1)

@@ -9,12 +9,11 @@ from threading import Thread
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from charrnn.device import to_device
 from charrnn.evaluation.likelihood import evaluation_batches, some_characters
 from charrnn.models import Mixture, NGramModel, State
-from charrnn.models.mixture import Piece
+from charrnn.models.mixture import Piece, mixed
 from charrnn.text.batches import IGNORE
 from charrnn.text.dataset import Array, Part
 from charrnn.training.validation import SHORT_RUN_UP
@@ -96,7 +95,8 @@ class Mixing(Alone):
     def tables(self) -> dict[str, Tensor]:
         """The tables of the mixture's n-gram, when they are counted."""
         self.wait()
-        return {name: tensor.cpu() for name, tensor in self._model.state_dict().items() if name in self._model.counted}
+        state = self._model.state_dict()
+        return {name: state[name].cpu() for name in self._model.counted}
 
     @torch.no_grad()
     def fit(self) -> dict[str, float]:
@@ -124,8 +124,8 @@ class Mixing(Alone):
         self._model.fit(pieces)
         nats = torch.zeros(3, dtype=torch.float64)
         for x, known, came in pieces:
-            a, b = self._model.trust[known][:, :, None].unbind(1)
-            ways = torch.stack([x[:, 0], x[:, 1], F.log_softmax(a * x[:, 0] + b * x[:, 1], dim=-1)])
+            network, ngram = x.unbind(1)
+            ways = torch.stack([network, ngram, mixed(network, ngram, self._model.trust[known])])
             nats -= ways[:, torch.arange(len(came)), came].sum(1, dtype=torch.float64).cpu()
         mean = nats / sum(len(came) for *_, came in pieces)
         return dict(zip(("aside_network", "aside_ngram", "aside_both"), mean.tolist(), strict=True))
