@@ -154,8 +154,9 @@ class Checkpoints:
     def _share(self, file: Path, counted: Callable[[], dict[str, Tensor]]) -> None:
         """Gives a checkpoint the file of an earlier one, or writes it. A link takes no time and no room."""
         for earlier in self._newest_first():
-            with suppress(OSError):
-                if not self._fault(earlier):
+            with suppress(CharrnnError, OSError, KeyError):
+                manifest = read_record(earlier / "manifest.json", Manifest)
+                if manifest.run == self._run_id and not _fault_of_file(earlier / COUNTS, manifest.files[COUNTS]):
                     os.link(earlier / COUNTS, file)
                     return
         save_file(counted(), file)
@@ -226,19 +227,10 @@ class Checkpoints:
             manifest = read_record(folder / "manifest.json", Manifest)
             if manifest.run != self._run_id:
                 return "belongs to another run"
-            for name in {*FILES, *manifest.files}:
-                file, wanted = folder / name, manifest.files[name]
-                if not file.is_file():
-                    return f"{name} is missing"
-                if (size := file.stat().st_size) != wanted.bytes:
-                    return f"{name} is damaged: {size:,} bytes instead of {wanted.bytes:,}"
-                if is_hollow(file):
-                    return f"{name} is damaged: hardly any of its {size:,} bytes was ever written"
-                if sha256(file).hex() != wanted.sha256:
-                    return f"{name} is damaged: its SHA-256 is not that of the manifest"
+            faults = (_fault_of_file(folder / name, manifest.files[name]) for name in {*FILES, *manifest.files})
+            return next(filter(None, faults), None)
         except (CharrnnError, OSError, KeyError, ValueError) as error:
             return f"is damaged or incomplete ({error})"
-        return None
 
     def _newest_first(self) -> list[Path]:
         try:
@@ -250,6 +242,19 @@ class Checkpoints:
         except OSError as error:
             raise CharrnnError(f"{self.folder}: cannot be read: {error.strerror}") from None
         return sorted(found, key=_step, reverse=True)
+
+
+def _fault_of_file(file: Path, wanted: Digest) -> str | None:
+    """The fault of a file of a checkpoint, in words, or None. Raises OSError."""
+    if not file.is_file():
+        return f"{file.name} is missing"
+    if (size := file.stat().st_size) != wanted.bytes:
+        return f"{file.name} is damaged: {size:,} bytes instead of {wanted.bytes:,}"
+    if is_hollow(file):
+        return f"{file.name} is damaged: hardly any of its {size:,} bytes was ever written"
+    if sha256(file).hex() != wanted.sha256:
+        return f"{file.name} is damaged: its SHA-256 is not that of the manifest"
+    return None
 
 
 def _discard(path: Path) -> None:
