@@ -1,7 +1,7 @@
-"""The small files of a run.
+"""Files that are read and written with care: those of a run, and those that a user names.
 
-A stranger may have written the files that are read, so everything is checked and nothing large is read. A file is
-replaced at once: a reader sees the old one or the new one, never a part of one.
+A stranger may have written what is read, so everything is checked and nothing endless is read. A file is replaced at
+once: a reader sees the old one or the new one, never a part of one.
 """
 
 from __future__ import annotations

@@ -84,7 +84,7 @@ class Run:
             id=uuid.uuid4().hex,
             parameters=parameters,
             fingerprint=dataset.fingerprint,
-            mode="stream" if dataset.starts is None else "documents",
+            mode=dataset.mode,
             characters={name: dataset.part(name, config.corpus).characters for name in ("train", "val", "test")},
             documents=None if dataset.starts is None else len(dataset.starts) - 1,
             vocabulary=len(dataset.vocabulary.characters),
@@ -388,9 +388,8 @@ class Run:
 
     def _checked(self, dataset: Dataset) -> Dataset:
         """The dataset. Raises CharrnnError where its ids mean other characters: a stranger's run may name any text."""
-        mode = "stream" if dataset.starts is None else "documents"
         wanted = (self.vocabulary.kind, self.vocabulary.characters, self.facts.mode)
-        if (dataset.vocabulary.kind, dataset.vocabulary.characters, mode) != wanted:
+        if (dataset.vocabulary.kind, dataset.vocabulary.characters, dataset.mode) != wanted:
             raise CharrnnError(
                 f"{self.path}: was not trained on the text that its run.json names: that has another alphabet or mode; "
                 "name a file: ‹text=FILE›"

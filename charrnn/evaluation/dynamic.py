@@ -30,8 +30,8 @@ def dynamic_likelihood(
 
     Only after a window has been scored, the weights take a step along its gradient, divided by the root of its mean
     square, and move back by `decay` towards the trained weights (arXiv:1709.07432, section 4; here the mean square is
-    that of the text read so far). A text is read as one stream, and
-    each piece of one after its run-up. The given model does not change.
+    that of the text read so far). A text is read as one stream, each piece of it after its run-up. The given
+    model does not change.
 
     Raises CharrnnError for a model without weights.
     """

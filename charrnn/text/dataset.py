@@ -96,6 +96,11 @@ class Dataset:
         return Part(self.ids, np.stack([self.starts[:-1][dealt], self.starts[1:][dealt]], axis=1))
 
     @property
+    def mode(self) -> Literal["stream", "documents"]:
+        """Whether it is one long text, or many."""
+        return "stream" if self.starts is None else "documents"
+
+    @property
     def whole(self) -> Part:
         """All of the text."""
         if self.starts is None:

@@ -1173,13 +1173,19 @@ def damaged_entry(draw: Draw) -> bool:
     """Encoded texts in the cache damaged, swapped, added to: figures and weights are those of whole ones."""
     source = draw(st.sampled_from([*RUNS]))
     ways = ["eval", "eval train", "info --json", "train", "resume", "list", "verify", "verify", "clear", "older"]
-    chosen = draw(st.lists(st.sampled_from(ways), min_size=1, max_size=3, unique=True))
-    known = {way: _answer(way, source) for way in chosen if way not in ABOUT_CACHE}
-    _whole_cache()
+    chosen, known = _questions(draw, ways, source)
     touched: set[str] = set()
     for _ in range(draw(st.sampled_from([1, 1, 1, 2]))):
         touched |= _harm_entry(draw)
     return _as_if_whole(chosen, source, known, touched)
+
+
+def _questions(draw: Draw, ways: list[str], source: str) -> tuple[list[str], dict[str, Any]]:
+    """What will be asked, and the answers of a whole cache, which is then there."""
+    chosen = draw(st.lists(st.sampled_from(ways), min_size=1, max_size=3, unique=True))
+    known = {way: _answer(way, source) for way in chosen if way not in ABOUT_CACHE}
+    _whole_cache()
+    return chosen, known
 
 
 ABOUT_CACHE = ("list", "verify", "clear", "older")
@@ -1363,9 +1369,7 @@ def damaged_corpus(draw: Draw) -> bool:
     """A named corpus, its sources, or what was encoded of it damaged: it is made again, or refused."""
     name = draw(st.sampled_from([*NAMED]))
     ways = ["get", "get", "show", "train", "train", "eval", "resume", "list", "verify", "clear"]
-    chosen = draw(st.lists(st.sampled_from(ways), min_size=1, max_size=3, unique=True))
-    known = {way: _answer(way, name) for way in chosen if way not in ABOUT_CACHE}
-    _whole_cache()
+    chosen, known = _questions(draw, ways, name)
     touched: set[str] = set()
     if draw(st.integers(0, 2)):
         shutil.rmtree(_cache("ids"))  # so that the text must be read
