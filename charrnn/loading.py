@@ -167,6 +167,12 @@ def dump(config: Config) -> str:
     return yaml.dump(config.model_dump(), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
 
 
+def dump_value(value: Any) -> str:
+    """A value as YAML in one line."""
+    text = yaml.dump(value, Dumper=_Dumper, default_flow_style=True, allow_unicode=True, width=float("inf"))
+    return text.removesuffix("\n...\n").rstrip("\n")
+
+
 def read_yaml(text: str, source: str) -> tuple[dict[str, Any], Marks]:
     """The plain data of a YAML text, and the line of every key. Raises CharrnnError where the text is no mapping."""
     try:

@@ -13,7 +13,7 @@ from charrnn.cli.output import show, show_json
 from charrnn.errors import CharrnnError
 
 app = typer.Typer(
-    help="The ready-made configs: list them, copy one, print the schema of all configs.",
+    help="Configs: list the ready-made ones, copy one, print one for a text, print the schema of all.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -55,6 +55,17 @@ def copy(
         raise CharrnnError(f"{target}: exists already; give another name: charrnn configs copy {name} FILE")
     copy_file(source, target)
     show(str(target))
+
+
+@app.command()
+def recipe(
+    texts: Annotated[list[str], typer.Argument(metavar="TEXT...", help="Files or a folder.", show_default=False)],
+    minutes: Annotated[float, typer.Option(help="The length of the training in minutes.", min=0.01)] = 5.0,
+) -> None:
+    """Print the config that `charrnn train TEXT` takes, each line with its reason, to be changed and kept."""
+    from charrnn.training.recipe import find_recipe
+
+    show(str(find_recipe(texts, minutes, quiet=False)).rstrip("\n"))
 
 
 @app.command()

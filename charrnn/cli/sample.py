@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,6 +14,8 @@ from charrnn.cli.options import Checkpoint, Device, Json, Plugin, RunFolder
 from charrnn.cli.output import show, show_json
 from charrnn.errors import CharrnnError
 
+SEEDS = 1_000_000
+"""One of so many seeds is drawn, if none is given: enough, and short to type."""
 MAX_PROMPT = 10_000_000
 """The most bytes of a prompt."""
 
@@ -44,7 +47,13 @@ def sample(
         float | None,
         typer.Option(help="Above 1: the last 64 characters become less likely. Default: 1."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same text; sample i has the seed SEED + i.")] = 0,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            help="The same seed gives the same text; sample i has the seed SEED + i. Default: another one each time, "
+            "which is printed."
+        ),
+    ] = None,
     samples: Annotated[int, typer.Option(help="How many texts to write, side by side.")] = 1,
     stop: Annotated[str | None, typer.Option(help=r"End a text after this is written; \n is a line end.")] = None,
     unknown: Annotated[
@@ -69,13 +78,14 @@ def sample(
     stop = stop.replace(r"\n", "\n") if stop else None
 
     opened = open_run(run, device, checkpoint, quiet=as_json)
+    drawn = secrets.randbelow(SEEDS) if seed is None else seed
     how: dict[str, Any] = {
         "length": length,
         "temperature": temperature,
         "top_k": top_k,
         "top_p": top_p,
         "repetition_penalty": repetition_penalty,
-        "seed": seed,
+        "seed": drawn,
         "stop": stop,
         "unknown": unknown,
     }
@@ -88,6 +98,7 @@ def sample(
             show(piece, end="")
             sys.stdout.flush()
         show("")
+        _tell_seed(seed, drawn)
         return
     written = opened.sample(text, samples=samples, **how)
     if as_json:
@@ -98,6 +109,14 @@ def sample(
         show_json(rows)
     else:
         show("\n\n".join(one.text for one in written))
+        _tell_seed(seed, drawn)
+
+
+def _tell_seed(given: int | None, drawn: int) -> None:
+    from charrnn.terminal import say
+
+    if given is None:
+        say(f"seed {drawn} (the same text again: --seed {drawn})")
 
 
 def _prompt(prompt: str | None, file: Path | None) -> str | None:

@@ -15,10 +15,11 @@ from charrnn.errors import CharrnnError
 
 
 def train(
-    config: Annotated[
-        str | None,
+    what: Annotated[
+        list[str] | None,
         typer.Argument(
-            help="A YAML file, or the name of a ready-made config (`charrnn configs list`).",
+            metavar="[CONFIG | TEXT...]",
+            help="A YAML file, the name of a ready-made config (`charrnn configs list`), or a text: files or a folder.",
             autocompletion=complete_config,
         ),
     ] = None,
@@ -34,7 +35,8 @@ def train(
         Path | None, typer.Option(help="The run's folder. Default: runs/NAME, with a number if that is taken.")
     ] = None,
     minutes: Annotated[
-        float | None, typer.Option(help="Train for this many minutes instead of the config's length.")
+        float | None,
+        typer.Option(help="Train for this many minutes instead of the config's length. Default for a text: 5."),
     ] = None,
     resume: Annotated[
         Path | None, typer.Option(metavar="RUN", help="Go on with this run instead of beginning a new one.")
@@ -61,14 +63,17 @@ def train(
     ] = "1",
     quiet: Annotated[bool, typer.Option(help="Print no progress bar, no log and no samples.")] = False,
 ) -> None:
-    """Train a model as a config says, and print the folder of its run.
+    """Train a model on a text, or as a config says, and print the folder of its run.
 
+    For a text, a config is chosen by its size, its alphabet and the minutes; `charrnn configs recipe TEXT` prints it.
     Ctrl-C saves a checkpoint first. The run's metrics.jsonl has the metrics, its samples.txt the samples.
     """
-    if (config is None) == (resume is None):
+    if (not what) == (resume is None):
         from charrnn.loading import ready_made
 
-        raise CharrnnError(f"train: give a CONFIG (a YAML file, or one of {', '.join(ready_made())}), or --resume RUN")
+        raise CharrnnError(
+            f"train: give a text, a CONFIG (a YAML file, or one of {', '.join(ready_made())}), or --resume RUN"
+        )
     if resume is not None and (out is not None or overwrite):
         raise CharrnnError("train: --resume goes on in the run's own folder, without --out and --overwrite")
 
@@ -89,9 +94,9 @@ def train(
         if resume is not None:
             run = session.resume(resume, overrides=overrides or [], minutes=minutes, device=device, quiet=quiet)
         else:
-            assert config is not None
+            assert what
             run = session.train(
-                config,
+                what[0] if len(what) == 1 else what,
                 overrides=overrides or [],
                 minutes=minutes,
                 out=out,

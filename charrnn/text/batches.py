@@ -298,29 +298,28 @@ def training_batches(
     deviation: float = 0.0,
     share: slice = ALL,
 ) -> Batches:
-    """The batches to train on. Raises CharrnnError, with the numbers that would fit, if the text is too short."""
+    """The batches to train on, of a size that is `fitting`."""
     if part.documents is not None:
-        if len(part.documents) < batch_size:
-            count = len(part.documents)
-            remedy = f"the largest batch_size is {count}" if count else "give more text or another corpus.split"
-            raise CharrnnError(
-                f"the training part has {count} documents, and training.batch_size is {batch_size}; {remedy}"
-            )
         return DocumentBatches(part, batch_size, window, boundary, seed, share)
-    characters = part.characters
-    if characters < batch_size * window:
-        fits = (
-            f"the largest batch_size for this window is {characters // window}"
-            if characters >= window
-            else "no batch_size fits this window"
-        )
-        largest = (
-            f"the largest window for this batch_size is {characters // batch_size}"
-            if characters >= batch_size
-            else "no window fits this batch_size"
-        )
-        raise CharrnnError(
-            f"the training part has {characters:,} characters, and one batch needs training.batch_size {batch_size} × "
-            f"training.window {window} = {batch_size * window:,}; {fits}; {largest}; or give a longer text"
-        )
     return StreamBatches(part, batch_size, window, boundary, deviation, seed, share)
+
+
+def fitting(part: Part, batch_size: int, window: int, workers: int = 1) -> tuple[int, int]:
+    """The batch size and the window, brought down to what a small text fills: the batch size first.
+
+    The batch size stays a multiple of the `workers`, who divide it. Raises CharrnnError where a worker would get
+    nothing.
+    """
+    documents = part.documents is not None
+    most = len(part.spans) if documents else part.characters // window
+    if documents or most >= workers:
+        batch_size = min(batch_size, most // workers * workers)
+    else:
+        batch_size, window = workers, part.characters // workers
+    if not batch_size or not window:
+        what = "documents" if documents else "characters"
+        raise CharrnnError(
+            f"the training part has {most if documents else part.characters} {what}, too few to learn from with "
+            f"{workers} worker{'s' * (workers != 1)}; give more text or another corpus.split"
+        )
+    return batch_size, window

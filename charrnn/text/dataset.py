@@ -24,7 +24,7 @@ from charrnn.text.entries import FILES, IDS, STARTS, VOCABULARY, Entry, building
 from charrnn.text.groups import Groups, deal, groups_of
 from charrnn.text.holdout import held_out, line_ends_of
 from charrnn.text.reader import BOUNDARY, Report, find_files, read_corpus
-from charrnn.text.vocab import CODE_POINTS, Rare, Vocabulary
+from charrnn.text.vocab import CODE_POINTS, Rare, Vocabulary, code_points, count
 
 CACHE_FORMAT = 1
 """A part of every cache key. Another format has another number, so that old entries are not misread."""
@@ -322,23 +322,10 @@ def _build(folder: Path, source: _Source) -> None:
 def _alphabet(source: _Source) -> tuple[Vocabulary, Rare | None]:
     counts = np.zeros(CODE_POINTS, np.int64)
     for piece in source.text():
-        _count(piece, counts)
+        count(piece, counts)
     counts[0xD800:0xE000] = 0  # BOUNDARY, and halves of surrogate pairs, which a few codecs (utf-7) give
     vocabulary = Vocabulary.from_counts(counts, source.vocab.min_count, source.vocab.max_size)
     return vocabulary, vocabulary.rare(counts)
-
-
-def _count(piece: str, counts: Array) -> None:
-    """Adds a piece's code points to `counts`. ASCII is counted two characters at a time, which is twice as fast."""
-    if piece.isascii():
-        data = np.frombuffer(piece.encode("ascii"), np.uint8)
-        even = len(data) // 2 * 2
-        pairs = np.bincount(data[:even].view(np.uint16), minlength=65536).reshape(256, 256)
-        counts[:256] += pairs.sum(axis=0) + pairs.sum(axis=1)
-        counts[data[even:]] += 1
-    else:
-        found = np.bincount(_code_points(piece))
-        counts[: len(found)] += found
 
 
 def _encode_piece(piece: str, table: Array) -> tuple[Array, npt.NDArray[np.int64]]:
@@ -349,16 +336,12 @@ def _encode_piece(piece: str, table: Array) -> tuple[Array, npt.NDArray[np.int64
         if table.dtype == np.uint8:
             return np.frombuffer(data.translate(table[:256].tobytes()), np.uint8), none
         return table[np.frombuffer(data, np.uint8)], none
-    points = _code_points(piece)
+    points = code_points(piece)
     if BOUNDARY not in piece:
         return table[points], none
     is_boundary = points == ord(BOUNDARY)
     ends = np.flatnonzero(is_boundary)
     return table[points[~is_boundary]], ends - np.arange(len(ends))
-
-
-def _code_points(piece: str) -> npt.NDArray[np.int32]:
-    return np.frombuffer(piece.encode("utf-32-le", "surrogatepass"), np.int32)
 
 
 def _name(files: list[Path]) -> str:

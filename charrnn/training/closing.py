@@ -44,6 +44,14 @@ def closing_line(run: Run, standing: Summary) -> str:
     return "; ".join(said)
 
 
+def next_command(run: Run) -> str:
+    """The command with which a user goes on after a training."""
+    path = shlex.quote(str(run.path))
+    if run.config.model.bidirectional:
+        return f'fill blanks with it: charrnn fill {path} "a text with a blank ＿"'
+    return f"write with it: charrnn sample {path}"
+
+
 def _risen(run: Run, verdict: Verdict) -> str:
     best, last = verdict.best, verdict.last
     first = ", the first evaluation," if verdict.trend == "risen from the start" else ""

@@ -10,13 +10,17 @@ from charrnn.errors import CharrnnError
 from charrnn.files import read_record
 from charrnn.store.checkpoint import STATE, TRAINING, WEIGHTS
 from charrnn.store.weights import fill, load_tensors
+from charrnn.text.batches import Position
 from charrnn.training.optimizer import vectors
 from charrnn.training.standing import Standing
 from charrnn.training.step import Learner
 
 
-def restore(learner: Learner, folder: Path) -> None:
-    """Restores a training from the checkpoint in a folder. Raises CharrnnError where the checkpoint does not fit it."""
+def restore(learner: Learner, folder: Path, anew: bool = False) -> None:
+    """Restores a training from the checkpoint in a folder. With `anew` its texts begin anew in this epoch.
+
+    Raises CharrnnError where the checkpoint does not fit the training.
+    """
     fill(learner.model, folder / WEIGHTS)
     standing = read_record(folder / STATE, Standing)
     # Copies, because the loaded tensors are mappings of the file, and a training outlives its checkpoints.
@@ -25,6 +29,9 @@ def restore(learner: Learner, folder: Path) -> None:
         learner.load_state(tensors, standing)
     except (LookupError, TypeError, ValueError, RuntimeError, AttributeError) as error:
         raise _unfit(folder, str(error).splitlines()[0] if str(error) else type(error).__name__) from None
+    if anew:
+        learner.carried.load(())
+        learner.batches.position = Position(epoch=standing.position.epoch)
     _check_optimizers(learner, folder)
     _check_position(learner, folder)
 

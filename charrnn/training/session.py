@@ -21,18 +21,19 @@ from charrnn.run import Run
 from charrnn.store.folder import check_folders, new_folder
 from charrnn.store.lock import locked
 from charrnn.terminal import advance, say
-from charrnn.text.batches import training_batches
+from charrnn.text.batches import fitting, training_batches
 from charrnn.text.corpora import resolve, settled
 from charrnn.text.dataset import Dataset, load_dataset
 from charrnn.text.reader import find_files
 from charrnn.training.attendance import WorkerLost
 from charrnn.training.beginning import Beginning, keep_frozen
-from charrnn.training.closing import closing_line
+from charrnn.training.closing import closing_line, next_command
 from charrnn.training.distributed import Workers, joined, own_device
 from charrnn.training.events import Listener, Training
 from charrnn.training.listeners import Bar, Log, Samples, TensorBoard, encode_prompt
 from charrnn.training.mixing import ALONE, Mixing, set_aside
 from charrnn.training.ngram_trainer import NGramTrainer
+from charrnn.training.recipe import find_recipe, is_text
 from charrnn.training.restoring import restore
 from charrnn.training.saver import CheckpointSaver
 from charrnn.training.signals import heeded
@@ -51,7 +52,7 @@ class Interrupted(KeyboardInterrupt):
 
 
 def train(
-    config: Config | str | Path,
+    config: Config | str | Path | Sequence[str | Path],
     *,
     overrides: Sequence[str] = (),
     minutes: float | None = None,
@@ -64,7 +65,8 @@ def train(
 ) -> Run:
     """Trains a model and returns its run.
 
-    `config` is a `Config`, a YAML file, or the name of a ready-made config. `overrides` are texts "key.path=value".
+    `config` is a `Config`, a YAML file, the name of a ready-made config, or a text: a file, a folder or several of
+    them, for which `training/recipe.py` chooses a config. `overrides` are texts "key.path=value".
     `minutes` replaces the config's length. `out` is the run's folder (default: runs/NAME, with a number if that is
     taken). `quiet` prints nothing on standard error. Ctrl-C saves and raises `Interrupted`.
 
@@ -73,26 +75,32 @@ def train(
 
     Raises CharrnnError for mistakes in the config, the text or the folder, and where that run does not fit.
     """
-    if minutes is not None:
-        overrides = [*overrides, f"training.minutes={minutes}"]
     if freeze is not None:
         overrides = [*overrides, f"training.freeze={json.dumps(list(freeze))}"]
-    if isinstance(config, Config):
-        name, needed = "run", []
-        config = parse_config(config.model_dump_json(), "config", overrides)
-    else:
-        needed = [find_config(config)]
-        name = needed[0].stem
-        config = load_config(config, overrides)
+    name, chosen, needed = _chosen(config, minutes, overrides, quiet)
     beginning = None
     if init_from is not None:
         beginning = Beginning.of(Run.open(init_from, "cpu"))
-        config = beginning.config(config, overrides)
+        chosen = beginning.config(chosen, overrides)
         needed.append(beginning.run.path)
-    where = own_device(find_device(device))
-    config = absolute(config.model_copy(update={"corpus": settled(config.corpus)}))
+    chosen = absolute(chosen.model_copy(update={"corpus": settled(chosen.corpus)}))
+    return _train(chosen, name, needed, beginning, out, overwrite, own_device(find_device(device)), quiet)
+
+
+def _train(
+    config: Config,
+    name: str,
+    needed: list[Path],
+    beginning: Beginning | None,
+    out: str | Path | None,
+    overwrite: bool,
+    where: torch.device,
+    quiet: bool,
+) -> Run:
+    """Trains with a config in a new folder, which may not replace the files that are `needed`."""
     with joined(where, config.training.worker_timeout) as workers:
         dataset = workers.one_first(lambda: _read_corpus(config, quiet or workers.rank > 0))
+        config, fitted = _fitted(config, dataset, workers)
         training = _training(config, dataset, where, workers, beginning)
         encode_prompt(config, dataset.vocabulary)  # an unknown character is told now, not after an hour
         if workers.rank:
@@ -107,6 +115,8 @@ def train(
             workers.from_first(os.fsencode(path.absolute()))
             if not quiet:
                 say(_headline(run, dataset, training.model))
+                if fitted:
+                    say(fitted)
                 if beginning is not None:
                     say(beginning.told(config, dataset.vocabulary))
             return _drive(run, training, quiet)
@@ -160,9 +170,12 @@ def _restored(run: Run, overrides: Sequence[str], workers: Workers) -> tuple[Run
             f"‹init_from={run.path}›"
         )
     dataset = workers.one_first(lambda: run.dataset(config.corpus if named else None))
+    config, fitted = _fitted(config, dataset, workers)
     trainer = _trainer(config, dataset, run.device, workers)
     if workers.rank:
         return run, trainer
+    if fitted:
+        say(fitted)
     if run.checkpoints.none_yet:
         if run.facts.init_from:
             raise CharrnnError(
@@ -171,7 +184,10 @@ def _restored(run: Run, overrides: Sequence[str], workers: Workers) -> tuple[Run
             )
         say(f"{run.path}: holds no checkpoint yet; from the start")
     else:
-        restore(trainer, run.checkpoints.find("last").folder)
+        was, now = run.config.training.batch_size, config.training.batch_size
+        if was != now:
+            say(f"training.batch_size was {was} and is {now} now: the text is read from its beginning again")
+        restore(trainer, run.checkpoints.find("last").folder, anew=was != now)
     if trainer.progress.fraction >= 1:
         length = config.training.model_dump(include={"minutes", "steps", "epochs"}, exclude_none=True)
         key, value = next(iter(length.items()))
@@ -187,6 +203,21 @@ def _restored(run: Run, overrides: Sequence[str], workers: Workers) -> tuple[Run
         )
     encode_prompt(config, run.vocabulary)
     return run.with_config(config), trainer
+
+
+def _chosen(
+    given: Config | str | Path | Sequence[str | Path], minutes: float | None, overrides: Sequence[str], quiet: bool
+) -> tuple[str, Config, list[Path]]:
+    """The name of a new run, its config, and the config's own file."""
+    length = [] if minutes is None else [f"training.minutes={minutes}"]
+    if isinstance(given, Config):
+        return "run", parse_config(given.model_dump_json(), "config", [*overrides, *length]), []
+    if not isinstance(given, str | Path) or is_text(given):
+        paths = [given] if isinstance(given, str | Path) else given
+        recipe = find_recipe(paths, minutes, quiet)
+        return recipe.name, parse_config(str(recipe), "the recipe", overrides), []
+    file = find_config(given)
+    return file.stem, load_config(file, [*overrides, *length]), [file]
 
 
 def _read_corpus(config: Config, quiet: bool) -> Dataset:
@@ -219,15 +250,41 @@ def _training(
     return NGramTrainer(model, part, validation, config.training, device)
 
 
-def _trainer(
-    config: Config, dataset: Dataset, device: torch.device, workers: Workers, beginning: Beginning | None = None
-) -> Trainer:
-    training, vocabulary = config.training, dataset.vocabulary
+def _fitted(config: Config, dataset: Dataset, workers: Workers) -> tuple[Config, str]:
+    """The config with batches that the text fills, and what that has changed, in words; nothing for most texts."""
+    training = config.training
+    if config.model.cell == "ngram":
+        return config, ""
     if training.batch_size % workers.count:
         raise CharrnnError(
             f"training.batch_size: {training.batch_size}: a multiple of the {workers.count} workers was expected, "
             f"since each takes as many texts; try {-(-training.batch_size // workers.count) * workers.count}"
         )
+    part = dataset.part("train", config.corpus)
+    if config.model.ngram:
+        part, _ = set_aside(part, len(dataset.vocabulary))
+    wanted = training.batch_size, training.window
+    fits = fitting(part, *wanted, workers.count)
+    if fits == wanted:
+        return config, ""
+    size = f"{len(part.spans):,} documents" if part.documents is not None else f"{part.characters:,} characters"
+    keys = "batch_size", "window"
+    told = [
+        f"training.{key} is {now} instead of {was}"
+        for key, now, was in zip(keys, fits, wanted, strict=True)
+        if now != was
+    ]
+    fitted = training.model_copy(update=dict(zip(keys, fits, strict=True)))
+    return (
+        config.model_copy(update={"training": fitted}),
+        f"{' and '.join(told)}, because there are {size} to learn from",
+    )
+
+
+def _trainer(
+    config: Config, dataset: Dataset, device: torch.device, workers: Workers, beginning: Beginning | None = None
+) -> Trainer:
+    training, vocabulary = config.training, dataset.vocabulary
     part, validation = (dataset.part(name, config.corpus) for name in ("train", "val"))
     if training.patience is not None and not validation.characters:
         raise CharrnnError(
@@ -314,5 +371,5 @@ def _drive(run: Run, training: Training, quiet: bool) -> Run:
     if received.number is not None:
         raise Interrupted(run, received.number)
     if not quiet:
-        say(f"{run.path}: {closing_line(run, training.standing)}")
+        say(f"{run.path}: {closing_line(run, training.standing)}\n{next_command(run)}")
     return run

@@ -35,6 +35,8 @@ class Evaluation:
     train: float | None = None
     """The mean loss in training since the evaluation before."""
     epochs: float = 0.0
+    network: float | None = None
+    """The loss of the network alone, if an n-gram stands beside it. `train` is that of the network too."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ def judge(evaluations: Sequence[Evaluation]) -> Verdict | None:
         trend = "settled"
     learnt = last.train is not None and last.train < BY_HEART * best.nats and last.epochs >= PASSES
     by_heart = learnt and trend in ("risen", "risen from the start")
-    underfit = last.train is not None and last.train > UNDERFIT * last.nats
+    underfit = last.train is not None and last.train > UNDERFIT * (last.network or last.nats)
     return Verdict(trend, best, last, len(evaluations) - 1 - at, tolerance, by_heart, underfit)
 
 
@@ -89,7 +91,10 @@ def evaluations_of(history: Iterable[dict[str, Any]]) -> list[Evaluation]:
             while found and found[-1].step >= line["step"]:
                 found.pop()
             train = total / losses if losses else None
-            found.append(Evaluation(line["step"], line["val_loss"], line.get("val_error"), train, line["epochs"]))
+            alone = line.get("aside_network")
+            found.append(
+                Evaluation(line["step"], line["val_loss"], line.get("val_error"), train, line["epochs"], alone)
+            )
             total, losses = 0.0, 0
     return list(found)
 

@@ -15,7 +15,7 @@ from charrnn.errors import CharrnnError
 
 NOTE = "run: the best checkpoint, step 10 of 30; --checkpoint last takes the last"
 COMMANDS = {
-    "sample": ["run", "--prompt", "the", "--length", "9"],
+    "sample": ["run", "--prompt", "the", "--length", "9", "--seed", "0"],
     "eval": ["run"],
     "score": ["run", "text.txt"],
     "fill": ["run", "the c_t"],

@@ -110,6 +110,18 @@ def test_sample(folder: Path) -> None:
     assert streamed.stdout == first.stdout
 
 
+def test_without_a_seed_each_text_is_another_and_can_be_had_again(folder: Path) -> None:
+    options = "sample", "run", "--prompt", "The", "--length", "60", "--temperature", "2"
+    for more in ((), ("--stream",)):
+        first, other = (charrnn(*options, *more, cwd=folder) for _ in range(2))
+        assert first.stdout != other.stdout
+        seed = first.stderr.split("--seed ")[1].split(")")[0]
+        assert charrnn(*options, *more, "--seed", seed, cwd=folder).stdout == first.stdout
+    rows = json.loads(charrnn(*options, "--json", cwd=folder).stdout)
+    again = json.loads(charrnn(*options, "--json", "--seed", str(rows[0]["seed"]), cwd=folder).stdout)
+    assert again == rows
+
+
 def test_sample_json_and_several(folder: Path) -> None:
     done = charrnn("sample", "run", "--samples", "3", "--seed", "5", "--length", "20", "--json", cwd=folder)
     rows = json.loads(done.stdout)
@@ -210,17 +222,60 @@ def test_a_run_is_never_overwritten_unasked(folder: Path) -> None:
     assert (folder / "mine" / "novel.txt").read_text() == "mine"
 
 
+def test_a_small_text_takes_smaller_batches_with_a_word(folder: Path) -> None:
+    """Twenty poems, and a page of prose, train with any config."""
+    (folder / "few.txt").write_text("\n\n".join(POEMS.split("\n\n")[:20]), encoding="utf-8")
+    for config, path, word in (
+        ("poems", "few.txt", "training.batch_size is 18 instead of 32, because there are 18 documents"),
+        ("novel", "few.txt", "training.batch_size is "),
+        ("shakespeare-60s", "few.txt", "training.batch_size is "),
+    ):
+        sets = f"corpus.path={path}", "training.steps=2", "sampling.prompt=春", "model.hidden_size=8", "model.embedding_size=8"
+        options = [part for one in sets for part in ("--set", one)]
+        done = charrnn("train", config, *options, "--out", f"small-{config}", cwd=folder)
+        assert word in done.stderr
+        written = yaml.safe_load((folder / f"small-{config}" / "config.yaml").read_text(encoding="utf-8"))
+        assert f"training.batch_size is {written['training']['batch_size']} instead" in done.stderr
+        resumed = charrnn("train", "--resume", f"small-{config}", "--set", "training.steps=3", cwd=folder)
+        assert "instead of" not in resumed.stderr
+
+
+def test_another_batch_size_begins_the_text_anew_with_a_word(folder: Path) -> None:
+    for name, config in (("anew", "config.yaml"), ("anew-poems", "poems.yaml")):
+        charrnn("train", config, "--set", "training.steps=9", "--out", name, cwd=folder)
+        for step, size in ((12, 4), (15, 16)):
+            sets = f"training.steps={step}", f"training.batch_size={size}"
+            done = charrnn("train", "--resume", name, "--set", sets[0], "--set", sets[1], cwd=folder)
+            assert f"training.batch_size was {8 if size == 4 else 4} and is {size} now" in done.stderr
+
+
+def test_a_text_trains_by_its_recipe(folder: Path) -> None:
+    """What is printed is what is taken, for one file, for many, and from Python."""
+    done = charrnn("train", "text.txt", "--set", "training.steps=3", "--out", "by-recipe", cwd=folder)
+    assert "charrnn sample by-recipe" in done.stderr
+    printed = charrnn("configs", "recipe", "text.txt", cwd=folder).stdout
+    (folder / "printed.yaml").write_text(printed, encoding="utf-8")
+    charrnn("train", "printed.yaml", "--set", "training.steps=3", "--out", "by-config", cwd=folder)
+    configs = [(folder / name / "config.yaml").read_text(encoding="utf-8") for name in ("by-recipe", "by-config")]
+    assert configs[0] == configs[1]
+    assert charrnn("sample", "by-recipe", "--length", "5", cwd=folder).stdout
+    (folder / "many").mkdir()
+    for i in range(25):
+        (folder / "many" / f"{i}.txt").write_text(TEXT[: 200 + i], encoding="utf-8")
+    files = [f"many/{i}.txt" for i in range(25)]
+    for given in (["many"], files):
+        done = charrnn("train", *given, "--set", "training.steps=2", cwd=folder)
+        written = yaml.safe_load((folder / done.stdout.strip() / "config.yaml").read_text(encoding="utf-8"))
+        assert written["corpus"]["separator"] == "file" and written["corpus"]["mode"] == "documents"
+    assert "minutes" in refused("train", "text.txt", "--minutes", "-1", cwd=folder)
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["train"], ["CONFIG", "shakespeare", "--resume"]),
+        (["train"], ["text", "CONFIG", "shakespeare", "--resume"]),
         (["train", "shakespear"], ["no such file", "nearest: shakespeare"]),
         (["train", "config.yaml", "--set", "model.hiden_size=3"], ["model.hiden_size", "nearest: hidden_size"]),
-        (
-            ["train", "config.yaml", "--set", "training.batch_size=9000"],
-            ["5,184", "9000", "largest batch_size for this window is 324"],
-        ),
-        (["train", "config.yaml", "--set", "training.window=9000"], ["largest window for this batch_size is 648"]),
         (["train", "poems.yaml", "--set", "training.forget=0.1"], ["training.forget", "documents"]),
         (["train", "poems.yaml", "--set", "training.window_deviation=5"], ["training.window_deviation", "documents"]),
         (["train", "config.yaml", "--set", "corpus.path=empty.txt"], ["empty"]),

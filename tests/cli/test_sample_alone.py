@@ -21,7 +21,7 @@ print(*(name for name in ("torch", "pooch", "requests") if name in sys.modules),
 
 def sample(run: Path, *arguments: str, **environment: str) -> tuple[str, str]:
     """What the command wrote, and which of the slow packages it had imported in the end."""
-    command = [sys.executable, "-c", PROGRAM, "sample", str(run), "--length", "80", *arguments]
+    command = [sys.executable, "-c", PROGRAM, "sample", str(run), "--length", "80", "--seed", "0", *arguments]
     done = subprocess.run(command, env=os.environ | environment, capture_output=True, encoding="utf-8", check=True)
     return done.stdout, done.stderr.strip()
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import copy
-import re
 from collections.abc import Iterator
 from itertools import pairwise
 
@@ -20,6 +19,7 @@ from charrnn.text.batches import (
     Position,
     StreamBatches,
     blocks,
+    fitting,
     once,
     training_batches,
 )
@@ -235,61 +235,33 @@ def test_a_stream_is_no_collection_of_documents() -> None:
 
 
 def fits(part: Part, batch_size: int, window: int) -> bool:
-    try:
-        batches = training_batches(part, batch_size, window, BOUNDARY, 0)
-    except CharrnnError:
-        return False
-    return batches.next().characters > 0
+    """Whether the text fills a batch, and a first batch has something to predict."""
+    enough = len(part.documents) if part.documents is not None else part.characters // window
+    return enough >= batch_size and training_batches(part, batch_size, window, BOUNDARY, 0).next().characters > 0
 
 
-def number_after(words: str, message: str) -> int | None:
-    found = re.search(rf"{words} is ([\d,]+)", message)
-    return int(found[1].replace(",", "")) if found else None
-
-
-@given(st.integers(0, 60), SIZES, SIZES)
-def test_a_text_too_short_is_told_with_numbers_that_fit(length: int, batch_size: int, window: int) -> None:
-    part = stream(length)
-    if length >= batch_size * window:
-        assert fits(part, batch_size, window)
+@given(st.one_of(st.integers(1, 60).map(stream), LENGTHS.map(documents)), st.integers(1, 100), SIZES, st.integers(1, 3))
+def test_batches_are_brought_down_to_what_a_text_fills(part: Part, batch_size: int, window: int, workers: int) -> None:
+    batch_size *= workers
+    enough = len(part.spans) if part.documents is not None else part.characters
+    if enough < workers:
+        with pytest.raises(CharrnnError, match=f"with {workers} worker"):
+            fitting(part, batch_size, window, workers)
         return
-    with pytest.raises(CharrnnError, match=rf"has {length} characters") as raised:
-        training_batches(part, batch_size, window, BOUNDARY, 0)
-    message = str(raised.value)
-    largest = number_after("largest batch_size for this window", message)
-    if largest is None:
-        assert "no batch_size fits this window" in message
-        assert not fits(part, 1, window)
-    else:
-        assert fits(part, largest, window)
-        assert not fits(part, largest + 1, window)
-    largest = number_after("largest window for this batch_size", message)
-    if largest is None:
-        assert "no window fits this batch_size" in message
-        assert not fits(part, batch_size, 1)
-    else:
-        assert fits(part, batch_size, largest)
-        assert not fits(part, batch_size, largest + 1)
-
-
-@given(LENGTHS, st.integers(1, 100), SIZES)
-def test_too_few_documents_are_told_with_a_number_that_fits(lengths: list[int], batch_size: int, window: int) -> None:
-    part = documents(lengths)
-    if len(lengths) >= batch_size:
-        assert fits(part, batch_size, window)
-        return
-    with pytest.raises(CharrnnError, match=rf"has {len(lengths)} documents") as raised:
-        training_batches(part, batch_size, window, BOUNDARY, 0)
-    largest = number_after("largest batch_size", str(raised.value))
-    assert largest is not None
-    assert fits(part, largest, window)
-    assert not fits(part, largest + 1, window)
+    fitted = fitting(part, batch_size, window, workers)
+    assert fits(part, *fitted)
+    assert fitted[0] % workers == 0
+    assert fitted[0] <= batch_size and fitted[1] <= window
+    if fits(part, batch_size, window):
+        assert fitted == (batch_size, window)
+    elif fitted[1] == window:
+        assert not fits(part, fitted[0] + workers, window)
 
 
 def test_no_documents_at_all() -> None:
     part = Part(np.arange(5), np.zeros((0, 2), np.int64))
     with pytest.raises(CharrnnError, match=r"0 documents.*corpus\.split"):
-        training_batches(part, 1, 1, BOUNDARY, 0)
+        fitting(part, 1, 1)
 
 
 def test_any_integer_type_is_read() -> None:

@@ -85,6 +85,17 @@ def test_underfit_is_as_bad_in_training() -> None:
         assert verdict is not None and verdict.underfit == expected
 
 
+def test_beside_an_n_gram_the_network_is_compared_with_itself() -> None:
+    """The mixture predicts better than the network, whose loss in training is no sign of a large model's need."""
+    lines: list[dict[str, float]] = [
+        {"step": step, "epochs": 1.0, "loss": 2.9, "val_loss": 2.5, "aside_network": 3.0} for step in (20, 40)
+    ]
+    verdict = judge(evaluations_of(lines))
+    assert verdict is not None and not verdict.underfit
+    verdict = judge(evaluations_of([line | {"aside_network": 2.5} for line in lines]))
+    assert verdict is not None and verdict.underfit
+
+
 def test_nothing_evaluated_gets_no_verdict() -> None:
     assert judge([]) is None
 

@@ -1,0 +1,242 @@
+"""The recipe: the config that is taken for a text of which only its file is given. docs/recipes.md says why.
+
+Every figure here was measured there. A recipe depends on the text, the minutes and the kind of device alone, never on
+how busy a machine is, so that the same command trains the same model.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+from tqdm import tqdm
+
+from charrnn.errors import CharrnnError
+from charrnn.loading import dump_value, ready_made
+from charrnn.terminal import advance
+from charrnn.text.reader import find_files
+from charrnn.text.survey import Survey, middle, survey
+
+MINUTES = 5.0
+"""The length of a training, if none is given."""
+MANY = 20
+"""The fewest documents of a text that is taken for many."""
+SHORT_FILE = 5_000
+"""The most characters of the median file of a folder of documents."""
+CONFIGS = (".yaml", ".yml")
+"""The endings of a config's name."""
+MAX_CONFIG = 100_000
+"""The bytes of a file among which a config has its section `corpus`."""
+LARGE = 500
+"""An alphabet of more characters is one of ideographs: its output layer is most of the work."""
+SMALL = 10_000
+"""A text of fewer characters is learnt from as a whole: a tenth of it would say little, and is missed."""
+PASSES = 40.0
+"""The most passes over a text; a network that reads it more often knows it by heart."""
+REREAD = 4.0
+"""A text that is read more often than this needs more regularisation."""
+
+
+class Size(NamedTuple):
+    """A size of the network, for trainings of at least some minutes."""
+
+    minutes: float
+    layers: int
+    width: int
+    speed: float
+    """Characters a second in training, on two cores with bfloat16, as docs/recipes.md measured them."""
+
+
+LETTERS = [Size(0, 10, 128, 25_000), Size(7, 10, 160, 17_000), Size(20, 10, 224, 10_000)]
+IDEOGRAPHS = [Size(0, 5, 192, 14_000), Size(7, 6, 256, 8_500), Size(20, 6, 320, 6_000)]
+
+DROPOUTS = [(1.5, 0.0), (REREAD, 0.1), (10, 0.2), (20, 0.3), (float("inf"), 0.4)]
+"""Dropout by the passes over the text, up to each."""
+T = TypeVar("T")
+
+
+class Line(NamedTuple):
+    """A line of a config: a key, its value, and why it is so."""
+
+    key: str
+    value: object
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A config for a text, as lines with their reasons."""
+
+    name: str
+    """A name for the run."""
+    title: str
+    lines: list[Line]
+
+    def __str__(self) -> str:
+        """The config as YAML, each line with its reason."""
+        written, section = [f"# {self.title}"], ""
+        for key, value, reason in self.lines:
+            first, name = key.split(".")
+            if first != section:
+                written.append(f"{first}:")
+                section = first
+            line = f"  {name}: {dump_value(value)}"
+            written.append(f"{line:<30}# {reason}" if reason else line)
+        return "\n".join(written) + "\n"
+
+
+@dataclass(frozen=True)
+class Documents:
+    """How a text is divided into documents, if it is."""
+
+    separator: str | None
+    reason: str
+    lengths: list[int]
+    """The characters of each document, among those that were looked at."""
+
+    @classmethod
+    def of(cls, text: Survey) -> Documents:
+        """Many short files, poems between blank lines, or a list of names are documents. Any other text is a stream.
+
+        Blank lines stand between the poems of a Chinese collection, but between the stanzas of a song, the speeches of
+        a play and the paragraphs of a novel too. Those go on from one another, so only Chinese verse is divided there.
+        """
+        if len(text.files) >= MANY and middle(text.lengths) <= SHORT_FILE:
+            return cls("file", f"{len(text.files):,} short files: each is a text of its own", text.lengths)
+        if len(text.blocks) >= MANY and text.ideographs > 0.5 and _share(text.blocks, _is_verse) > 0.8:
+            lengths = [sum(map(len, block)) + len(block) for block in text.blocks]
+            return cls("blank-line", f"blank lines divide {len(text.blocks):,} poems", lengths)
+        if len(text.lines) >= MANY and len(text.blocks) <= len(text.files) and _share(text.lines, _is_name) > 0.9:
+            why = f"a list of {len(text.lines):,} names or words: each line is a text of its own"
+            return cls("line", why, list(map(len, text.lines)))
+        return cls(None, "one long text: the state is carried from window to window", [])
+
+
+def _share(things: Sequence[T], is_such: Callable[[T], bool]) -> float:
+    return sum(map(is_such, things)) / len(things)
+
+
+def _is_verse(lines: list[str]) -> bool:
+    """Whether a block is a poem: at least two lines, each of the length of a couplet."""
+    return 2 <= len(lines) <= 60 and max(map(len, lines)) <= 40
+
+
+def _is_name(line: str) -> bool:
+    """Whether a line is a name or a word: short, at most three words, and it ends as neither prose nor code does."""
+    words = line.split()
+    longest = 5 if line[0] >= "\u2e80" else 30
+    return len(line) <= longest and len(words) <= 3 and line[0].isalnum() and line.strip()[-1].isalnum()
+
+
+def is_text(given: str | Path) -> bool:
+    """Whether what a user gives to train is a text (a file, a folder, a glob), and not a config.
+
+    A config's name ends in .yaml, or it is the name of a ready-made one, or it has a section `corpus`.
+    """
+    path = Path(given).expanduser()
+    if path.suffix.lower() in CONFIGS or (str(given) in ready_made() and not path.is_file()):
+        return False
+    if path.is_file():
+        with path.open("rb") as file:
+            return re.search(rb"^corpus\s*:", file.read(MAX_CONFIG), re.MULTILINE) is None
+    return path.is_dir() or bool(set(str(given)) & set("*?["))
+
+
+def find_recipe(paths: Sequence[str | Path], minutes: float | None = None, quiet: bool = True) -> Recipe:
+    """The recipe for a text, which may be several files. Raises CharrnnError where it cannot be read.
+
+    `quiet` shows no progress bar.
+    """
+    files = find_files([str(path) for path in paths])
+    size = sum(file.stat().st_size for file in files)
+    with tqdm(
+        total=size, desc="look at", unit="B", unit_scale=True, leave=False, delay=1, disable=True if quiet else None
+    ) as bar:
+        return recipe(survey(files, lambda count: advance(bar, count)), [str(path) for path in paths], minutes)
+
+
+def recipe(text: Survey, paths: list[str], minutes: float | None = None) -> Recipe:
+    """The recipe for a text that was surveyed. `paths` are what the user named; `minutes` are MINUTES by default."""
+    minutes = MINUTES if minutes is None else minutes
+    if not minutes > 0:
+        raise CharrnnError(f"‹minutes={minutes:g}›: a length above 0 was expected")
+    documents = Documents.of(text)
+    size = _size(text.alphabet, minutes)
+    passes = size.speed * 60 * minutes / text.characters
+    is_small = text.characters < SMALL
+    dropout = next(dropout for most, dropout in DROPOUTS if passes < most)
+    lines = [
+        Line("corpus.path", paths[0] if len(paths) == 1 else paths),
+        Line("corpus.encoding", text.encoding, "as it was recognised"),
+        Line("corpus.mode", "documents" if documents.separator else "stream", documents.reason),
+    ]
+    if documents.separator:
+        lines.append(Line("corpus.separator", documents.separator))
+    if is_small:
+        lines.append(Line("corpus.split", [1, 0, 0], "so small a text is learnt from as a whole; nothing is held out"))
+    lines += [
+        Line("vocab.min_count", "auto", "what occurs once becomes <unk>, but nothing of a short text"),
+        Line("model.cell", "mingru", "deep and narrow, it learnt most in a given time"),
+        Line("model.num_layers", size.layers),
+        Line("model.hidden_size", size.width, f"for {text.alphabet:,} characters and {minutes:g} minutes"),
+        Line("model.embedding_size", size.width),
+        Line("model.tie_embedding", text.alphabet > LARGE, "one matrix for reading and writing a large alphabet"),
+        Line("model.residual", True),
+        Line("model.norm", "rms"),
+        Line("model.dropout", dropout, f"the text is read some {passes:.2g} times"),
+        Line("model.locked_dropout", True),
+        Line("model.embedding_dropout", 0.1 if passes > REREAD else 0.0),
+        Line("model.ngram", {}, "an n-gram, counted in a second, predicts together with the network"),
+    ]
+    if is_small or passes > PASSES:
+        lines.append(Line("training.epochs", PASSES, f"less than {minutes:g} minutes: more would learn by heart"))
+    else:
+        lines.append(Line("training.minutes", minutes))
+    shape = _windows(text, documents)
+    lines += [
+        Line("training.batch_size", shape[0]),
+        Line("training.window", shape[1]),
+        Line("training.optimizer", "muon"),
+        Line("training.learning_rate", 5e-3),
+        Line("training.precision", "bfloat16", "twice as fast where the processor has it"),
+    ]
+    if not documents.separator:
+        lines.append(Line("training.forget", 0.2, "reads well from a fresh state too, and forgets what went wrong"))
+    lines += [Line("sampling.length", 300), Line("sampling.temperature", 0.7)]
+    return Recipe(_name(paths[0]), _title(text, paths, minutes), lines)
+
+
+def _size(alphabet: int, minutes: float) -> Size:
+    """The network for an alphabet and a time."""
+    return next(s for s in reversed(LETTERS if alphabet <= LARGE else IDEOGRAPHS) if minutes >= s.minutes)
+
+
+def _windows(text: Survey, documents: Documents) -> tuple[int, int]:
+    """How many texts are read side by side, and the window: as many and as long as the text has characters for.
+
+    A document is read as a whole, up to a length that most have.
+    """
+    if documents.separator is None:
+        batch = max(1, min(32, text.characters // 1_000))
+        return batch, max(1, min(32, text.characters // (2 * batch)))
+    lengths = documents.lengths
+    longest = sorted(lengths)[int(0.95 * (len(lengths) - 1))]
+    window = min(128, max(8, longest + 1))
+    return max(1, min(len(lengths) // 2, max(16, 2048 // window))), window
+
+
+def _title(text: Survey, paths: list[str], minutes: float) -> str:
+    named = paths[0] if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
+    files = f", {len(text.files):,} files" if len(text.files) > 1 else ""
+    return (
+        f"{named}{files}: {text.characters:,} characters in {text.encoding}, an alphabet of {text.alphabet:,}, "
+        f"{minutes:g} minutes. Why these values: docs/recipes.md."
+    )
+
+
+def _name(path: str) -> str:
+    """A run's name for a text, without what a glob would make of it."""
+    return re.sub(r"[*?\[\]]", "", Path(path).expanduser().absolute().stem).strip() or "run"

@@ -1,0 +1,116 @@
+"""The recipe gives a config that trains, for any text, and divides a text only where it is many."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from charrnn.config import Config
+from charrnn.errors import CharrnnError
+from charrnn.loading import parse_config
+from charrnn.text.survey import survey
+from charrnn.training.recipe import Documents, find_recipe, is_text, recipe
+
+POEM = "空山新雨後，天氣晚來秋。\n明月松間照，清泉石上流。\n\n"
+STANZA = (
+    "The rain is on the window pane,\nthe night is at the door,\nand all I hear is rain again,\nno more, no more.\n\n"
+)
+SPEECH = "HAMLET:\nWords, words, words.\n\nPOLONIUS:\nWhat is the matter, my lord?\n\n"
+NOVEL = "他走了很久，终于到了山下的小村子里，天已经黑了。\n\n村里没有灯。\n\n"
+CODE = "def add(a, b):\n    return a + b\n\n\nclass A:\n    pass\n\n"
+
+
+def documents(folder: Path, *texts: str) -> Documents:
+    files = [folder / f"{i}.txt" for i in range(len(texts))]
+    for file, text in zip(files, texts, strict=True):
+        file.write_text(text, encoding="utf-8")
+    return Documents.of(survey(files))
+
+
+@pytest.mark.parametrize(
+    ("text", "separator"),
+    [
+        (POEM * 30, "blank-line"),
+        (POEM * 3, None),
+        (STANZA * 30, None),
+        (SPEECH * 30, None),
+        (NOVEL * 30, None),
+        (CODE * 30, None),
+        ("\n".join(f"Anna{'abcde'[i % 5]} Miller" for i in range(40)), "line"),
+        ("\n".join(["李白", "杜甫", "王維", "白居易"] * 10), "line"),
+        ("I walked a while.\nThen it rained.\n" * 30, None),
+    ],
+)
+def test_a_text_is_divided_only_where_it_is_many(tmp_path: Path, text: str, separator: str | None) -> None:
+    found = documents(tmp_path, text)
+    assert found.separator == separator
+    assert found.reason
+
+
+def test_many_short_files_are_documents_and_a_few_long_ones_are_not(tmp_path: Path) -> None:
+    assert documents(tmp_path, *[STANZA * 3] * 25).separator == "file"
+    assert documents(tmp_path, *[STANZA * 3] * 5).separator is None
+    assert documents(tmp_path, *[STANZA * 100] * 25).separator is None
+
+
+ANY_TEXT = st.one_of(
+    st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\0"), min_size=1, max_size=300),
+    st.lists(st.sampled_from([POEM, STANZA, SPEECH, NOVEL, CODE, "a\n", "\n", "月"]), min_size=1).map("".join),
+)
+
+
+@example("a", 5.0)
+@example(POEM * 400, 30.0)
+@example(STANZA * 4000, 0.1)
+@given(ANY_TEXT, st.floats(0.01, 1000))
+def test_any_text_gets_a_valid_config_in_whose_batches_it_fits(
+    tmp_path_factory: pytest.TempPathFactory, text: str, minutes: float
+) -> None:
+    file = tmp_path_factory.mktemp("text") / "a text: 1.txt"
+    file.write_text(text, encoding="utf-8")
+    looked = survey([file])
+    config = parse_config(str(recipe(looked, [str(file)], minutes)))
+    assert config.corpus.path == str(file)
+    training = config.training
+    if config.corpus.mode == "documents":
+        assert training.batch_size <= len(Documents.of(looked).lengths) * config.corpus.split[0]
+    else:
+        assert training.batch_size * training.window <= max(1, looked.characters * config.corpus.split[0])
+    assert training.minutes is None or training.minutes == minutes
+
+
+def test_the_same_text_and_minutes_give_the_same_recipe(tmp_path: Path) -> None:
+    file = tmp_path / "novel.txt"
+    file.write_text(NOVEL * 1000, encoding="gb18030")
+    first = find_recipe([file], 5)
+    assert str(first) == str(find_recipe([file], 5)) != str(find_recipe([file], 30))
+    assert first.name == "novel"
+    config = parse_config(str(first))
+    assert config.corpus.encoding == "gb18030"
+    assert config == Config.model_validate(config.model_dump())
+
+
+def test_a_config_is_no_text(tmp_path: Path) -> None:
+    for name, content, expected in (
+        ("config.yaml", "corpus: {path: a.txt}", False),
+        ("config.txt", "# a comment\ncorpus:\n  path: a.txt\n", False),
+        ("novel", "It was a dark night.", True),
+        ("novel.txt", "It was a dark night.", True),
+        ("corpus.txt", "The corpus: a body.", True),
+    ):
+        (tmp_path / name).write_text(content, encoding="utf-8")
+        assert is_text(tmp_path / name) == expected
+    assert is_text(tmp_path) and is_text(f"{tmp_path}/*.txt")
+    assert not is_text("poems") and not is_text(tmp_path / "missing.txt")
+
+
+def test_what_is_no_text_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "empty.txt").write_bytes(b"")
+    with pytest.raises(CharrnnError, match="empty"):
+        find_recipe([tmp_path / "empty.txt"])
+    with pytest.raises(CharrnnError, match="minutes"):
+        (tmp_path / "a.txt").write_text("a", encoding="utf-8")
+        find_recipe([tmp_path / "a.txt"], -1)
