@@ -55,6 +55,9 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 Probability = Annotated[float, Field(ge=0, lt=1)]
 
 
+Errors = Literal["strict", "replace", "skip"]
+
+
 class Section(BaseModel):
     """A section of the file. Unknown keys and wrong types are mistakes."""
 
@@ -76,6 +79,9 @@ class CorpusConfig(Section):
     """What ends a document, in documents mode; the end of a file always does."""
     encoding: str = "utf-8"
     """The name of a codec (utf-8, gb18030, big5, shift_jis, utf-16, latin-1, ...), or `auto` to recognise it."""
+    errors: Errors = "strict"
+    """What becomes of bytes that are not in the encoding: `strict` refuses the text, `replace` makes each U+FFFD,
+    `skip` leaves it out. Their number and the place of the first are told."""
     normalization: Literal["none", "nfc", "nfkc"] = "none"
     """Unicode normalisation of the text and of prompts."""
     simplify: bool = False

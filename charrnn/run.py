@@ -68,11 +68,18 @@ class Run:
 
     @classmethod
     def create(
-        cls, path: Path, config: Config, dataset: Dataset, parameters: int, device: torch.device, init_from: str = ""
+        cls,
+        path: Path,
+        config: Config,
+        dataset: Dataset,
+        parameters: int,
+        device: torch.device,
+        init_from: str = "",
+        recognised: str = "",
     ) -> Run:
         """Writes a new run, without checkpoints, into a folder that is empty or does not exist yet.
 
-        `init_from` is the id of the run that it begins from.
+        `init_from` is the id of the run that it begins from, `recognised` the encoding that was recognised, in words.
         """
         import torch
 
@@ -89,6 +96,8 @@ class Run:
             documents=None if dataset.starts is None else len(dataset.starts) - 1,
             vocabulary=len(dataset.vocabulary.characters),
             rare=dataset.rare,
+            damage=dataset.damage,
+            recognised=recognised,
             init_from=init_from,
             plugin=plugin,
             cell=config.model.cell if plugin else "",

@@ -80,6 +80,7 @@ def _rows(run: Run, last: Summary, evaluations: list[Line]) -> list[list[str]]:
         ["model", config.model.describe()],
         ["parameters", f"{facts.parameters:,}"],
         ["corpus", f"{corpus} ({facts.mode})"],
+        *_text(run),
         ["characters", f"{sizes['train']:,} to train, {sizes['val']:,} to validate, {sizes['test']:,} to test"],
         ["vocabulary", alphabet],
         *rare,
@@ -89,6 +90,17 @@ def _rows(run: Run, last: Summary, evaluations: list[Line]) -> list[list[str]]:
         *_parts(evaluations),
         ["taken", "no checkpoint yet" if run.checkpoints.none_yet else f"the checkpoint of step {run.checkpoint}"],
     ]
+
+
+def _text(run: Run) -> list[list[str]]:
+    """How a text of the user's own is encoded, where the held-out parts lie, and which bytes did not decode."""
+    facts, corpus = run.facts, run.config.corpus
+    told = [["held out", corpus.holdout or "tail"]] if facts.mode == "stream" else []
+    if corpus.path is not None and run.vocabulary.kind == "char":
+        told.append(["encoding", facts.recognised or corpus.encoding])
+    if facts.damage is not None:
+        told.append(["damage", f"{facts.damage} (corpus.errors: {corpus.errors})"])
+    return told
 
 
 def _parts(evaluations: list[Line]) -> list[list[str]]:

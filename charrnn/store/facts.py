@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from charrnn.files import Count, Record
+from charrnn.text.reader import Damage
 from charrnn.text.vocab import Rare
 
 FORMAT = 1
@@ -28,6 +29,10 @@ class Facts(Record):
     vocabulary: Count
     rare: Rare | None = None
     """The characters of the text that became <unk>."""
+    damage: Damage | None = None
+    """The bytes of the text that did not decode."""
+    recognised: str = ""
+    """The encoding that was recognised, and how surely; nothing where it was given."""
     init_from: str = ""
     """The id of the run whose weights this one began with."""
     plugin: str = ""

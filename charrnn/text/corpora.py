@@ -38,6 +38,7 @@ from charrnn.config import CorpusConfig
 from charrnn.errors import CharrnnError
 from charrnn.files import remove
 from charrnn.terminal import printable
+from charrnn.text.encoding import common, recognise
 from charrnn.text.entries import ABANDONED, is_whole, put
 from charrnn.text.reader import find_files, read_text
 
@@ -121,6 +122,17 @@ def settled(corpus: CorpusConfig) -> CorpusConfig:
     """The config of a corpus with its `holdout` filled in, as runs write it. Raises CharrnnError as `named` does."""
     usual = "spread" if corpus.name is None else named(corpus.name).holdout
     return corpus.model_copy(update={"holdout": corpus.holdout or usual})
+
+
+def with_encoding(corpus: CorpusConfig) -> tuple[CorpusConfig, str]:
+    """The config of a corpus with the encoding that all of its files have instead of `auto`, and what it is in words.
+
+    Nothing changes where it is given, or the files differ. Raises CharrnnError where an encoding stays doubtful.
+    """
+    if corpus.path is None or corpus.encoding != "auto":
+        return corpus, ""
+    found = common([recognise(file) for file in find_files(corpus.path)])
+    return corpus.model_copy(update={"encoding": found.name}), "several" if found.name == "auto" else str(found)
 
 
 def resolve(corpus: CorpusConfig) -> tuple[list[Path], CorpusConfig]:

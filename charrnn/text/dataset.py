@@ -23,7 +23,7 @@ from charrnn.files import Digest, read_small, sha256
 from charrnn.text.entries import FILES, IDS, STARTS, VOCABULARY, Entry, building, open_entry, remove, seal
 from charrnn.text.groups import Groups, deal, groups_of
 from charrnn.text.holdout import held_out, line_ends_of
-from charrnn.text.reader import BOUNDARY, Report, find_files, read_corpus
+from charrnn.text.reader import BOUNDARY, Damage, Report, find_files, read_corpus
 from charrnn.text.vocab import CODE_POINTS, Rare, Vocabulary, code_points, count
 
 CACHE_FORMAT = 1
@@ -74,6 +74,8 @@ class Dataset:
     """The SHA-256 of the text's bytes and of the settings by which they become ids."""
     rare: Rare | None = None
     """The characters that became <unk>; None if there are none, or an older version encoded the text."""
+    damage: Damage | None = None
+    """The bytes of the text that did not decode; None if there are none."""
     files: Array | None = None
     """The edges of F files in the ids, `[F + 1]`. None in entries of versions that did not keep them."""
     corpus: int | None = None
@@ -227,6 +229,7 @@ def _open(folder: Path, entry: Entry) -> Dataset:
         vocabulary=Vocabulary.load(folder / VOCABULARY),
         fingerprint=entry.fingerprint,
         rare=entry.rare,
+        damage=entry.damage,
         files=np.fromfile(files, np.int64) if files else None,
         corpus=entry.corpus,
         folder=folder,
@@ -250,23 +253,27 @@ class _Source:
     def fingerprint(self) -> str:
         """The SHA-256 of the text's bytes and of the settings by which they become ids."""
         how = self.corpus.model_dump(include={"mode", "separator", "encoding", "normalization", "simplify"})
+        if self.corpus.errors != "strict":
+            how["errors"] = self.corpus.errors
         seam = [len(self.files)] if self.other else []
         start = json.dumps([CACHE_FORMAT, how, self.vocab.model_dump(), *seam], sort_keys=True).encode()
         return hashlib.sha256(b"".join([start, *self.digests, *self.other_digests])).hexdigest()
 
-    def text(self, at_end: Callable[[], None] = lambda: None) -> Iterator[str]:
-        """The text of the corpus; `at_end` is called after each file."""
-        return self._unchanged(self.files, self.digests, at_end)
+    def text(self, at_end: Callable[[], None] = lambda: None, damage: Damage | None = None) -> Iterator[str]:
+        """The text of the corpus; `at_end` is called after each file, `damage` is told what does not decode."""
+        return self._unchanged(self.files, self.digests, at_end, damage)
 
     def other_text(self) -> Iterator[str]:
         """The other text, if there is one."""
-        return self._unchanged(self.other, self.other_digests, lambda: None)
+        return self._unchanged(self.other, self.other_digests, lambda: None, None)
 
-    def _unchanged(self, files: list[Path], digests: list[bytes], at_end: Callable[[], None]) -> Iterator[str]:
+    def _unchanged(
+        self, files: list[Path], digests: list[bytes], at_end: Callable[[], None], damage: Damage | None
+    ) -> Iterator[str]:
         """The text of files. Raises CharrnnError where a file is not, to its end, the one that its digest is of."""
         with ThreadPoolExecutor(1) as beside:
             read = [Digest(beside) for _ in files]
-            yield from read_corpus(files, self.corpus, self.vocab.kind == "byte", self.progress, read, at_end)
+            yield from read_corpus(files, self.corpus, self.vocab.kind == "byte", self.progress, read, at_end, damage)
         for file, was, wanted in zip(files, read, digests, strict=True):
             if was.digest() != wanted:
                 with suppress(OSError):
@@ -284,7 +291,7 @@ def _build(folder: Path, source: _Source) -> None:
     with building(folder) as temporary:
         dtype = np.min_scalar_type(vocabulary.unknown - raw)  # bytes are never <unk>
         table = vocabulary.table().astype(dtype)
-        total, last, edges = 0, 0, [0]
+        total, last, edges, damage = 0, 0, [0], Damage()
         with ExitStack() as stack:
             ids_digest = Digest(stack.enter_context(ThreadPoolExecutor(1)))
             ids_file = stack.enter_context((temporary / IDS).open("wb"))
@@ -304,7 +311,7 @@ def _build(folder: Path, source: _Source) -> None:
                     starts_file.write(ends.data)
                 total += len(encoded)
 
-            for piece in source.text(lambda: edges.append(total)):
+            for piece in source.text(lambda: edges.append(total), damage):
                 write(piece)
             for piece in source.other_text():
                 write(piece)
@@ -316,7 +323,9 @@ def _build(folder: Path, source: _Source) -> None:
         np.array(edges).tofile(temporary / FILES)
         vocabulary.save(temporary / VOCABULARY)
         corpus = edges[-1] if source.other else None
-        seal(temporary, dtype, total, source.fingerprint, rare, {IDS: ids_digest.digest()}, corpus)
+        known = {IDS: ids_digest.digest()}
+        found = damage if damage.count else None
+        seal(temporary, dtype, total, source.fingerprint, rare, known, corpus, found)
 
 
 def _alphabet(source: _Source) -> tuple[Vocabulary, Rare | None]:

@@ -19,6 +19,7 @@ from charrnn.errors import CharrnnError
 from charrnn.files import Count, Record, read_record, sha256, sync, write_json
 from charrnn.files import remove as remove_path
 from charrnn.terminal import say
+from charrnn.text.reader import Damage
 from charrnn.text.vocab import Rare
 from charrnn.trust import Untrusted, check, check_file
 
@@ -47,6 +48,8 @@ class Entry(Record):
     fingerprint: str
     rare: Rare | None = None
     """The characters that became <unk>; None if there are none, and in entries of versions before it was written."""
+    damage: Damage | None = None
+    """The bytes of the text that did not decode."""
     corpus: Count | None = None
     """The characters of the corpus, if another text, its validation part, comes after them."""
     files: dict[str, Contents]
@@ -87,11 +90,18 @@ def seal(
     rare: Rare | None,
     known: Mapping[str, bytes],
     corpus: int | None = None,
+    damage: Damage | None = None,
 ) -> None:
     """Writes the manifest of all that lies in a folder. `known` has the SHA-256 of some of it."""
     found = {file.name: contents(file, known.get(file.name)) for file in sorted(folder.iterdir())}
     facts = Entry(
-        dtype=dtype.name, characters=characters, fingerprint=fingerprint, rare=rare, corpus=corpus, files=found
+        dtype=dtype.name,
+        characters=characters,
+        fingerprint=fingerprint,
+        rare=rare,
+        damage=damage,
+        corpus=corpus,
+        files=found,
     ).model_dump()
     (folder / MANIFEST).write_text(json.dumps(facts), encoding="utf-8")
 

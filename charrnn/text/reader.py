@@ -11,9 +11,10 @@ from fnmatch import fnmatch
 from itertools import pairwise, zip_longest
 from pathlib import Path
 
-from charrnn.config import CorpusConfig
+from charrnn.config import CorpusConfig, Errors
 from charrnn.errors import CharrnnError
-from charrnn.files import Digest
+from charrnn.files import Count, Digest, Record
+from charrnn.text.encoding import recognise
 
 BLOCK = 2**20
 """The number of bytes read at a time: the loop over blocks costs little, and a block fits the processor's cache."""
@@ -86,61 +87,6 @@ def _glob(pattern: Path) -> list[Path]:
     return sorted(file for file in matching if not any(map(is_hidden, file.parts)))
 
 
-def detect_encoding(file: Path) -> str:
-    """The encoding of a file, which charset-normalizer recognises from its first and middle parts.
-
-    Raises CharrnnError where no encoding fits.
-    """
-    try:
-        with file.open("rb") as stream:
-            head = stream.read(256 * 1024)
-            stream.seek(file.stat().st_size // 2)
-            middle = stream.read(64 * 1024)
-    except OSError as error:
-        raise CharrnnError(f"{file}: cannot be read: {error.strerror}") from None
-    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return "utf-16"
-    if _is_utf8(head):
-        return "utf-8"
-    if (wide := _utf16_without_mark(head)) is not None:
-        return wide
-    from charset_normalizer import from_bytes
-
-    # The parts are cut at line ends: a part that begins inside a two-byte character looks like another encoding.
-    lines = head[: head.rfind(b"\n") + 1] or head
-    best = from_bytes(lines + b"\n" + middle[middle.find(b"\n") + 1 : middle.rfind(b"\n") + 1]).best()
-    if best is None:
-        raise CharrnnError(
-            f"{file}: no text encoding was recognised; give it as corpus.encoding (gb18030, big5, shift_jis, utf-16, "
-            "...), or read raw bytes with vocab.kind: byte"
-        )
-    # The larger encoding of each family: GB18030 contains GBK and GB2312, CP932 Shift-JIS, and Big5-HKSCS Big5.
-    return {"gb2312": "gb18030", "gbk": "gb18030", "shift_jis": "cp932", "big5": "big5hkscs"}.get(
-        best.encoding, best.encoding
-    )
-
-
-def _is_utf8(head: bytes) -> bool:
-    try:
-        codecs.getincrementaldecoder("utf-8")().decode(head)  # a character may be cut at the end
-    except UnicodeDecodeError:
-        return False
-    return b"\0" not in head
-
-
-def _utf16_without_mark(head: bytes) -> str | None:
-    """The name of UTF-16 without a byte order mark, if the bytes hold enough spaces, line ends and punctuation in it.
-
-    In any other encoding, those would be bytes (0 to 2, or 12 after 255) that no text contains.
-    """
-    found = {}
-    for name in ("utf-16-le", "utf-16-be"):
-        text = head[: len(head) // 2 * 2].decode(name, "replace")
-        found[name] = sum(text.count(character) for character in "\n \u3000、。，")
-    best = max(found, key=lambda name: found[name])
-    return best if found[best] > len(head) // 400 else None
-
-
 def normalizer(config: CorpusConfig) -> Callable[[str], str]:
     """The function that normalises a text of the corpus, or a prompt, as the config says.
 
@@ -179,39 +125,59 @@ def _is_mark(character: str) -> bool:
     return unicodedata.combining(unicodedata.normalize("NFKD", character)[0]) > 0
 
 
+class Damage(Record):
+    """The bytes of a text that are not in its encoding."""
+
+    count: Count = 0
+    """How many there were. Each became U+FFFD, or nothing."""
+    file: str = ""
+    byte: Count = 0
+    """The place of the first one."""
+
+    def __str__(self) -> str:
+        """In words."""
+        which = "one byte does" if self.count == 1 else f"{self.count:,} bytes do"
+        return f"{which} not decode, the first at byte {self.byte:,} of {self.file}"
+
+
 def read_text(
-    file: Path, encoding: str = "utf-8", progress: Read = lambda _: None, block: int = BLOCK
+    file: Path,
+    encoding: str = "utf-8",
+    progress: Read = lambda _: None,
+    block: int = BLOCK,
+    errors: Errors = "strict",
+    damage: Damage | None = None,
 ) -> Iterator[str]:
     """The text of a file in pieces of about `block` bytes, without a byte order mark, and with \\n as line end.
 
-    Raises CharrnnError, with the file, the byte offset and a remedy, where a byte does not decode.
+    Bytes that do not decode are told to `damage`; `replace` makes them U+FFFD, `skip` leaves them out. With `strict`
+    they raise CharrnnError, with the file, the byte offset and a remedy.
     """
     if encoding == "auto":
-        encoding = detect_encoding(file)
-    try:
-        io.TextIOWrapper(io.BytesIO(), encoding)  # refuses codecs that do not encode text, such as hex
-        codec = codecs.lookup(encoding).name
-        if codec in NO_ENCODINGS:
-            raise LookupError
-        decoder = codecs.getincrementaldecoder("utf-8-sig" if codec == "utf-8" else codec)()
-    except (LookupError, ValueError):  # ValueError: a name with a null character
-        raise CharrnnError(
-            f"corpus.encoding: no codec is called {encoding!r}; try utf-8, gb18030, big5, shift_jis or auto"
-        ) from None
+        encoding = recognise(file).name
+    codec, decoder = _decoder(encoding, "strict" if errors == "strict" else "replace")
     lines = io.IncrementalNewlineDecoder(None, translate=True)
     done, data = 0, b""
     try:
         with file.open("rb") as stream:
-            while data := stream.read(block):
-                yield lines.decode(decoder.decode(data))
+            while True:
+                data, before = stream.read(block), decoder.getstate()
+                text = decoder.decode(data, final=not data)
+                if errors != "strict" and "\ufffd" in text:
+                    if damage is not None and not damage.count:
+                        damage.file, damage.byte = str(file), done + _first_bad(encoding, before, data)
+                    if damage is not None:
+                        damage.count += text.count("\ufffd")
+                    text = text if errors == "replace" else text.replace("\ufffd", "")
+                yield lines.decode(text, final=not data)
+                if not data:
+                    break
                 done += len(data)
                 progress(data)
-            yield lines.decode(decoder.decode(b"", final=True), final=True)
     except UnicodeDecodeError as error:
         at = done + len(data) - len(error.object) + error.start  # the decoded bytes end where the read ones do
         raise CharrnnError(
-            f"{file}: byte {at:,} ({error.object[error.start]:#04x}) is not {encoding}; set corpus.encoding to the "
-            "file's own (Chinese novels are often gb18030), to auto, or read raw bytes with vocab.kind: byte"
+            f"{file}: byte {at:,} ({error.object[error.start]:#04x}) is not {encoding}; {_remedy(file, codec)}"
         ) from None
     except UnicodeError as error:  # such as UTF-16 without its mark
         raise CharrnnError(
@@ -219,6 +185,42 @@ def read_text(
         ) from None
     except OSError as error:
         raise CharrnnError(f"{file}: cannot be read: {error.strerror}") from None
+
+
+def _decoder(encoding: str, errors: str) -> tuple[str, codecs.IncrementalDecoder]:
+    """The name of a codec, and a decoder of it. Raises CharrnnError where there is none."""
+    try:
+        io.TextIOWrapper(io.BytesIO(), encoding)  # refuses codecs that do not encode text, such as hex
+        codec = codecs.lookup(encoding).name
+        if codec in NO_ENCODINGS:
+            raise LookupError
+        return codec, codecs.getincrementaldecoder("utf-8-sig" if codec == "utf-8" else codec)(errors)
+    except (LookupError, ValueError):  # ValueError: a name with a null character
+        raise CharrnnError(
+            f"corpus.encoding: no codec is called {encoding!r}; try utf-8, gb18030, big5, shift_jis or auto"
+        ) from None
+
+
+def _first_bad(encoding: str, state: tuple[bytes, int], data: bytes) -> int:
+    """The place of the first byte that does not decode, from the beginning of `data`, before which it is in `state`."""
+    decoder = _decoder(encoding, "strict")[1]
+    decoder.setstate(state)
+    try:
+        decoder.decode(data, final=not data)
+    except UnicodeDecodeError as error:
+        return max(0, len(data) - len(error.object) + error.start)
+    return 0  # U+FFFD itself stands in the text
+
+
+def _remedy(file: Path, codec: str) -> str:
+    """What helps where a byte of a file does not decode: another encoding, or to do without such bytes."""
+    try:
+        other = recognise(file).name
+    except CharrnnError:
+        return "set corpus.encoding to the file's own, or read raw bytes with vocab.kind: byte"
+    if codecs.lookup(other).name != codec:
+        return f"the file looks like {other}: set corpus.encoding to that, or corpus.errors to replace or skip"
+    return "the rest of the file is: set corpus.errors to replace or skip"
 
 
 def read_bytes(file: Path, progress: Read = lambda _: None, block: int = BLOCK) -> Iterator[str]:
@@ -239,12 +241,13 @@ def read_corpus(
     progress: Report = lambda _: None,
     digests: Sequence[Digest] = (),
     at_end: Callable[[], None] = lambda: None,
+    damage: Damage | None = None,
 ) -> Iterator[str]:
     """The text of a corpus in pieces; in documents mode with BOUNDARY after each document.
 
     `raw` reads bytes as they are (see `read_bytes`): no decoding, no line ends, no normalisation. `digests`, one for
-    each file, are given its bytes as they were read, and `at_end` is called after each. Raises CharrnnError as
-    `read_text` does.
+    each file, are given its bytes as they were read, `at_end` is called after each, and `damage` is told of bytes that
+    do not decode. Raises CharrnnError as `read_text` does.
     """
     documents = config.mode == "documents"
     normalize = normalizer(config)
@@ -255,7 +258,10 @@ def read_corpus(
                 digest.update(data)
             progress(len(data))
 
-        pieces = read_bytes(file, see) if raw else read_text(file, config.encoding, see)
+        if raw:
+            pieces = read_bytes(file, see)
+        else:
+            pieces = read_text(file, config.encoding, see, errors=config.errors, damage=damage)
         if not raw and (config.normalization != "none" or config.simplify):
             pieces = (normalize(piece) for piece in _at_line_ends(pieces))
         last = "\n"

@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from charrnn.errors import CharrnnError
-from charrnn.text.reader import Report, detect_encoding, read_text
+from charrnn.text.encoding import Recognised, common, recognise
+from charrnn.text.reader import Damage, Report, read_text
 from charrnn.text.vocab import CODE_POINTS, count
 
 LOOKED_AT = 10_000_000
@@ -27,8 +28,10 @@ class Survey:
     """What a survey of a text found."""
 
     files: list[Path]
-    encoding: str
+    encoding: Recognised
     """The encoding of all files, or `auto` if they differ."""
+    damage: Damage | None
+    """The bytes that are not in it, which are left out; None if there are none."""
     counts: npt.NDArray[np.int64]
     """The number of occurrences of every code point, `[0x110000]`."""
     lengths: list[int]
@@ -59,12 +62,12 @@ class Survey:
 
 def survey(files: Sequence[Path], progress: Report = lambda _: None) -> Survey:
     """Surveys a text. Raises CharrnnError where it cannot be read, is in no known encoding, or is empty."""
-    encodings = [detect_encoding(file) for file in files]
+    found, damage = [recognise(file) for file in files], Damage()
     counts = np.zeros(CODE_POINTS, np.int64)
     lengths, blocks, left = [], [], LOOKED_AT
-    for file, encoding in zip(files, encodings, strict=True):
+    for file, one in zip(files, found, strict=True):
         before, looked_at = int(counts.sum()), []
-        for piece in read_text(file, encoding, lambda data: progress(len(data))):
+        for piece in read_text(file, one.name, lambda data: progress(len(data)), errors="skip", damage=damage):
             count(piece, counts)
             if left > 0:
                 looked_at.append(piece[:left])
@@ -75,7 +78,7 @@ def survey(files: Sequence[Path], progress: Report = lambda _: None) -> Survey:
         raise CharrnnError(
             f"{files[0]}: the text is empty; at least a few thousand characters are needed to learn from"
         )
-    return Survey(list(files), encodings[0] if len(set(encodings)) == 1 else "auto", counts, lengths, blocks)
+    return Survey(list(files), common(found), damage if damage.count else None, counts, lengths, blocks)
 
 
 def _blocks(text: str) -> list[list[str]]:

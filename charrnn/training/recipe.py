@@ -170,7 +170,8 @@ def recipe(text: Survey, paths: list[str], minutes: float | None = None) -> Reci
     dropout = next(dropout for most, dropout in DROPOUTS if passes < most)
     lines = [
         Line("corpus.path", paths[0] if len(paths) == 1 else paths),
-        Line("corpus.encoding", text.encoding, "as it was recognised"),
+        Line("corpus.encoding", text.encoding.name, f"recognised: {text.encoding}"),
+        *([Line("corpus.errors", "skip", f"{text.damage}")] if text.damage else []),
         Line("corpus.mode", "documents" if documents.separator else "stream", documents.reason),
     ]
     if documents.separator:
@@ -232,7 +233,7 @@ def _title(text: Survey, paths: list[str], minutes: float) -> str:
     named = paths[0] if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
     files = f", {len(text.files):,} files" if len(text.files) > 1 else ""
     return (
-        f"{named}{files}: {text.characters:,} characters in {text.encoding}, an alphabet of {text.alphabet:,}, "
+        f"{named}{files}: {text.characters:,} characters in {text.encoding.name}, an alphabet of {text.alphabet:,}, "
         f"{minutes:g} minutes. Why these values: docs/recipes.md."
     )
 

@@ -22,7 +22,7 @@ from charrnn.store.folder import check_folders, new_folder
 from charrnn.store.lock import locked
 from charrnn.terminal import advance, say
 from charrnn.text.batches import fitting, training_batches
-from charrnn.text.corpora import resolve, settled
+from charrnn.text.corpora import resolve, settled, with_encoding
 from charrnn.text.dataset import Dataset, load_dataset
 from charrnn.text.reader import find_files
 from charrnn.training.attendance import WorkerLost
@@ -83,8 +83,12 @@ def train(
         beginning = Beginning.of(Run.open(init_from, "cpu"))
         chosen = beginning.config(chosen, overrides)
         needed.append(beginning.run.path)
-    chosen = absolute(chosen.model_copy(update={"corpus": settled(chosen.corpus)}))
-    return _train(chosen, name, needed, beginning, out, overwrite, own_device(find_device(device)), quiet)
+    corpus, recognised = settled(chosen.corpus), ""
+    if chosen.vocab.kind == "char":
+        corpus, recognised = with_encoding(corpus)
+    chosen = absolute(chosen.model_copy(update={"corpus": corpus}))
+    where = own_device(find_device(device))
+    return _train(chosen, name, needed, beginning, out, overwrite, where, quiet, recognised)
 
 
 def _train(
@@ -96,6 +100,7 @@ def _train(
     overwrite: bool,
     where: torch.device,
     quiet: bool,
+    recognised: str,
 ) -> Run:
     """Trains with a config in a new folder, which may not replace the files that are `needed`."""
     with joined(where, config.training.worker_timeout) as workers:
@@ -111,7 +116,7 @@ def _train(
         path = new_folder(out, name, overwrite, needed)
         with locked(path):
             begun = "" if beginning is None else beginning.run.facts.id
-            run = Run.create(path, config, dataset, training.model.size, where, begun)
+            run = Run.create(path, config, dataset, training.model.size, where, begun, recognised)
             workers.from_first(os.fsencode(path.absolute()))
             if not quiet:
                 say(_headline(run, dataset, training.model))
@@ -324,14 +329,16 @@ def _headline(run: Run, dataset: Dataset, model: LanguageModel) -> str:
     still = sum(weight.numel() for weight in model.parameters() if not weight.requires_grad)
     frozen = f" ({still:,} of them frozen)" if still else ""
     rare = f"; {facts.rare}" if facts.rare else ""
+    damage = f"; {facts.damage} (corpus.errors: {corpus.errors})" if facts.damage else ""
+    encoding = f" in {facts.recognised or corpus.encoding}" if corpus.path and run.vocabulary.kind == "char" else ""
     lines = [] if dataset.starts is None else [dataset.groups(corpus.shared_run).told(corpus)]
     if corpus.validation is not None and corpus.split[1]:
         lines.append("another text validates, so the validation fraction of corpus.split is learnt from too")
     more = "".join(f"\n{line}" for line in lines if line)
     return (
         f"{run.path}: {run.config.model.cell}, {facts.parameters:,} parameters{frozen}, "
-        f"{facts.characters['train']:,} characters to learn from{documents}, an alphabet of "
-        f"{facts.vocabulary:,}, on {run.device}{rare}{more}"
+        f"{facts.characters['train']:,} characters{encoding} to learn from{documents}, an alphabet of "
+        f"{facts.vocabulary:,}, on {run.device}{rare}{damage}{more}"
     )
 
 

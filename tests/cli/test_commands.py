@@ -230,7 +230,13 @@ def test_a_small_text_takes_smaller_batches_with_a_word(folder: Path) -> None:
         ("novel", "few.txt", "training.batch_size is "),
         ("shakespeare-60s", "few.txt", "training.batch_size is "),
     ):
-        sets = f"corpus.path={path}", "training.steps=2", "sampling.prompt=春", "model.hidden_size=8", "model.embedding_size=8"
+        sets = (
+            f"corpus.path={path}",
+            "training.steps=2",
+            "sampling.prompt=春",
+            "model.hidden_size=8",
+            "model.embedding_size=8",
+        )
         options = [part for one in sets for part in ("--set", one)]
         done = charrnn("train", config, *options, "--out", f"small-{config}", cwd=folder)
         assert word in done.stderr
@@ -311,7 +317,7 @@ def test_a_text_trains_by_its_recipe(folder: Path) -> None:
 )
 def test_mistakes_are_told_in_one_message(folder: Path, arguments: list[str], words: list[str]) -> None:
     (folder / "empty.txt").write_bytes(b"")
-    (folder / "gbk.txt").write_bytes(b"Hello: " + "红楼梦".encode("gbk") * 100)
+    (folder / "gbk.txt").write_bytes(b"Hello: " + "红楼梦里的人都说他不是好人。".encode("gbk") * 20)
     (folder / "mine").mkdir(exist_ok=True)
     (folder / "newer").mkdir(exist_ok=True)
     (folder / "newer" / "run.json").write_text('{"format": 99}')
