@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 import re
+import string
 from functools import cache
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from charrnn.cells import CELLS, cells_with, recurrent_cells
 
@@ -55,6 +56,35 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 Probability = Annotated[float, Field(ge=0, lt=1)]
 
 
+def _blank_lines(value: Any) -> Any:
+    """`blank-lines: 2`, which YAML reads as a mapping, as a text."""
+    return f"blank-lines: {value['blank-lines']}" if isinstance(value, dict) and [*value] == ["blank-lines"] else value
+
+
+def _check_separator(text: str) -> str:
+    count = re.fullmatch(r"blank-lines: ?(\S+)", text)
+    if not text or (count and not re.fullmatch(r"[1-9]\d{0,2}", count[1])):
+        raise ValueError("blank-line, `blank-lines: 2` (1 to 999), line, file, a text, or a /regular expression/")
+    if len(text) > 2 and text[0] == text[-1] == "/":
+        try:
+            re.compile(text[1:-1])
+        except re.error as error:
+            raise ValueError(f"a regular expression between the slashes; this one is none: {error}") from None
+    return text
+
+
+def _check_template(text: str) -> str:
+    try:
+        names = [name for _, name, _, _ in string.Formatter().parse(text) if name is not None]
+    except ValueError as error:
+        raise ValueError(f'a name, or names in braces such as "{{title}}\\n{{text}}": {error}') from None
+    if not text or any(not name or set(name) & set(".[") for name in names):
+        raise ValueError('a name, or names in braces such as "{title}\\n{text}"')
+    return text
+
+
+Separator = Annotated[str, BeforeValidator(_blank_lines), AfterValidator(_check_separator)]
+Template = Annotated[str, AfterValidator(_check_template)]
 Errors = Literal["strict", "replace", "skip"]
 
 
@@ -75,8 +105,12 @@ class CorpusConfig(Section):
     mode: Literal["stream", "documents"] | None = None
     """`stream` reads one long text (a novel) and carries the state along; `documents` reads many short texts
     (poems), each from a fresh state. Default: the mode of a named corpus, otherwise `stream`."""
-    separator: Literal["blank-line", "line", "file"] = "blank-line"
-    """What ends a document, in documents mode; the end of a file always does."""
+    separator: Separator = "blank-line"
+    """What ends a document, in documents mode; the end of a file always does: `blank-line`, `blank-lines: 2` (that many
+    or more), `line`, `file` (nothing else), a text such as "<|endoftext|>", or a regular expression between slashes."""
+    field: Template | None = None
+    """The texts of a table, each a document: a column of CSV or TSV, a key of JSON (a list of objects) or JSON lines.
+    Several make a template, such as "《{title}》{author}\\n{text}". null reads a file as plain text."""
     encoding: str = "utf-8"
     """The name of a codec (utf-8, gb18030, big5, shift_jis, utf-16, latin-1, ...), or `auto` to recognise it."""
     errors: Errors = "strict"

@@ -36,6 +36,7 @@ from charrnn.store.folder import is_run
 from charrnn.store.history import read_history
 from charrnn.store.weights import COUNTS, Misfit, fill, load_arrays
 from charrnn.terminal import say
+from charrnn.text.documents import joint
 from charrnn.text.reader import Report, find_files, normalizer, read_corpus
 from charrnn.text.vocab import Vocabulary
 from charrnn.version import __version__
@@ -190,7 +191,8 @@ class Run:
         """The text between the documents of the corpus; None if the corpus is one long text."""
         if not self.is_documents:
             return None
-        return {"blank-line": "\n\n", "line": "\n", "file": ""}[self.config.corpus.separator]
+        corpus = self.config.corpus
+        return joint(corpus.separator) if corpus.field is None else ""
 
     @cached_property
     def model(self) -> LanguageModel:

@@ -1,4 +1,4 @@
-"""`charrnn corpus`: the named corpora."""
+"""`charrnn corpus`: the named corpora, and a look at any text."""
 
 from __future__ import annotations
 
@@ -12,7 +12,11 @@ from charrnn.cli.options import Json, complete_corpus
 from charrnn.cli.output import show, show_json
 from charrnn.errors import CharrnnError
 
-app = typer.Typer(help="The named corpora: list all, fetch one, show one.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    help="Corpora: list the named ones, fetch one, look at one or at a text of your own.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
 Name = Annotated[
     str,
     typer.Argument(help="A name from `charrnn corpus list`.", autocompletion=complete_corpus, show_default=False),
@@ -63,10 +67,42 @@ def get(
 
 @app.command("show")
 def describe(
-    name: Name, length: Annotated[int, typer.Option(help="Characters of the text to show.", min=0)] = 300
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME|TEXT",
+            help="A name from `charrnn corpus list`, or a text: a file or a folder.",
+            autocompletion=complete_corpus,
+            show_default=False,
+        ),
+    ],
+    length: Annotated[int, typer.Option(help="Characters of the text to show.", min=0)] = 300,
+    as_json: Json = False,
 ) -> None:
-    """Describe a corpus, and show how its text begins."""
+    """Describe a corpus or a text of your own, and show how it begins.
+
+    Of a text: its encoding, line ends, scripts, rare and invisible characters, its longest line, and how many documents
+    each corpus.separator would give. All that is worth knowing before a training.
+    """
     from charrnn.terminal import table
+    from charrnn.text.corpora import register
+
+    if name in register():
+        rows, beginning = _named(name, length)
+    else:
+        rows, beginning = _own(name, length)
+    if as_json:
+        show_json({**dict(rows), "beginning": beginning})
+        return
+    shown = ((key, f"{value:,}" if isinstance(value, int) else value) for key, value in rows)
+    show(table([*map(list, shown)]) + "\n\n" + beginning)
+
+
+Rows = list[tuple[str, str | int]]
+
+
+def _named(name: str, length: int) -> tuple[Rows, str]:
+    """What the register says of a named corpus, and its beginning."""
     from charrnn.text.corpora import named, prepare
 
     entry = named(name)
@@ -76,6 +112,34 @@ def describe(
     sources = (
         f"{entry.base} ({len(entry.sources)} file{'s' * (len(entry.sources) != 1)})" if entry.base else entry.format
     )
-    rows = [["name", name], ["what", entry.title], ["language", entry.language], ["licence", entry.licence]]
-    rows += [["characters", entry.characters], ["mode", entry.mode], ["source", sources], ["file", str(file)]]
-    show(table(rows) + "\n\n" + beginning)
+    rows: Rows = [("name", name), ("what", entry.title), ("language", entry.language), ("licence", entry.licence)]
+    rows += [("characters", entry.characters), ("mode", entry.mode), ("held out", entry.holdout)]
+    return [*rows, ("source", sources), ("file", str(file))], beginning
+
+
+def _own(path: str, length: int) -> tuple[Rows, str]:
+    """What a survey of a text finds, and its beginning."""
+    from charrnn.text.reader import find_files
+    from charrnn.text.survey import LOOKED_AT, middle, survey
+
+    looked = survey(find_files(path, "corpus show"))
+    ends = ", ".join(f"{count:,} {kind}" for kind, count in looked.line_ends.items() if count) or "none"
+    rows: Rows = [("files", len(looked.files)), ("encoding", str(looked.encoding))]
+    rows += [("damage", str(looked.damage))] * (looked.damage is not None)
+    rows += [("characters", looked.characters), ("alphabet", looked.alphabet), ("line ends", ends)]
+    rows.append(("scripts", ", ".join(f"{count:,} {script}" for script, count in looked.scripts.items())))
+    odd = list(looked.odd.items())
+    rows.append(("invisible", ", ".join(f"{count:,} × {what}" for what, count in odd[:10]) or "none"))
+    for least in (2, 5):
+        kinds, share = looked.rare(least)
+        rows.append((f"min_count {least}", f"{kinds:,} characters become <unk>, {100 * share:.2g} % of the text"))
+    rows.append(("longest line", f"{max(map(len, looked.lines), default=0):,} characters"))
+    for separator in ("blank-line", "blank-lines: 2", "blank-lines: 3", "line", "file"):
+        documents = looked.documents(separator)
+        told = f"{len(documents):,} documents, the median of {middle([*map(len, documents)]):,g} characters"
+        if separator in ("blank-line", "line"):
+            told += f"; {looked.near_duplicates(documents):,} share ten characters or more with another"
+        rows.append((separator, told))
+    if looked.characters > LOOKED_AT:
+        rows.append(("", f"(lines and documents are those of the first {LOOKED_AT:,} characters)"))
+    return rows, looked.texts[0][:length]

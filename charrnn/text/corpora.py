@@ -142,7 +142,8 @@ def resolve(corpus: CorpusConfig) -> tuple[list[Path], CorpusConfig]:
     """
     if corpus.name is None:
         assert corpus.path is not None  # the config's own rule
-        return find_files(corpus.path), corpus.model_copy(update={"mode": corpus.mode or "stream"})
+        usual = "stream" if corpus.field is None else "documents"
+        return find_files(corpus.path), corpus.model_copy(update={"mode": corpus.mode or usual})
     mode = corpus.mode or named(corpus.name).mode
     return [prepare(corpus.name)], corpus.model_copy(update={"mode": mode, "encoding": "utf-8"})
 

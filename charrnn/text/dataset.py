@@ -20,10 +20,11 @@ from charrnn.cache import cache_folder
 from charrnn.config import CorpusConfig, VocabConfig
 from charrnn.errors import CharrnnError
 from charrnn.files import Digest, read_small, sha256
+from charrnn.text.documents import BOUNDARY
 from charrnn.text.entries import FILES, IDS, STARTS, VOCABULARY, Entry, building, open_entry, remove, seal
 from charrnn.text.groups import Groups, deal, groups_of
 from charrnn.text.holdout import held_out, line_ends_of
-from charrnn.text.reader import BOUNDARY, Damage, Report, find_files, read_corpus
+from charrnn.text.reader import Damage, Report, find_files, read_corpus
 from charrnn.text.vocab import CODE_POINTS, Rare, Vocabulary, code_points, count
 
 CACHE_FORMAT = 1
@@ -253,8 +254,7 @@ class _Source:
     def fingerprint(self) -> str:
         """The SHA-256 of the text's bytes and of the settings by which they become ids."""
         how = self.corpus.model_dump(include={"mode", "separator", "encoding", "normalization", "simplify"})
-        if self.corpus.errors != "strict":
-            how["errors"] = self.corpus.errors
+        how |= self.corpus.model_dump(include={"errors", "field"}, exclude_defaults=True)  # keys of later versions
         seam = [len(self.files)] if self.other else []
         start = json.dumps([CACHE_FORMAT, how, self.vocab.model_dump(), *seam], sort_keys=True).encode()
         return hashlib.sha256(b"".join([start, *self.digests, *self.other_digests])).hexdigest()

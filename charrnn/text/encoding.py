@@ -20,8 +20,9 @@ SAMPLE = 64 * 1024
 """The bytes that are looked at, at the beginning, in the middle and at the end of a file."""
 BLOCK = 2**20
 """The number of bytes read at a time."""
-FEW = 0.1
-"""A text is UTF-8 with damage if so many bad bytes come on one character of several bytes, or fewer."""
+FEW = 1 / 3
+"""A text is UTF-8 with damage if so many bad bytes, or fewer, come on each byte that goes on a character: no other
+encoding has many such bytes at the right places."""
 SURE = 6.0
 """Bits by which the best reading must be shorter than the next one that reads differently: odds of 64 to 1."""
 RARE = 14.0

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import codecs
 import io
-import re
 import unicodedata
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from fnmatch import fnmatch
 from itertools import pairwise, zip_longest
@@ -14,7 +14,9 @@ from pathlib import Path
 from charrnn.config import CorpusConfig, Errors
 from charrnn.errors import CharrnnError
 from charrnn.files import Count, Digest, Record
+from charrnn.text.documents import BOUNDARY, mark_documents
 from charrnn.text.encoding import recognise
+from charrnn.text.fields import documents as records
 
 BLOCK = 2**20
 """The number of bytes read at a time: the loop over blocks costs little, and a block fits the processor's cache."""
@@ -25,23 +27,32 @@ NO_ENCODINGS = ("punycode", "idna", "unicode-escape", "raw-unicode-escape")
 RUN = 100
 """The number of combining marks in a row that are sorted together. No language has more than some ten."""
 
-BOUNDARY = "\ud800"
-"""The mark of the end of a document inside text. Decoders do not give lone surrogates, so no text contains it."""
+LITTER = ("__MACOSX", "Thumbs.db", "desktop.ini")
+"""What systems leave in folders."""
+_PACKED = "packed; unpack it first: {}"
+NO_TEXTS = {
+    **dict.fromkeys((".docx", ".doc", ".odt", ".rtf"), "a word processor's file; save it there as plain text (UTF-8)"),
+    ".pdf": "a PDF; take its text out first: pdftotext FILE.pdf FILE.txt",
+    **dict.fromkeys((".epub", ".mobi"), "an e-book; convert it first: pandoc FILE.epub -t plain -o FILE.txt"),
+    ".gz": _PACKED.format("gunzip FILE.gz"),
+    ".zip": _PACKED.format("unzip FILE.zip"),
+    ".7z": _PACKED.format("7z x FILE.7z"),
+    ".xz": _PACKED.format("unxz FILE.xz"),
+    ".bz2": _PACKED.format("bunzip2 FILE.bz2"),
+}
+"""Endings of files that hold text, but are none, with what to do."""
 
 Report = Callable[[int], None]
 """Is told how many bytes, or characters, have been read since the last call."""
 Read = Callable[[bytes], object]
 """Is given each block of bytes when it has been read."""
 
-_LEADING_BLANK_LINES = re.compile(r"\A(?:[ \t\u3000]*\n)+")
-_BLANK_LINES = re.compile(r"\n(?:[ \t\u3000]*\n)+")
-
 
 def find_files(path: str | Sequence[str], what: str = "corpus.path") -> list[Path]:
     """The absolute paths of the files that `path` names (a file, a list, a glob, a folder), in a fixed order.
 
-    A folder stands for its *.txt files. `what` names the option in messages. Raises CharrnnError, naming the path,
-    where there is no file.
+    A folder stands for its *.txt files, in whatever case, without hidden ones and those that a system leaves. `what`
+    names the option in messages. Raises CharrnnError, naming the path, where there is no file.
     """
     files: list[Path] = []
     for entry in [path] if isinstance(path, str) else path:
@@ -53,8 +64,11 @@ def find_files(path: str | Sequence[str], what: str = "corpus.path") -> list[Pat
         except RuntimeError:  # such as ~nobody
             raise CharrnnError(f"{what}: {entry}: there is no such user's folder") from None
         if is_folder:
-            found = sorted(file for file in place.rglob("*.txt") if file.is_file())
-            wanted = "a folder without *.txt files; name the files, or a glob such as"
+            inside = sorted(file for file in place.rglob("*") if _is_own(file.relative_to(place)) and file.is_file())
+            found = [file for file in inside if file.suffix.lower() == ".txt"]
+            others = Counter(file.suffix.lower() or file.name for file in inside)
+            seen = ", ".join(f"{count} × {ending}" for ending, count in others.most_common(5)) or "nothing"
+            wanted = f"a folder without *.txt files (in it: {seen}); name the files, or a glob such as"
             wanted += f' "{entry}/*.md"'
         elif place.is_file():
             found, wanted = [place], ""
@@ -69,6 +83,11 @@ def find_files(path: str | Sequence[str], what: str = "corpus.path") -> list[Pat
     if not files:
         raise CharrnnError(f"{what}: an empty list; name at least one file")
     return [Path(file).absolute() for file in files]
+
+
+def _is_own(file: Path) -> bool:
+    """Whether a file is its user's: not hidden, as ._poem.txt is, and not what a system leaves in a folder."""
+    return not any(part.startswith(".") or part in LITTER for part in file.parts)
 
 
 def _glob(pattern: Path) -> list[Path]:
@@ -153,6 +172,8 @@ def read_text(
     Bytes that do not decode are told to `damage`; `replace` makes them U+FFFD, `skip` leaves them out. With `strict`
     they raise CharrnnError, with the file, the byte offset and a remedy.
     """
+    if advice := NO_TEXTS.get(file.suffix.lower()):
+        raise CharrnnError(f"{file}: {advice}")
     if encoding == "auto":
         encoding = recognise(file).name
     codec, decoder = _decoder(encoding, "strict" if errors == "strict" else "replace")
@@ -265,7 +286,12 @@ def read_corpus(
         if not raw and (config.normalization != "none" or config.simplify):
             pieces = (normalize(piece) for piece in _at_line_ends(pieces))
         last = "\n"
-        for piece in _mark_documents(pieces, config.separator) if documents else pieces:
+        if config.field is not None and not raw:
+            between = BOUNDARY if documents else "\n\n"
+            pieces = (text + between for text in records(file, "".join(pieces), config.field))
+        elif documents:
+            pieces = mark_documents(pieces, config.separator)
+        for piece in pieces:
             if piece:
                 last = piece[-1]
                 yield piece
@@ -290,24 +316,3 @@ def _at_line_ends(pieces: Iterator[str]) -> Iterator[str]:
         rest = text[cut:]
         yield text[:cut]
     yield rest
-
-
-def _mark_documents(pieces: Iterator[str], separator: str) -> Iterator[str]:
-    """The text with BOUNDARY instead of each separator. The encoder removes empty documents."""
-    if separator == "file":
-        yield from pieces
-    elif separator == "line":
-        for piece in pieces:
-            yield piece.replace("\n", BOUNDARY)
-    else:
-        rest, begun = "", False
-        for piece in pieces:
-            text = rest + piece
-            # White space at the end may begin a separator, and waits for the next piece.
-            cut = len(text.rstrip(" \t\u3000\n"))
-            rest, text = text[cut:], text[:cut]
-            if not begun:
-                text = _LEADING_BLANK_LINES.sub("", text)
-            begun = begun or cut > 0
-            yield _BLANK_LINES.sub(BOUNDARY, text)
-        # The rest is white space after the last document, and belongs to none.

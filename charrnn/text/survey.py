@@ -1,7 +1,9 @@
-"""A survey of a text before it is learnt from: its encoding, its alphabet, its lines, and what blank lines divide."""
+"""A survey of a text before it is learnt from: its encoding, its alphabet, its lines, and what would be documents."""
 
 from __future__ import annotations
 
+import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,14 +15,16 @@ import numpy as np
 import numpy.typing as npt
 
 from charrnn.errors import CharrnnError
+from charrnn.text.documents import BLANK, BOUNDARY, mark_documents
 from charrnn.text.encoding import Recognised, common, recognise
+from charrnn.text.groups import find_groups, kinds_of
 from charrnn.text.reader import Damage, Report, read_text
-from charrnn.text.vocab import CODE_POINTS, count
+from charrnn.text.vocab import CODE_POINTS, Vocabulary, code_points, count
 
 LOOKED_AT = 10_000_000
 """The most characters whose lines are looked at, those of the beginning."""
-BLANK = " \t\u3000"
-"""What a blank line may hold."""
+SHARED_RUN = 10
+"""Documents that share so many characters are near-duplicates (corpus.shared_run)."""
 
 
 @dataclass(frozen=True)
@@ -32,12 +36,14 @@ class Survey:
     """The encoding of all files, or `auto` if they differ."""
     damage: Damage | None
     """The bytes that are not in it, which are left out; None if there are none."""
+    line_ends: dict[str, int]
+    """The number of line ends of each kind: LF, CRLF, CR."""
     counts: npt.NDArray[np.int64]
     """The number of occurrences of every code point, `[0x110000]`."""
     lengths: list[int]
     """The characters of each file."""
-    blocks: list[list[str]]
-    """The lines of each block between blank lines or ends of files, among those looked at."""
+    texts: list[str]
+    """The text of each file, as far as it is looked at."""
 
     @cached_property
     def characters(self) -> int:
@@ -50,8 +56,13 @@ class Survey:
         return int((self.counts > 0).sum())
 
     @cached_property
+    def blocks(self) -> list[list[str]]:
+        """The lines of each block between blank lines or ends of files."""
+        return [block for text in self.texts for block in _blocks(text)]
+
+    @cached_property
     def lines(self) -> list[str]:
-        """The lines that are not blank, among those looked at."""
+        """The lines that are not blank."""
         return [line for block in self.blocks for line in block]
 
     @cached_property
@@ -59,26 +70,71 @@ class Survey:
         """The share of Chinese and Japanese characters among those that are not ASCII punctuation and spaces."""
         return float(self.counts[0x2E80:0xA000].sum() / max(1, self.counts[0x30:].sum()))
 
+    @cached_property
+    def scripts(self) -> dict[str, int]:
+        """The number of characters of each script, by the names of Unicode, the most frequent first."""
+        found: Counter[str] = Counter()
+        for character, times in self._present():
+            name = unicodedata.name(character, "")
+            letter = character.isalpha() and name
+            found[name.split()[0].split("-")[0].capitalize() if letter else "other signs"] += times
+        return dict(found.most_common())
+
+    @cached_property
+    def odd(self) -> dict[str, int]:
+        """Control characters, those without width and U+FFFD, by code point, with their numbers."""
+        return {
+            f"U+{ord(character):04X} {unicodedata.name(character, '')}".strip(): times
+            for character, times in self._present()
+            if (unicodedata.category(character) in ("Cc", "Cf") and character not in "\n\t") or character == "\ufffd"
+        }
+
+    def rare(self, min_count: int) -> tuple[int, float]:
+        """The characters that occur less often than `min_count`: how many, and their share of the text."""
+        dropped = self.counts[(self.counts > 0) & (self.counts < min_count)]
+        return len(dropped), float(dropped.sum() / self.characters)
+
+    def documents(self, separator: str) -> list[str]:
+        """The documents that a separator would give, among the text that is looked at."""
+        marked = ("".join([*mark_documents(iter([text]), separator), BOUNDARY]) for text in self.texts)
+        return [document for text in marked for document in text.split(BOUNDARY) if document.strip(BLANK + "\n")]
+
+    def near_duplicates(self, documents: Sequence[str]) -> int:
+        """How many documents share a run of SHARED_RUN characters or more with another."""
+        vocabulary = Vocabulary.from_counts(self.counts)
+        ids = vocabulary.table()[code_points("".join(documents))]
+        starts = np.cumsum([0, *map(len, documents)])
+        return find_groups(ids, starts, kinds_of(vocabulary), SHARED_RUN).shared
+
+    def _present(self) -> list[tuple[str, int]]:
+        return [(chr(code), int(self.counts[code])) for code in np.flatnonzero(self.counts)]
+
 
 def survey(files: Sequence[Path], progress: Report = lambda _: None) -> Survey:
     """Surveys a text. Raises CharrnnError where it cannot be read, is in no known encoding, or is empty."""
     found, damage = [recognise(file) for file in files], Damage()
-    counts = np.zeros(CODE_POINTS, np.int64)
-    lengths, blocks, left = [], [], LOOKED_AT
+    counts, line_ends = np.zeros(CODE_POINTS, np.int64), Counter[str]()
+    lengths, texts, left = [], [], LOOKED_AT
     for file, one in zip(files, found, strict=True):
         before, looked_at = int(counts.sum()), []
-        for piece in read_text(file, one.name, lambda data: progress(len(data)), errors="skip", damage=damage):
+
+        def see(data: bytes) -> None:
+            progress(len(data))
+            crlf = data.count(b"\r\n")
+            line_ends.update(LF=data.count(b"\n") - crlf, CRLF=crlf, CR=data.count(b"\r") - crlf)
+
+        for piece in read_text(file, one.name, see, errors="skip", damage=damage):
             count(piece, counts)
             if left > 0:
                 looked_at.append(piece[:left])
                 left -= len(piece)
         lengths.append(int(counts.sum()) - before)
-        blocks += _blocks("".join(looked_at))
+        texts.append("".join(looked_at))
     if not counts.sum():
         raise CharrnnError(
             f"{files[0]}: the text is empty; at least a few thousand characters are needed to learn from"
         )
-    return Survey(list(files), common(found), damage if damage.count else None, counts, lengths, blocks)
+    return Survey(list(files), common(found), damage if damage.count else None, line_ends, counts, lengths, texts)
 
 
 def _blocks(text: str) -> list[list[str]]:

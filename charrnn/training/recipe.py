@@ -30,13 +30,15 @@ CONFIGS = (".yaml", ".yml")
 """The endings of a config's name."""
 MAX_CONFIG = 100_000
 """The bytes of a file among which a config has its section `corpus`."""
+MARKS = {"<|endoftext|>": "<|endoftext|>", "\n%\n": "/^%$/", "\n***\n": r"/^\*\*\*$/", "\n---\n": "/^---$/"}
+"""Marks that stand between texts, with the separator for each."""
 LARGE = 500
 """An alphabet of more characters is one of ideographs: its output layer is most of the work."""
 SMALL = 10_000
 """A text of fewer characters is learnt from as a whole: a tenth of it would say little, and is missed."""
 PASSES = 40.0
 """The most passes over a text; a network that reads it more often knows it by heart."""
-REREAD = 4.0
+REREAD = 6.0
 """A text that is read more often than this needs more regularisation."""
 
 
@@ -53,7 +55,7 @@ class Size(NamedTuple):
 LETTERS = [Size(0, 10, 128, 25_000), Size(7, 10, 160, 17_000), Size(20, 10, 224, 10_000)]
 IDEOGRAPHS = [Size(0, 5, 192, 14_000), Size(7, 6, 256, 8_500), Size(20, 6, 320, 6_000)]
 
-DROPOUTS = [(1.5, 0.0), (REREAD, 0.1), (10, 0.2), (20, 0.3), (float("inf"), 0.4)]
+DROPOUTS = [(2, 0.0), (REREAD, 0.05), (12, 0.15), (25, 0.3), (float("inf"), 0.4)]
 """Dropout by the passes over the text, up to each."""
 T = TypeVar("T")
 
@@ -99,13 +101,20 @@ class Documents:
 
     @classmethod
     def of(cls, text: Survey) -> Documents:
-        """Many short files, poems between blank lines, or a list of names are documents. Any other text is a stream.
+        """Many short files, songs between several blank lines, poems, or a list of names are documents, and what a mark
+        such as <|endoftext|> divides. Any other text is a stream.
 
         Blank lines stand between the poems of a Chinese collection, but between the stanzas of a song, the speeches of
         a play and the paragraphs of a novel too. Those go on from one another, so only Chinese verse is divided there.
         """
         if len(text.files) >= MANY and middle(text.lengths) <= SHORT_FILE:
             return cls("file", f"{len(text.files):,} short files: each is a text of its own", text.lengths)
+        for mark, separator in MARKS.items():
+            if (count := sum(one.count(mark) for one in text.texts)) >= MANY:
+                return cls(separator, f"{count:,} marks divide it", [*map(len, text.documents(separator))])
+        songs = [*map(len, text.documents("blank-lines: 2"))]
+        if len(songs) >= MANY and _are_songs(songs, text):
+            return cls("blank-lines: 2", f"several blank lines divide {len(songs):,} songs or poems", songs)
         if len(text.blocks) >= MANY and text.ideographs > 0.5 and _share(text.blocks, _is_verse) > 0.8:
             lengths = [sum(map(len, block)) + len(block) for block in text.blocks]
             return cls("blank-line", f"blank lines divide {len(text.blocks):,} poems", lengths)
@@ -113,6 +122,13 @@ class Documents:
             why = f"a list of {len(text.lines):,} names or words: each line is a text of its own"
             return cls("line", why, list(map(len, text.lines)))
         return cls(None, "one long text: the state is carried from window to window", [])
+
+
+def _are_songs(lengths: list[int], text: Survey) -> bool:
+    """Whether what several blank lines divide is short, and of several stanzas: neither chapters nor code."""
+    indented = _share(text.lines, lambda line: line[0] in " \t")
+    stanzas = len(text.blocks) >= 1.5 * len(lengths)
+    return stanzas and indented < 0.2 and middle(lengths) >= 40 and sorted(lengths)[int(0.9 * len(lengths))] <= 3_000
 
 
 def _share(things: Sequence[T], is_such: Callable[[T], bool]) -> float:
@@ -150,12 +166,18 @@ def find_recipe(paths: Sequence[str | Path], minutes: float | None = None, quiet
 
     `quiet` shows no progress bar.
     """
-    files = find_files([str(path) for path in paths])
-    size = sum(file.stat().st_size for file in files)
+    named = [str(path) for path in paths]
+    files = find_files(named)
     with tqdm(
-        total=size, desc="look at", unit="B", unit_scale=True, leave=False, delay=1, disable=True if quiet else None
+        total=sum(file.stat().st_size for file in files),
+        desc="look at",
+        unit="B",
+        unit_scale=True,
+        leave=False,
+        delay=1,
+        disable=True if quiet else None,
     ) as bar:
-        return recipe(survey(files, lambda count: advance(bar, count)), [str(path) for path in paths], minutes)
+        return recipe(survey(files, lambda count: advance(bar, count)), named, minutes)
 
 
 def recipe(text: Survey, paths: list[str], minutes: float | None = None) -> Recipe:

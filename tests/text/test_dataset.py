@@ -22,7 +22,8 @@ from charrnn.errors import CharrnnError
 from charrnn.text import dataset as module
 from charrnn.text import reader
 from charrnn.text.dataset import Dataset, Part, SplitName, encode_text, load_dataset
-from charrnn.text.reader import BOUNDARY, read_corpus, read_text
+from charrnn.text.documents import BOUNDARY
+from charrnn.text.reader import read_corpus, read_text
 from charrnn.text.vocab import Vocabulary
 
 # Lists of characters, not st.text: that draws from the union of the alphabets, in which hardly a character recurs.

@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from charrnn.config import CorpusConfig
 from charrnn.errors import CharrnnError
 from charrnn.text import reader
+from charrnn.text.documents import BOUNDARY
 from charrnn.text.encoding import recognise
-from charrnn.text.reader import BOUNDARY, find_files, normalizer, read_bytes, read_corpus, read_text
+from charrnn.text.reader import find_files, normalizer, read_bytes, read_corpus, read_text
 
 LINE_ENDS = ["\n", "\r", "\r\n"]
 TRADITIONAL = "秋夜獨坐山中聽雨聲而念故人，　。"
