@@ -1,4 +1,4 @@
-"""The loop over time of minGRU and minLSTM as one operation of autograd, on any device."""
+"""The recurrence over time of minGRU and minLSTM as one operation of autograd, on any device."""
 
 from __future__ import annotations
 
@@ -15,23 +15,54 @@ def scan(f: Tensor, v: Tensor, h: Tensor) -> Tensor:
 
 
 class _Scan(torch.autograd.Function):
-    """The loop over time as one node of the graph instead of T."""
+    """The recurrence as one node of the graph instead of T."""
 
     @staticmethod
     def forward(ctx: Any, f: Tensor, v: Tensor, h: Tensor) -> Tensor:
-        states = torch.empty_like(v)
-        before = h
-        for t in range(len(f)):
-            before = torch.lerp(v[t], before, f[t], out=states[t])
+        x = torch.lerp(v, torch.zeros_like(v), f)
+        x[0].addcmul_(f[0], h)
+        states = recurrence(f, x)
         ctx.save_for_backward(f, v, h, states)
         return states
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The gradients of f, v and h. The whole gradient of h_t is q_t; q_{t-1} = (given at t-1) + f_t q_t."""
+        """The gradients of f, v and h. The whole gradient of h_t is q_t = (given at t) + f_{t+1} q_{t+1}."""
         f, v, h, states = ctx.saved_tensors
-        q = gradients[0].clone(memory_format=torch.contiguous_format)
-        for t in range(len(f) - 1, 0, -1):
-            q[t - 1].addcmul_(f[t], q[t])
+        later = torch.cat([f[1:], torch.zeros_like(f[:1])])
+        q = recurrence(later.flip(0), gradients[0].flip(0)).flip(0)
         before = torch.cat([h[None], states[:-1]])
         return q * (before - v), q * (1 - f), q[0] * f[0]
+
+
+def recurrence(a: Tensor, x: Tensor) -> Tensor:
+    """a and x `[T, B, H]` to all y_t = a_t y_{t-1} + x_t `[T, B, H]`, where y before the first is 0.
+
+    On a CPU a loop over t does the least work. On a GPU the start of each operation is what costs, and `doubling` has
+    fewer of them.
+    """
+    return loop(a, x) if a.device.type == "cpu" else doubling(a, x)
+
+
+def loop(a: Tensor, x: Tensor) -> Tensor:
+    """`recurrence` in T operations."""
+    y = x.clone()
+    for t in range(1, len(y)):
+        y[t].addcmul_(a[t], y[t - 1])
+    return y
+
+
+def doubling(a: Tensor, x: Tensor) -> Tensor:
+    r"""`recurrence` in O(log T) operations (Hillis & Steele, Communications of the ACM 29, 1986).
+
+    .. math:: y_t \leftarrow y_t + a_t\, y_{t-k}, \qquad a_t \leftarrow a_t\, a_{t-k} \qquad (k = 1, 2, 4, ...)
+
+    After each pass y_t is the sum over the last 2k steps, and a_t the product of their factors. Nothing is divided, and
+    no factor is above 1, so that rounding errors do not grow.
+    """
+    k = 1
+    while k < len(x):
+        x = torch.cat([x[:k], torch.addcmul(x[k:], a[k:], x[:-k])])
+        a = torch.cat([a[:k], a[k:] * a[:-k]])
+        k *= 2
+    return x
