@@ -135,7 +135,7 @@ def test_what_is_not_given_is_as_the_config_has_it(runs: dict[str, Run], kind: s
     run, own = runs[kind], {"temperature": 0.4, "top_k": 3, "top_p": 0.9, "repetition_penalty": 1.3}
     sampling = run.config.sampling.model_copy(update={"prompt": PROMPTS[kind], "length": 23, **own})
     other = Run(run.path, run.config.model_copy(update={"sampling": sampling}), run.vocabulary, run.facts, "cpu")
-    given_all = "".join(run.stream(PROMPTS[kind], length=23, seed=5, **own))  # type: ignore[arg-type]
+    given_all = "".join(run.stream(PROMPTS[kind], length=23, seed=5, **own))
     assert "".join(other.stream(seed=5)) == given_all
     assert other.sample(seed=5)[0].text == given_all
 

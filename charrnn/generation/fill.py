@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -19,6 +21,11 @@ BEAM = 64
 """The number of texts that a beam search keeps."""
 SWEEPS = 25
 """How often Gibbs sampling goes through all blanks before a text is taken."""
+LONGEST = 4
+"""The most bytes of a character, in any encoding."""
+
+Fillings = tuple[tuple[int, ...], ...]
+"""The ids in each blank of a text. A model of bytes may write one character in several."""
 
 
 @dataclass(frozen=True)
@@ -26,9 +33,20 @@ class Filled:
     """A text whose blanks are filled."""
 
     text: str
+    """In the user's own characters but for the blanks."""
     log_prob: float
     """ln P of the whole text for a model that reads from left to right; for a bidirectional model the sum over the
     blanks of ln P(character | all others), which is a pseudo-likelihood."""
+
+
+class _Beginning(NamedTuple):
+    """A beginning of a text with blanks."""
+
+    place: int = 0
+    """The place in the text of what is read next."""
+    filled: Fillings = ()
+    begun: tuple[int, ...] = ()
+    """The ids in the blank that is being filled."""
 
 
 class Filler:
@@ -37,10 +55,13 @@ class Filler:
     def __init__(self, model: LanguageModel, vocabulary: Vocabulary, documents: bool) -> None:
         self.model, self.vocabulary = model, vocabulary
         self.documents = documents
+        self._known: dict[tuple[int, ...], dict[int, bool]] = {}
 
     @torch.no_grad()
-    def fill(self, ids: Sequence[int | None], samples: int = 1, best: bool = False, seed: int = 0) -> list[Filled]:
-        """Up to `samples` different texts in which each None of `ids` is filled, likeliest first.
+    def fill(
+        self, ids: Sequence[int | None], samples: int = 1, best: bool = False, seed: int = 0
+    ) -> list[tuple[Fillings, float]]:
+        """Up to `samples` different fillings of each None of `ids`, with their `log_prob`, likeliest first.
 
         Bidirectional models draw texts by Gibbs sampling, or with `best` climb to the likeliest. Models that read from
         left to right use a beam search, so that the characters after a blank count too. Raises CharrnnError where there
@@ -57,48 +78,85 @@ class Filler:
             found = self._beam(ids, max(BEAM, samples))
         else:
             found = self._gibbs(ids, blanks, samples, best, seed)
-        texts: dict[str, float] = {}
-        for row, log_prob in found:
-            texts.setdefault(self.vocabulary.decode(row), log_prob)
-        ranked = sorted(texts.items(), key=lambda item: -item[1])
-        return [Filled(*item) for item in ranked[:samples]]
+        different = dict(reversed(found))  # of equal ones the first
+        return sorted(different.items(), key=lambda item: -item[1])[:samples]
 
-    def _beam(self, ids: Sequence[int | None], width: int) -> list[tuple[list[int], float]]:
-        """The likeliest whole texts and their ln P, by a beam search that keeps the `width` likeliest beginnings."""
-        rows: list[list[int]] = [[]]
+    def _beam(self, ids: Sequence[int | None], width: int) -> list[tuple[Fillings, float]]:
+        """The likeliest fillings and ln P of their texts, by a beam search that keeps the `width` likeliest beginnings.
+
+        Beginnings have read equally many ids, and may stand at different places: a character may be several bytes.
+        """
+        template = [*ids, self.vocabulary.boundary] if self.documents else ids
+        rows, ended = [_Beginning()], []
         totals = torch.zeros(1, dtype=torch.float64, device=self.model.device)
         state = self.model.initial_state(1)
         last = torch.tensor([self.vocabulary.boundary], device=self.model.device)
-        for wanted in [*ids, self.vocabulary.boundary] if self.documents else ids:
+        while rows:
             logits, state = self.model.step(last, state)
             log_probs = logits.double().log_softmax(1)
             if log_probs.isnan().any():
                 raise NoNumbers
-            if wanted is not None:
-                last = torch.full((len(rows),), wanted, device=self.model.device)
-                totals = totals + log_probs[:, wanted]
-                rows = [[*row, wanted] for row in rows]
-                continue
-            log_probs[:, self.vocabulary.unknown :] = -torch.inf
+            for row, own in zip(rows, log_probs, strict=True):
+                wanted = template[row.place]
+                allowed = list(self._ways(row.begun)) if wanted is None else [wanted]
+                kept = own[allowed]
+                own.fill_(-torch.inf)
+                own[allowed] = kept
             every = (totals[:, None] + log_probs).flatten()
             totals, index = every.topk(min(width, int(torch.isfinite(every).sum())))
             parents, last = index // log_probs.shape[1], index % log_probs.shape[1]
-            state = tuple(tensor[parents] for tensor in state)
-            rows = [[*rows[p], c] for p, c in zip(parents.tolist(), last.tolist(), strict=True)]
-        ended = [row[: len(ids)] for row in rows]
-        return list(zip(ended, totals.tolist(), strict=True))
+            rows = [self._on(rows[p], template, c) for p, c in zip(parents.tolist(), last.tolist(), strict=True)]
+            over = [row.place == len(template) for row in rows]
+            ended += [(row.filled, total) for row, total, end in zip(rows, totals.tolist(), over, strict=True) if end]
+            going = [i for i, end in enumerate(over) if not end]
+            rows, totals, last = [rows[i] for i in going], totals[going], last[going]
+            state = tuple(tensor[parents[going]] for tensor in state)
+        return ended
+
+    def _on(self, row: _Beginning, template: Sequence[int | None], character: int) -> _Beginning:
+        """The beginning with one id more."""
+        if template[row.place] is not None:
+            return row._replace(place=row.place + 1)
+        written = (*row.begun, character)
+        if not self._ways(row.begun)[character]:
+            return row._replace(begun=written)
+        return _Beginning(row.place + 1, (*row.filled, written))
+
+    def _ways(self, begun: tuple[int, ...]) -> dict[int, bool]:
+        """The ids that may follow those that stand in a blank already, and whether the blank is then full."""
+        if begun not in self._known:
+            self._known[begun] = self._find_ways(begun)
+        return self._known[begun]
+
+    def _find_ways(self, begun: tuple[int, ...]) -> dict[int, bool]:
+        if self.vocabulary.kind == "char":
+            return dict.fromkeys(range(self.vocabulary.unknown), True)
+        ways = {}
+        for byte in range(256):
+            decoder = codecs.getincrementaldecoder(self.vocabulary.encoding)()
+            try:
+                text = decoder.decode(bytes([*begun, byte]))
+            except UnicodeError:
+                continue
+            if len(text) == 1 or (not text and len(begun) + 1 < LONGEST):
+                ways[byte] = len(text) == 1
+        return ways
 
     def _gibbs(
         self, ids: Sequence[int | None], blanks: list[int], samples: int, best: bool, seed: int
-    ) -> list[tuple[list[int], float]]:
-        """Several texts at once and their pseudo-likelihoods. Blanks are drawn, or maximised, one after the other."""
+    ) -> list[tuple[Fillings, float]]:
+        """Several texts at once and their pseudo-likelihoods. Blanks are drawn, or maximised, one after the other.
+
+        Each blank is one id: in a model of bytes, a character of one byte.
+        """
         count = max(16, 4 * samples)
         generator = torch.Generator().manual_seed(seed)
         end = [self.vocabulary.boundary] if self.documents else []
         start = [0 if i is None else i for i in ids] + end
         text = torch.tensor(start, device=self.model.device)[:, None].repeat(1, count)
-        size = len(self.vocabulary.characters)
-        text[blanks] = torch.randint(size, (len(blanks), count), generator=generator).to(self.model.device)
+        alone = torch.tensor([i for i, full in self._ways(()).items() if full])
+        drawn = alone[torch.randint(len(alone), (len(blanks), count), generator=generator)]
+        text[blanks] = drawn.to(self.model.device)
         for sweep in range(SWEEPS):
             # With `best` the first sweeps draw and the last ones climb, so that climbs begin at different texts.
             climb = best and sweep >= SWEEPS // 2
@@ -112,15 +170,18 @@ class Filler:
         totals = torch.zeros(count, dtype=torch.float64, device=self.model.device)
         for t in blanks:
             totals += self._conditional(text, t).gather(1, text[t][:, None])[:, 0]
-        return list(zip(text[: len(ids)].t().tolist(), totals.tolist(), strict=True))
+        rows = [tuple((i,) for i in row) for row in text[blanks].t().tolist()]
+        return list(zip(rows, totals.tolist(), strict=True))
 
     def _conditional(self, text: Tensor, t: int) -> Tensor:
-        """ln P(character | all others) at time t, `[count, V]`; -inf for <unk> and the boundary."""
+        """ln P(character | all others) at time t, `[count, V]`; -inf for what is no character by itself."""
         model = self.model
         before = torch.full_like(text[:1], self.vocabulary.boundary)
         features, _ = model.read(torch.cat([before, text[:-1]]), text, model.initial_state(text.shape[1]))
         own = model.readout(features)[t].double()
         if not own.isfinite().all():
             raise NoNumbers
-        own[:, self.vocabulary.unknown :] = -torch.inf
-        return own.log_softmax(1)
+        alone = [i for i, full in self._ways(()).items() if full]
+        masked = torch.full_like(own, -torch.inf)
+        masked[:, alone] = own[:, alone]
+        return masked.log_softmax(1)
