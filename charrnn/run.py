@@ -47,11 +47,12 @@ if TYPE_CHECKING:  # imported only where they are needed: writing on a CPU does 
     import torch
 
     from charrnn.evaluation.likelihood import Likelihood
-    from charrnn.evaluation.surprise import By, Scored
+    from charrnn.evaluation.surprise import Scored
     from charrnn.generation.fill import Filled
     from charrnn.generation.stepper import Stepper
     from charrnn.models import LanguageModel
     from charrnn.text.dataset import Dataset, Part, SplitName
+    from charrnn.text.given import By
 
 
 @dataclass(frozen=True)
@@ -399,13 +400,17 @@ class Run:
         return result
 
     def score(self, text: str | Path, by: By = "line", progress: Report = lambda _: None) -> list[Scored]:
-        """The surprise of each line, document or character of a text file. Raises CharrnnError for an empty file."""
-        from charrnn.evaluation.surprise import score
+        """The surprise of each line, document or character of a text file, which are shown as they stand there.
 
-        part = self.read_part(text)
-        if not part.characters:
+        Raises CharrnnError for an empty file.
+        """
+        from charrnn.evaluation.surprise import score
+        from charrnn.text.given import GivenText
+
+        given = GivenText(find_files(str(text), "text"), self._reading, self.vocabulary)
+        if not given.part.characters:
             raise CharrnnError(f"{text}: the text is empty")
-        rows = score(self.model, self.vocabulary, part, by, progress)
+        rows = score(self.model, given, by, progress)
         _check_finite(row.bits_per_char for row in rows)
         return rows
 
@@ -425,9 +430,13 @@ class Run:
         """A text file in this run's alphabet, read in the same way as its corpus."""
         from charrnn.text.dataset import encode_text
 
-        corpus = self.config.corpus.model_copy(update={"mode": self.facts.mode})
         raw = self.vocabulary.kind == "byte"
-        return encode_text(read_corpus(find_files(str(text), "text"), corpus, raw), self.vocabulary)
+        return encode_text(read_corpus(find_files(str(text), "text"), self._reading, raw), self.vocabulary)
+
+    @property
+    def _reading(self) -> CorpusConfig:
+        """How the corpus was read, with its mode."""
+        return self.config.corpus.model_copy(update={"mode": self.facts.mode})
 
     def dataset(self, corpus: CorpusConfig | None = None) -> Dataset:
         """The corpus that the run was trained on. It comes from the user's cache; a named corpus can be made again.

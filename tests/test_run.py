@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 
 import charrnn
 from charrnn.errors import CharrnnError
-from charrnn.evaluation.surprise import By
 from charrnn.files import read_record
 from charrnn.models import set_kernels
 from charrnn.run import Run
 from charrnn.store.facts import FORMAT, Facts
+from charrnn.text.given import By
 
 TEXT = "the cat sat on the mat.\nthe dog sat on the log.\n" * 40
 POEMS = "山高水又長，\n月下獨還鄉。\n\n床前一盞燈，\n窗外雨無聲。\n\n" * 40
@@ -180,9 +180,10 @@ def test_scored_in_any_pieces_it_is_what_was_evaluated(runs: dict[str, Run], kin
         assert (bits > 0).all()
         assert bits.sum() * math.log(2) == pytest.approx(whole.nats, rel=1e-4)
     if kind == "stream":
-        known = "".join(c if c in run.vocabulary else "\ufffd" for c in text)
-        assert pieces == {"line": known.splitlines(keepends=True), "document": [known], "character": list(known)}
+        assert pieces == {"line": text.splitlines(keepends=True), "document": [text], "character": list(text)}
         assert [row.text for row in run.score(file)] == pieces["line"]
+    for row in run.score(file):
+        assert "".join(character for character, _ in row.characters) == row.text
 
 
 @pytest.mark.parametrize("kind", KINDS)
