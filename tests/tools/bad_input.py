@@ -108,9 +108,9 @@ def command(*arguments: str | Path, stdin: bytes = b"", codes: tuple[int, ...] =
     finally:
         sys.argv, sys.stdin, sys.stdout, sys.stderr = before
     texts = []
-    for stream in streams[1:]:
+    for stream, errors in zip(streams[1:], ("surrogateescape", "backslashreplace"), strict=True):
         stream.flush()
-        texts.append(stream.buffer.getvalue().decode("utf-8", "backslashreplace"))
+        texts.append(stream.buffer.getvalue().decode("utf-8", errors))  # a byte that is no text is one character
     outcome = Outcome(code, *texts)
     if code not in codes or "Traceback" in outcome.err:
         raise Wrong(f"exit code {code!r}: {outcome.err[-2000:]}")
