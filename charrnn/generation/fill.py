@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -11,6 +10,7 @@ import torch
 from torch import Tensor
 
 from charrnn.errors import CharrnnError, NoNumbers
+from charrnn.generation.blanks import Blanks
 from charrnn.generation.sampler import check_samples, check_seed
 from charrnn.models import LanguageModel
 from charrnn.text.vocab import Vocabulary
@@ -21,8 +21,6 @@ BEAM = 64
 """The number of texts that a beam search keeps."""
 SWEEPS = 25
 """How often Gibbs sampling goes through all blanks before a text is taken."""
-LONGEST = 4
-"""The most bytes of a character, in any encoding."""
 
 Fillings = tuple[tuple[int, ...], ...]
 """The ids in each blank of a text. A model of bytes may write one character in several."""
@@ -55,7 +53,7 @@ class Filler:
     def __init__(self, model: LanguageModel, vocabulary: Vocabulary, documents: bool) -> None:
         self.model, self.vocabulary = model, vocabulary
         self.documents = documents
-        self._known: dict[tuple[int, ...], dict[int, bool]] = {}
+        self._blanks = Blanks(vocabulary)
 
     @torch.no_grad()
     def fill(
@@ -96,15 +94,18 @@ class Filler:
             log_probs = logits.double().log_softmax(1)
             if log_probs.isnan().any():
                 raise NoNumbers
-            for row, own in zip(rows, log_probs, strict=True):
-                wanted = template[row.place]
-                allowed = list(self._ways(row.begun)) if wanted is None else [wanted]
-                kept = own[allowed]
-                own.fill_(-torch.inf)
-                own[allowed] = kept
-            every = (totals[:, None] + log_probs).flatten()
-            totals, index = every.topk(min(width, int(torch.isfinite(every).sum())))
-            parents, last = index // log_probs.shape[1], index % log_probs.shape[1]
+            wanted = [template[row.place] for row in rows]
+            if None in wanted:
+                allowed = torch.full_like(log_probs, -torch.inf)
+                for row, own, character in zip(rows, allowed, wanted, strict=True):
+                    own[[*self._blanks.ways(row.begun)] if character is None else character] = 0.0
+                every = (totals[:, None] + log_probs + allowed).flatten()
+                totals, index = every.topk(min(width, int(torch.isfinite(every).sum())))
+                parents, last = index // log_probs.shape[1], index % log_probs.shape[1]
+            else:
+                parents = torch.arange(len(rows), device=last.device)
+                last = torch.tensor(wanted, device=last.device)
+                totals = totals + log_probs[parents, last]
             rows = [self._on(rows[p], template, c) for p, c in zip(parents.tolist(), last.tolist(), strict=True)]
             over = [row.place == len(template) for row in rows]
             ended += [(row.filled, total) for row, total, end in zip(rows, totals.tolist(), over, strict=True) if end]
@@ -118,29 +119,9 @@ class Filler:
         if template[row.place] is not None:
             return row._replace(place=row.place + 1)
         written = (*row.begun, character)
-        if not self._ways(row.begun)[character]:
+        if not self._blanks.ways(row.begun)[character]:
             return row._replace(begun=written)
         return _Beginning(row.place + 1, (*row.filled, written))
-
-    def _ways(self, begun: tuple[int, ...]) -> dict[int, bool]:
-        """The ids that may follow those that stand in a blank already, and whether the blank is then full."""
-        if begun not in self._known:
-            self._known[begun] = self._find_ways(begun)
-        return self._known[begun]
-
-    def _find_ways(self, begun: tuple[int, ...]) -> dict[int, bool]:
-        if self.vocabulary.kind == "char":
-            return dict.fromkeys(range(self.vocabulary.unknown), True)
-        ways = {}
-        for byte in range(256):
-            decoder = codecs.getincrementaldecoder(self.vocabulary.encoding)()
-            try:
-                text = decoder.decode(bytes([*begun, byte]))
-            except UnicodeError:
-                continue
-            if len(text) == 1 or (not text and len(begun) + 1 < LONGEST):
-                ways[byte] = len(text) == 1
-        return ways
 
     def _gibbs(
         self, ids: Sequence[int | None], blanks: list[int], samples: int, best: bool, seed: int
@@ -154,7 +135,7 @@ class Filler:
         end = [self.vocabulary.boundary] if self.documents else []
         start = [0 if i is None else i for i in ids] + end
         text = torch.tensor(start, device=self.model.device)[:, None].repeat(1, count)
-        alone = torch.tensor([i for i, full in self._ways(()).items() if full])
+        alone = torch.tensor(self._blanks.alone)
         drawn = alone[torch.randint(len(alone), (len(blanks), count), generator=generator)]
         text[blanks] = drawn.to(self.model.device)
         for sweep in range(SWEEPS):
@@ -181,7 +162,7 @@ class Filler:
         own = model.readout(features)[t].double()
         if not own.isfinite().all():
             raise NoNumbers
-        alone = [i for i, full in self._ways(()).items() if full]
+        alone = self._blanks.alone
         masked = torch.full_like(own, -torch.inf)
         masked[:, alone] = own[:, alone]
         return masked.log_softmax(1)
