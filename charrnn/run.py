@@ -323,10 +323,14 @@ class Run:
         return prompts
 
     def encode_prompt(
-        self, text: str | bytes, unknown: Unknown = "error", remedy: str = "write the text without them"
+        self,
+        text: str | bytes,
+        unknown: Unknown = "error",
+        remedy: str = "write the text without them",
+        strict: bool = False,
     ) -> list[int]:
         """The ids of a prompt. Raises CharrnnError for unknown characters, with the `remedy` that the caller offers."""
-        return self.read_prompt(text, unknown, remedy=remedy).ids
+        return self.read_prompt(text, unknown, strict, remedy).ids
 
     def fill(
         self,

@@ -63,7 +63,7 @@ class Filler:
 
         Bidirectional models draw texts by Gibbs sampling, or with `best` climb to the likeliest. Models that read from
         left to right use a beam search, so that the characters after a blank count too. Raises CharrnnError where there
-        is no blank, or the text is too long.
+        is no blank, or the text is too long, or a bidirectional model of bytes has no characters of one byte.
         """
         blanks = [t for t, i in enumerate(ids) if i is None]
         if not blanks:
@@ -72,6 +72,11 @@ class Filler:
             raise CharrnnError(f"{len(ids):,} characters; a text with blanks has at most {MAX_LENGTH:,}")
         check_samples(samples)
         check_seed(seed)
+        if not self.model.causal and not self._blanks.alone:
+            raise CharrnnError(
+                f"a bidirectional model of bytes fills a blank with one byte, and in {self.vocabulary.encoding} each "
+                "character is several bytes; train one with vocab.kind: char"
+            )
         if self.model.causal:
             found = self._beam(ids, max(BEAM, samples))
         else:

@@ -125,7 +125,8 @@ class _Reading:
         if self._unknown == "replace":
             ids = vocabulary.encode(cluster, "replace")
             return vocabulary.decode(ids), ids
-        return ("" if self._unknown == "skip" else cluster), []
+        shown = cluster.encode("utf-8", "replace").decode("utf-8")  # half a surrogate pair cannot be written
+        return ("" if self._unknown == "skip" else shown), []
 
     def _knows(self, text: str) -> bool:
         return not self._vocabulary.missing(text)
@@ -135,8 +136,8 @@ class _Reading:
         taken = {cluster: form for cluster, form in self.found.items() if form is not None}
         if not taken:
             return ""
-        left = [f"'{cluster}'{_points(cluster, form)}" for cluster, form in taken.items()]
-        right = [f"{form}{_points(form, cluster)}" for cluster, form in taken.items()]
+        left = [f"'{visible(cluster)}'{_points(cluster, form)}" for cluster, form in taken.items()]
+        right = [f"{visible(form)}{_points(form, cluster)}" for cluster, form in taken.items()]
         verb = "is" if len(taken) == 1 else "are"
         return (
             f"{listed(left, NAMED, ', ')} {verb} not in the model's alphabet; {listed(right, NAMED, ', ')} {verb} taken"
@@ -149,7 +150,7 @@ class _Reading:
             if form is None:
                 entries += [f"{visible(c)}({codes(c)})" for c in self._vocabulary.missing(cluster)]
             else:
-                knows = f"the model knows {form}{_points(form, cluster)}"
+                knows = f"the model knows {visible(form)}{_points(form, cluster)}"
                 entries.append(f"{visible(cluster)}({codes(cluster)}; {knows})")
         return listed(entries)
 

@@ -70,6 +70,22 @@ def test_the_beam_finds_the_likeliest_of_all() -> None:
 
 
 @pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("encoding", ["utf-8", "gbk", "latin-1", "utf-16-le"])
+def test_a_blank_of_bytes_is_one_character(encoding: str, bidirectional: bool) -> None:
+    vocabulary = Vocabulary("byte", encoding=encoding)
+    config = ModelConfig(cell="gru", hidden_size=4, embedding_size=4, bidirectional=bidirectional)
+    filler = Filler(build_model(config, len(vocabulary)).eval(), vocabulary, True)
+    if bidirectional and encoding == "utf-16-le":
+        with pytest.raises(CharrnnError, match="several bytes"):
+            filler.fill([97, 0, None])
+        return
+    found = filler.fill([*"a".encode(encoding), None, None, *"é".encode(encoding)], samples=50)
+    assert len(found) > 9
+    for fillings, _ in found:
+        assert [len(bytes(one).decode(encoding)) for one in fillings] == [1, 1]
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
 def test_bad_input(bidirectional: bool) -> None:
     network = build_model(ModelConfig(cell="gru", hidden_size=4, bidirectional=bidirectional), len(VOCABULARY)).eval()
     filler = Filler(network, VOCABULARY, False)

@@ -99,7 +99,7 @@ def test_simplified_and_traditional() -> None:
 def test_every_prompt_is_read_or_refused(text: str, known: str, unknown: str) -> None:
     vocabulary = knowing(known)
     try:
-        prompt, _ = read(text, vocabulary, unknown=unknown)
+        prompt, note = read(text, vocabulary, unknown=unknown)
     except CharrnnError as error:
         assert unknown == "error" and "not in the model's vocabulary" in str(error)
         return
@@ -107,6 +107,7 @@ def test_every_prompt_is_read_or_refused(text: str, known: str, unknown: str) ->
     assert (vocabulary.unknown in prompt.ids) <= (unknown == "replace")
     if unknown in ("error", "keep"):
         assert prompt.text == text
+    assert "\n" not in note
     if unknown == "skip":
         assert "\ufffd" not in prompt.text or "\ufffd" in text
 
@@ -116,6 +117,8 @@ def test_what_is_kept_is_read_as_the_nearest_letter_or_not_at_all() -> None:
     prompt, note = read("José 秋. ", vocabulary, unknown="keep")
     assert (prompt.text, vocabulary.decode(prompt.ids)) == ("José 秋. ", "Jose . ")
     assert note == "'é' is not in the model's alphabet; e is taken"
+    assert read("\n\u0301", knowing("\n"), unknown="keep")[1].count("\n") == 0
+    assert read("a\ud800", knowing("a"), unknown="keep")[0] == Prompt("a?", [0])
     assert read("José 秋.", vocabulary, unknown="skip")[0].text == "Jos ."
     assert read("José 秋.", vocabulary, unknown="replace")[0].text == "Jos\ufffd \ufffd."
 
