@@ -8,7 +8,8 @@ from typing import Literal
 
 from charrnn.config import CorpusConfig
 from charrnn.text.dataset import Part, encode_text
-from charrnn.text.reader import BOUNDARY, normalizer, read_corpus
+from charrnn.text.documents import BOUNDARY
+from charrnn.text.reader import normalizer, read_corpus
 from charrnn.text.spelling import pieces
 from charrnn.text.vocab import Vocabulary
 
