@@ -53,11 +53,8 @@ class Forms:
             return []
         if self._converted is None:
             self._converted = [convert(self._text) for convert in _converters()]
-        end = at + len(character)
-        return [
-            text[at:end] if len(text) == len(self._text) else convert(character)
-            for text, convert in zip(self._converted, _converters(), strict=True)
-        ]
+        there = [text[at : at + len(character)] for text in self._converted if len(text) == len(self._text)]
+        return [*there, *_conversions_alone(character)]
 
 
 def look_alike(one: str, other: str) -> bool:
@@ -106,3 +103,8 @@ def _converters() -> tuple[Callable[[str], str], ...]:
     except ImportError:
         return ()
     return tuple(OpenCC(name).convert for name in CONVERSIONS)
+
+
+@cache
+def _conversions_alone(character: str) -> list[str]:
+    return [convert(character) for convert in _converters()]

@@ -119,7 +119,8 @@ class _Reading:
         form = forms.find(cluster, at)
         if form is None and self._unknown == "keep":
             form = forms.nearest(cluster, at)
-        self.found.setdefault(cluster, form)
+        if form is None or cluster not in self.found:  # what is unknown at one place is unknown
+            self.found[cluster] = form
         if form is not None:
             return cluster, vocabulary.encode(form)
         if self._unknown == "replace":

@@ -91,6 +91,7 @@ def test_simplified_and_traditional() -> None:
         prompt, note = read(typed, vocabulary)
         assert vocabulary.decode(prompt.ids) == known
         assert prompt.text == typed and "taken" in note
+    assert knowing("頭發").decode(read("头发", knowing("頭發"))[0].ids) == "頭發"  # 髮 is right, and not known
     with pytest.raises(CharrnnError, match=r"晓\(U\+6653; the model knows 曉\) x\(U\+0078\)"):
         read("晓x", knowing(traditional))
 
