@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import chain
+from itertools import chain, zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from charrnn.cache import cache_folder
 from charrnn.cells import CELLS
@@ -28,7 +29,7 @@ from charrnn.errors import CharrnnError, NoNumbers
 from charrnn.files import read_json, read_record, replace_text, write_json
 from charrnn.generation.fast import stepper as fast_stepper
 from charrnn.generation.filters import Filters
-from charrnn.generation.sampler import Sample, Sampler, check_samples
+from charrnn.generation.sampler import Piece, Sample, Sampler, check_samples
 from charrnn.loading import dump, parse_run_config
 from charrnn.store.checkpoint import WEIGHTS, Checkpoint, Checkpoints, Which
 from charrnn.store.facts import FORMAT, Facts
@@ -37,7 +38,8 @@ from charrnn.store.history import read_history
 from charrnn.store.weights import COUNTS, Misfit, fill, load_arrays
 from charrnn.terminal import say
 from charrnn.text.documents import joint
-from charrnn.text.reader import Report, find_files, normalizer, read_corpus
+from charrnn.text.prompts import Prompt, Unknown, read_prompts
+from charrnn.text.reader import Report, find_files, read_corpus
 from charrnn.text.vocab import Vocabulary
 from charrnn.version import __version__
 
@@ -45,13 +47,12 @@ if TYPE_CHECKING:  # imported only where they are needed: writing on a CPU does 
     import torch
 
     from charrnn.evaluation.likelihood import Likelihood
-    from charrnn.evaluation.surprise import By, Scored
+    from charrnn.evaluation.surprise import Scored
+    from charrnn.generation.fill import Filled
     from charrnn.generation.stepper import Stepper
     from charrnn.models import LanguageModel
     from charrnn.text.dataset import Dataset, Part, SplitName
-
-Unknown = Literal["error", "replace"]
-"""What happens to characters that the model does not know: `error` raises, `replace` makes them <unk>."""
+    from charrnn.text.given import By
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,8 @@ class Run:
             plugin=plugin,
             cell=config.model.cell if plugin else "",
         )
-        run = cls(path, config, dataset.vocabulary, facts, str(device))
+        vocabulary = dataset.vocabulary.in_encoding(config.corpus.encoding)
+        run = cls(path, config, vocabulary, facts, str(device))
         try:
             path.mkdir(parents=True, exist_ok=True)
             run.write()
@@ -145,7 +147,8 @@ class Run:
         config = parse_run_config(path / "config.yaml")
         if not is_cpu(device):
             device = str(find_device(device))
-        return cls(path, config, Vocabulary.load(path / "vocab.json"), facts, device, checkpoint)
+        vocabulary = Vocabulary.load(path / "vocab.json").in_encoding(config.corpus.encoding)
+        return cls(path, config, vocabulary, facts, device, checkpoint)
 
     def with_size(self, parameters: int) -> Run:
         """The run with its number of parameters written down. That of an n-gram is known only after counting."""
@@ -235,7 +238,7 @@ class Run:
 
     def sample(
         self,
-        prompt: str | None = None,
+        prompt: str | bytes | None = None,
         *,
         length: int | None = None,
         temperature: float | None = None,
@@ -246,22 +249,31 @@ class Run:
         samples: int = 1,
         stop: str | None = None,
         unknown: Unknown = "error",
+        strict: bool = False,
     ) -> list[Sample]:
         """Texts that continue `prompt`. The section `sampling` of the run's config replaces each None.
 
-        Sample i has the seed `seed + i`. Raises CharrnnError for a prompt with unknown characters and for values out of
-        bounds.
+        Sample i has the seed `seed + i`. `unknown` and `strict` are those of `read_prompts`. Raises CharrnnError for a
+        prompt with unknown characters and for values out of bounds.
         """
         filters = Filters.of(self.config.sampling, temperature, top_k, top_p, repetition_penalty)
-        ids, length = self._beginning(prompt, length, unknown)
+        begin, length = self._beginning(prompt, length, unknown, strict)
         check_samples(samples)
-        written = self.sampler(filters).sample(ids, length, [seed + i for i in range(samples)], stop)
+        seeds = [seed + i for i in range(samples)]
+        written = self.sampler(filters).sample(begin.ids, length, seeds, stop, begin.text)
         _check_finite(one.log_prob for one in written)
         return written
 
-    def stream(
+    def stream(self, prompt: str | bytes | None = None, **how: Any) -> Iterator[str]:
+        """The text of `sample` in pieces, as they are written: first the prompt, then one character at a time.
+
+        `how` holds what `pieces` takes.
+        """
+        return (piece.text for piece in self.pieces(prompt, **how))
+
+    def pieces(
         self,
-        prompt: str | None = None,
+        prompt: str | bytes | None = None,
         *,
         length: int | None = None,
         temperature: float | None = None,
@@ -271,33 +283,85 @@ class Run:
         seed: int = 0,
         stop: str | None = None,
         unknown: Unknown = "error",
-    ) -> Iterator[str]:
-        """The text of `sample` in pieces, as they are written: first the prompt, then one character at a time."""
+        strict: bool = False,
+    ) -> Iterator[Piece]:
+        """What `stream` gives, with the bytes of a model of bytes."""
         filters = Filters.of(self.config.sampling, temperature, top_k, top_p, repetition_penalty)
-        ids, length = self._beginning(prompt, length, unknown)
-        pieces = self.sampler(filters).write(ids, length, [seed], stop, block=1)
+        begin, length = self._beginning(prompt, length, unknown, strict)
+        sampler = self.sampler(filters)
+        pieces = sampler.write(begin.ids, length, [seed], stop, block=1)
         first = next(pieces)
-        _check_finite([first[0][1]])  # what is refused is refused before anything is shown
-        yield self.vocabulary.decode(ids)
-        for ((text, log_prob),) in chain([first], pieces):
-            _check_finite([log_prob])
-            yield text
+        _check_finite([first[0].log_prob])  # what is refused is refused before anything is shown
+        yield Piece(begin.text, 0.0, sampler.data(begin.ids))
+        for (piece,) in chain([first], pieces):
+            _check_finite([piece.log_prob])
+            yield piece
 
-    def _beginning(self, prompt: str | None, length: int | None, unknown: Unknown) -> tuple[list[int], int]:
-        """The ids of the prompt, and the length. The config replaces each None."""
+    def _beginning(
+        self, prompt: str | bytes | None, length: int | None, unknown: Unknown, strict: bool
+    ) -> tuple[Prompt, int]:
+        """The prompt and the length. The config replaces each None."""
         sampling = self.config.sampling
-        remedy = "write the text without them, or give ‹unknown=replace›"
-        ids = self.encode_prompt(sampling.prompt if prompt is None else prompt, unknown, remedy)
-        return ids, sampling.length if length is None else length
+        remedy = "write the text without them, or give ‹unknown=keep›, ‹unknown=skip› or ‹unknown=replace›"
+        begin = self.read_prompt(sampling.prompt if prompt is None else prompt, unknown, strict, remedy)
+        return begin, sampling.length if length is None else length
+
+    def read_prompt(
+        self,
+        text: str | bytes,
+        unknown: Unknown = "error",
+        strict: bool = False,
+        remedy: str = "write the text without them",
+    ) -> Prompt:
+        """A prompt as `text.prompts.read_prompts` reads it. What is taken for what is named on standard error."""
+        return self._read_prompts([text], unknown, strict, remedy)[0]
+
+    def _read_prompts(self, given: Sequence[str | bytes], unknown: Unknown, strict: bool, remedy: str) -> list[Prompt]:
+        prompts, note = read_prompts(given, self.vocabulary, self.config.corpus, unknown, strict, remedy)
+        if note:
+            say(note)
+        return prompts
 
     def encode_prompt(
-        self, text: str, unknown: Unknown = "error", remedy: str = "write the text without them"
+        self,
+        text: str | bytes,
+        unknown: Unknown = "error",
+        remedy: str = "write the text without them",
+        strict: bool = False,
     ) -> list[int]:
-        """The ids of a prompt, which is normalised as the corpus was.
+        """The ids of a prompt. Raises CharrnnError for unknown characters, with the `remedy` that the caller offers."""
+        return self.read_prompt(text, unknown, strict, remedy).ids
 
-        Raises CharrnnError for unknown characters, with the `remedy` that the caller offers.
+    def fill(
+        self,
+        text: str,
+        blanks: str = "＿_",
+        *,
+        samples: int = 1,
+        best: bool = False,
+        seed: int = 0,
+        unknown: Unknown = "error",
+        strict: bool = False,
+    ) -> list[Filled]:
+        """Up to `samples` different texts in which each of the characters `blanks` is filled, likeliest first.
+
+        All other characters stay as they are, also where the model reads others in their place (see `read_prompts`).
+        `best` and `seed` are those of `Filler.fill`. Raises CharrnnError as that does, and as `read_prompts` does.
         """
-        return self.vocabulary.encode(normalizer(self.config.corpus)(text), unknown, remedy)
+        from charrnn.generation.fill import Filled, Filler
+
+        parts = re.split(f"[{re.escape(blanks)}]", text)
+        remedy = "write the text without them, put blanks in their place, or give ‹unknown=keep›"
+        first, *others = self._read_prompts(parts, unknown, strict, remedy)
+        ids: list[int | None] = [*first.ids]
+        for other in others:
+            ids += [None, *other.ids]
+        found = Filler(self.model, self.vocabulary, self.is_documents).fill(ids, samples, best, seed)
+        decode = self.vocabulary.decode
+        return [
+            Filled("".join(chain(*zip_longest(parts, map(decode, fillings), fillvalue=""))), log_prob)
+            for fillings, log_prob in found
+        ]
 
     def evaluate(
         self,
@@ -340,13 +404,17 @@ class Run:
         return result
 
     def score(self, text: str | Path, by: By = "line", progress: Report = lambda _: None) -> list[Scored]:
-        """The surprise of each line, document or character of a text file. Raises CharrnnError for an empty file."""
-        from charrnn.evaluation.surprise import score
+        """The surprise of each line, document or character of a text file, which are shown as they stand there.
 
-        part = self.read_part(text)
-        if not part.characters:
+        Raises CharrnnError for an empty file.
+        """
+        from charrnn.evaluation.surprise import score
+        from charrnn.text.given import GivenText
+
+        given = GivenText(find_files(str(text), "text"), self._reading, self.vocabulary)
+        if not given.part.characters:
             raise CharrnnError(f"{text}: the text is empty")
-        rows = score(self.model, self.vocabulary, part, by, progress)
+        rows = score(self.model, given, by, progress)
         _check_finite(row.bits_per_char for row in rows)
         return rows
 
@@ -366,9 +434,13 @@ class Run:
         """A text file in this run's alphabet, read in the same way as its corpus."""
         from charrnn.text.dataset import encode_text
 
-        corpus = self.config.corpus.model_copy(update={"mode": self.facts.mode})
         raw = self.vocabulary.kind == "byte"
-        return encode_text(read_corpus(find_files(str(text), "text"), corpus, raw), self.vocabulary)
+        return encode_text(read_corpus(find_files(str(text), "text"), self._reading, raw), self.vocabulary)
+
+    @property
+    def _reading(self) -> CorpusConfig:
+        """How the corpus was read, with its mode."""
+        return self.config.corpus.model_copy(update={"mode": self.facts.mode})
 
     def dataset(self, corpus: CorpusConfig | None = None) -> Dataset:
         """The corpus that the run was trained on. It comes from the user's cache; a named corpus can be made again.

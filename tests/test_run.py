@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 
 import charrnn
 from charrnn.errors import CharrnnError
-from charrnn.evaluation.surprise import By
 from charrnn.files import read_record
 from charrnn.models import set_kernels
 from charrnn.run import Run
 from charrnn.store.facts import FORMAT, Facts
+from charrnn.text.given import By
 
 TEXT = "the cat sat on the mat.\nthe dog sat on the log.\n" * 40
 POEMS = "山高水又長，\n月下獨還鄉。\n\n床前一盞燈，\n窗外雨無聲。\n\n" * 40
@@ -135,7 +135,7 @@ def test_what_is_not_given_is_as_the_config_has_it(runs: dict[str, Run], kind: s
     run, own = runs[kind], {"temperature": 0.4, "top_k": 3, "top_p": 0.9, "repetition_penalty": 1.3}
     sampling = run.config.sampling.model_copy(update={"prompt": PROMPTS[kind], "length": 23, **own})
     other = Run(run.path, run.config.model_copy(update={"sampling": sampling}), run.vocabulary, run.facts, "cpu")
-    given_all = "".join(run.stream(PROMPTS[kind], length=23, seed=5, **own))  # type: ignore[arg-type]
+    given_all = "".join(run.stream(PROMPTS[kind], length=23, seed=5, **own))
     assert "".join(other.stream(seed=5)) == given_all
     assert other.sample(seed=5)[0].text == given_all
 
@@ -180,9 +180,10 @@ def test_scored_in_any_pieces_it_is_what_was_evaluated(runs: dict[str, Run], kin
         assert (bits > 0).all()
         assert bits.sum() * math.log(2) == pytest.approx(whole.nats, rel=1e-4)
     if kind == "stream":
-        known = "".join(c if c in run.vocabulary else "\ufffd" for c in text)
-        assert pieces == {"line": known.splitlines(keepends=True), "document": [known], "character": list(known)}
+        assert pieces == {"line": text.splitlines(keepends=True), "document": [text], "character": list(text)}
         assert [row.text for row in run.score(file)] == pieces["line"]
+    for row in run.score(file):
+        assert "".join(character for character, _ in row.characters) == row.text
 
 
 @pytest.mark.parametrize("kind", KINDS)

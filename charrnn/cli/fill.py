@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from charrnn.cli.opening import open_run
-from charrnn.cli.options import Checkpoint, Device, Json, Plugin, RunFolder
+from charrnn.cli.options import Checkpoint, Device, Json, Plugin, RunFolder, Strict, Unknown
 from charrnn.cli.output import show, show_json
 from charrnn.errors import CharrnnError
 
@@ -21,6 +21,8 @@ def fill(
         bool, typer.Option("--best", help="Search the likeliest filling instead of drawing (bidirectional models).")
     ] = False,
     seed: Annotated[int, typer.Option(help="The same seed draws the same fillings.")] = 0,
+    unknown: Unknown = "error",
+    strict: Strict = False,
     checkpoint: Checkpoint = "best",
     plugin: Plugin = None,
     device: Device = "auto",
@@ -28,21 +30,19 @@ def fill(
 ) -> None:
     """Fill the blanks of a text from the characters before and after them. Each blank is one character.
 
+    All other characters stay as they are.
+
     With several --samples, each text is printed after its log-probability (natural logarithm), likeliest first.
     """
     if blank is not None and len(blank) != 1:
         raise CharrnnError(f"--blank {blank!r}: a single character was expected")
-    marks = {"＿", "_"} if blank is None else {blank}
 
-    from charrnn.generation.fill import Filler
+    from charrnn.text.prompts import check_unknown
 
+    check_unknown(unknown, strict)
     opened = open_run(run, device, checkpoint, quiet=as_json)
-    remedy = "write the text without them, or put blanks in their place"
-    opened.encode_prompt("".join(character for character in text if character not in marks), remedy=remedy)
-    ids: list[int | None] = []
-    for character in text:  # which may be several bytes, or normalised to several characters
-        ids += [None] if character in marks else opened.encode_prompt(character)
-    found = Filler(opened.model, opened.vocabulary, opened.is_documents).fill(ids, samples, best, seed)
+    how: dict[str, Any] = {"samples": samples, "best": best, "seed": seed, "unknown": unknown, "strict": strict}
+    found = opened.fill(text, "＿_" if blank is None else blank, **how)
     if as_json:
         rows = [{"text": one.text, "log_prob": one.log_prob, "step": opened.checkpoint.step} for one in found]
         show_json(rows)

@@ -13,6 +13,17 @@ Device = Annotated[str, typer.Option(help="auto (CUDA where there is one), cpu, 
 Checkpoint = Annotated[
     str, typer.Option(help="best, last, or a step that `charrnn info` lists.", metavar="best|last|STEP")
 ]
+Unknown = Annotated[
+    str,
+    typer.Option(
+        help="What to do with characters that the model knows in no form: error; replace (by <unk>); skip; or keep, "
+        "which shows them.",
+        metavar="error|replace|skip|keep",
+    ),
+]
+Strict = Annotated[
+    bool, typer.Option("--strict", help="Refuse unknown characters also where the model knows another form of them.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text for people.")]
 RunFolder = Annotated[
     Path, typer.Argument(metavar="RUN", help="The folder that `charrnn train` printed.", show_default=False)

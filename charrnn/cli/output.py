@@ -16,6 +16,11 @@ def show(text: str, end: str = "\n") -> None:
     sys.stdout.write(text + end)
 
 
+def show_bytes(data: bytes) -> None:
+    """Writes bytes as they are. Standard output is UTF-8, in which surrogate escapes stand for any byte (PEP 383)."""
+    sys.stdout.write(data.decode("utf-8", "surrogateescape"))
+
+
 def show_json(document: Any, indent: int | None = 1) -> None:
     """Writes a document as JSON, in which everything that a terminal would obey is escaped."""
     from charrnn.terminal import printable_json

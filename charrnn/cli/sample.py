@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import secrets
 import sys
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from charrnn.cli.opening import open_run
-from charrnn.cli.options import Checkpoint, Device, Json, Plugin, RunFolder
-from charrnn.cli.output import show, show_json
+from charrnn.cli.options import Checkpoint, Device, Json, Plugin, RunFolder, Strict, Unknown
+from charrnn.cli.output import show, show_bytes, show_json
 from charrnn.errors import CharrnnError
+
+if TYPE_CHECKING:
+    from charrnn.generation.sampler import Sample
+    from charrnn.text.vocab import Vocabulary
 
 SEEDS = 1_000_000
 """One of so many seeds is drawn, if none is given: enough, and short to type."""
@@ -24,10 +29,14 @@ def sample(
     run: RunFolder,
     prompt: Annotated[
         str | None,
-        typer.Option(help="The text to continue; - reads standard input. Default: the config's."),
+        typer.Option(
+            help=r"The text to continue; \n is a line end, \t a tab, \\ a backslash; - reads standard input. Default: "
+            "the config's."
+        ),
     ] = None,
     prompt_file: Annotated[
-        Path | None, typer.Option(help="A UTF-8 file with the text to continue; - is standard input.")
+        Path | None,
+        typer.Option(help="A UTF-8 file with the text to continue, or any for a model of bytes; - is standard input."),
     ] = None,
     length: Annotated[
         int | None, typer.Option(help="The most characters to write after the prompt. Default: the config's.")
@@ -55,11 +64,11 @@ def sample(
         ),
     ] = None,
     samples: Annotated[int, typer.Option(help="How many texts to write, side by side.")] = 1,
-    stop: Annotated[str | None, typer.Option(help=r"End a text after this is written; \n is a line end.")] = None,
-    unknown: Annotated[
-        str,
-        typer.Option(help="What to do with characters of the prompt that the model does not know: error or replace."),
-    ] = "error",
+    stop: Annotated[
+        str | None, typer.Option(help=r"End a text after this is written; \n, \t and \\ are as in --prompt.")
+    ] = None,
+    unknown: Unknown = "error",
+    strict: Strict = False,
     stream: Annotated[
         bool | None,
         typer.Option("--stream/--no-stream", help="Show characters as they are written. Default: on a terminal."),
@@ -70,14 +79,17 @@ def sample(
     as_json: Json = False,
 ) -> None:
     """Write with a trained model. Only the text goes to standard output."""
-    if unknown not in ("error", "replace"):
-        raise CharrnnError(f"--unknown {unknown}: error or replace was expected")
-    text = _prompt(prompt, prompt_file)
+    from charrnn.text.prompts import check_unknown
+
+    check_unknown(unknown, strict)
     if stop == "":
         raise CharrnnError('--stop "": a text of one character or more was expected')
-    stop = stop.replace(r"\n", "\n") if stop else None
+    if prompt is not None and prompt_file is not None:
+        raise CharrnnError("give --prompt or --prompt-file, not both")
 
     opened = open_run(run, device, checkpoint, quiet=as_json)
+    vocabulary = opened.vocabulary
+    text = _prompt(prompt, prompt_file, raw=vocabulary.kind == "byte")
     drawn = secrets.randbelow(SEEDS) if seed is None else seed
     how: dict[str, Any] = {
         "length": length,
@@ -86,30 +98,57 @@ def sample(
         "top_p": top_p,
         "repetition_penalty": repetition_penalty,
         "seed": drawn,
-        "stop": stop,
+        "stop": None if stop is None else _unescaped(stop),
         "unknown": unknown,
+        "strict": strict,
     }
     if stream is None:
         stream = sys.stdout.isatty() and samples == 1 and not as_json
     if stream:
         if samples != 1 or as_json:
             raise CharrnnError("--stream shows one text as it comes, without --samples and --json")
-        for piece in opened.stream(text, **how):
-            show(piece, end="")
-            sys.stdout.flush()
-        show("")
+        pieces = opened.pieces(text, **how)
+        if vocabulary.kind == "byte":
+            _show_bytes((piece.data for piece in pieces), vocabulary)
+        else:
+            for piece in pieces:
+                show(piece.text, end="")
+                sys.stdout.flush()
+            show("")
         _tell_seed(seed, drawn)
         return
     written = opened.sample(text, samples=samples, **how)
     if as_json:
-        rows = [
-            {"text": one.text, "log_prob": one.log_prob, "seed": one.seed, "step": opened.checkpoint.step}
-            for one in written
-        ]
-        show_json(rows)
+        show_json([_facts(one, vocabulary) | {"step": opened.checkpoint.step} for one in written])
+        return
+    if vocabulary.kind == "byte":
+        between = bytes(vocabulary.encode("\n\n"))
+        _show_bytes([between.join(one.data or b"" for one in written)], vocabulary)
     else:
         show("\n\n".join(one.text for one in written))
-        _tell_seed(seed, drawn)
+    _tell_seed(seed, drawn)
+
+
+def _show_bytes(pieces: Iterable[bytes], vocabulary: Vocabulary) -> None:
+    """Writes bytes, and nothing else. A terminal gets their text, in which the others are escaped."""
+    decoder = vocabulary.decoder("backslashreplace")
+    for data in pieces:
+        if sys.stdout.isatty():
+            show("".join(map(decoder.add, data)), end="")
+        else:
+            show_bytes(data)
+        sys.stdout.flush()
+    if sys.stdout.isatty():
+        show(decoder.end())
+
+
+def _facts(one: Sample, vocabulary: Vocabulary) -> dict[str, Any]:
+    """A sample for JSON, which holds text only: bytes that are none are in base64."""
+    from base64 import b64encode
+
+    text = one.text if one.data is None else vocabulary.text_of(one.data)
+    told = {"base64": b64encode(one.data).decode("ascii")} if one.data is not None and text is None else {"text": text}
+    return {**told, "log_prob": one.log_prob, "seed": one.seed}
 
 
 def _tell_seed(given: int | None, drawn: int) -> None:
@@ -119,23 +158,32 @@ def _tell_seed(given: int | None, drawn: int) -> None:
         say(f"seed {drawn} (the same text again: --seed {drawn})")
 
 
-def _prompt(prompt: str | None, file: Path | None) -> str | None:
-    if prompt is not None and file is not None:
-        raise CharrnnError("give --prompt or --prompt-file, not both")
+def _unescaped(text: str) -> str:
+    r"""The text of an option with \n, \t and \\ as what they stand for."""
+    import re
+
+    meant = {"n": "\n", "t": "\t", "\\": "\\"}
+    return re.sub(r"\\([nt\\])", lambda match: meant[match[1]], text)
+
+
+def _prompt(prompt: str | None, file: Path | None, raw: bool) -> str | bytes | None:
+    """The prompt that was given; None if none was. `raw` reads a file that is not UTF-8 as the bytes that it holds."""
     if file is None and prompt != "-":
-        return prompt
+        return None if prompt is None else _unescaped(prompt)
     from charrnn.files import read_given
 
     name = "standard input" if file is None or str(file) == "-" else str(file)
     try:
-        raw = read_given(Path(name), MAX_PROMPT) if name != "standard input" else sys.stdin.buffer.read(MAX_PROMPT + 1)
-        if len(raw) > MAX_PROMPT:
+        data = read_given(Path(name), MAX_PROMPT) if name != "standard input" else sys.stdin.buffer.read(MAX_PROMPT + 1)
+        if len(data) > MAX_PROMPT:
             raise CharrnnError(f"{name}: larger than {MAX_PROMPT:,} bytes")
-        text = raw.decode("utf-8-sig").replace("\r\n", "\n")
+        text = data.decode("utf-8-sig")
     except CharrnnError as error:
         raise CharrnnError(f"--prompt-file {error.message}") from None
     except OSError as error:
         raise CharrnnError(f"--prompt-file {name}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
+        if raw:
+            return data
         raise CharrnnError(f"--prompt-file {name}: not UTF-8 at byte {error.start}") from None
-    return text.removesuffix("\n")  # editors and echo end a file with a line end
+    return text.removesuffix("\n").removesuffix("\r")  # editors and echo end a file with a line end

@@ -71,7 +71,7 @@ def _coloured(row: Scored) -> str:
     from charrnn.terminal import printable
 
     out = []
-    for character, bits in zip(row.text, row.bits.tolist(), strict=False):
+    for character, bits in row.characters:
         shade = SHADES[min(int(bits / 2), len(SHADES) - 1)]
         out.append(f"\x1b[38;5;{shade}m{printable(character)}" if character != "\n" else "\n")
     return "".join(out) + "\x1b[0m"

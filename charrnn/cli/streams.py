@@ -113,12 +113,12 @@ def _text(text: str) -> str:
 
 
 def install() -> None:
-    """Puts both in the place of Python's own, in UTF-8 whatever the locale. A name that is not UTF-8 comes out as the
-    bytes that it is.
+    """Puts both in the place of Python's own, in UTF-8 whatever the locale. What is not UTF-8 comes out as the bytes
+    that it is.
     """
     for stream, errors in ((sys.stdout, "surrogateescape"), (sys.stderr, "backslashreplace")):
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(encoding="utf-8", errors=errors)
+            stream.reconfigure(encoding="utf-8", errors=errors, newline="")
     # Python has none where the descriptor is closed. A file that is opened later must not get its number.
     for number in (0, 1, 2):
         try:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -13,9 +12,7 @@ import numpy.typing as npt
 from charrnn.evaluation.likelihood import evaluation_batches, reading_order, surprisals
 from charrnn.models import LanguageModel
 from charrnn.text.dataset import Part
-from charrnn.text.vocab import Vocabulary
-
-By = Literal["line", "document", "character"]
+from charrnn.text.given import By, GivenText
 
 
 @dataclass(frozen=True)
@@ -24,45 +21,43 @@ class Scored:
 
     number: int
     """The number of the line, document or character, from 1."""
-    text: str
+    own: str
+    """What stands in the `given` text."""
     bits: npt.NDArray[np.float64]
-    """-log2 p of each character, and at the end of a document also of that end."""
+    """-log2 p of each character that the model read, and at the end of a document also of that end."""
+    given: GivenText = field(repr=False, compare=False)
+
+    @property
+    def text(self) -> str:
+        """The user's own text."""
+        return self.given.shown(self.own)
 
     @property
     def bits_per_char(self) -> float:
         """The mean of `bits`."""
         return float(self.bits.mean())
 
+    @property
+    def characters(self) -> Iterator[tuple[str, float]]:
+        """The characters of `text` with their bits, which are the sum where the model read several for one."""
+        start = 0
+        for own, count in self.given.units(self.own, "character"):
+            yield self.given.shown(own), float(self.bits[start : start + count].sum())
+            start += count
+
 
 def score(
-    model: LanguageModel,
-    vocabulary: Vocabulary,
-    part: Part,
-    by: By = "line",
-    progress: Callable[[int], None] = lambda _: None,
+    model: LanguageModel, given: GivenText, by: By = "line", progress: Callable[[int], None] = lambda _: None
 ) -> list[Scored]:
     """The surprise of each line (with its line end), document or character of a text, in the order of the text."""
-    decode = vocabulary.decode
-    spans = part.spans.tolist()
-    pieces = [(part.ids[a:b], bits) for (a, b), bits in zip(spans, _bits(model, part, progress), strict=True)]
-    if by == "document":
-        return [Scored(i, decode(ids.tolist()), bits) for i, (ids, bits) in enumerate(pieces, 1)]
     scored: list[Scored] = []
-    for ids, bits in pieces:
-        start = 0
-        for end in _ends(ids, vocabulary, by):
-            stop = len(bits) if end == len(ids) else end  # the end of a document counts with its last line
-            scored.append(Scored(len(scored) + 1, decode(ids[start:end].tolist()), bits[start:stop]))
-            start = end
+    for text, bits in zip(given.texts, _bits(model, given.part, progress), strict=True):
+        start, read = 0, 0
+        for own, count in given.units(text, by):
+            start, read = read, read + count
+            scored.append(Scored(len(scored) + 1, own, bits[start:read], given))
+        scored[-1] = replace(scored[-1], bits=bits[start:])  # the end of a document counts with its last line
     return scored
-
-
-def _ends(ids: npt.NDArray[np.integer[Any]], vocabulary: Vocabulary, by: By) -> list[int]:
-    """The places in a text at which its characters, or its lines, end."""
-    if by == "character":
-        return list(range(1, len(ids) + 1))
-    ends = np.flatnonzero(ids == vocabulary.encode("\n")[0]) + 1 if "\n" in vocabulary else np.zeros(0, np.int64)
-    return np.unique(np.append(ends, len(ids))).tolist() if len(ids) else []
 
 
 def _bits(model: LanguageModel, part: Part, progress: Callable[[int], None]) -> list[npt.NDArray[np.float64]]:

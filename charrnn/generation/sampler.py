@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -46,6 +47,18 @@ class Sample:
     end of a document, if the model ended it."""
     seed: int
     """The seed that gives the same text again."""
+    data: bytes | None = None
+    """The bytes of a model of bytes, not all of which need be text; None from a model of characters."""
+
+
+class Piece(NamedTuple):
+    """Some characters of a text that a model writes."""
+
+    text: str
+    log_prob: float
+    """ln of their probability, as in `Sample`."""
+    data: bytes
+    """The bytes of a model of bytes; empty from a model of characters."""
 
 
 class Sampler:
@@ -60,25 +73,41 @@ class Sampler:
         self.model, self.vocabulary = model, vocabulary
         self.filters, self.documents = filters, documents
 
-    def sample(self, prompt: Sequence[int], length: int, seeds: Sequence[int], stop: str | None = None) -> list[Sample]:
+    def sample(
+        self,
+        prompt: Sequence[int],
+        length: int,
+        seeds: Sequence[int],
+        stop: str | None = None,
+        shown: str | None = None,
+    ) -> list[Sample]:
         """A text for each seed: the prompt and at most `length` characters. `stop` (kept) or the model may end it.
 
-        Raises CharrnnError for a length, a seed or a number of samples out of bounds.
+        The text begins with the prompt as it is `shown`, or else as its ids are decoded. Raises CharrnnError for a
+        length, a seed or a number of samples out of bounds.
         """
-        texts = [[self.vocabulary.decode(prompt)] for _ in seeds]
-        log_probs = [0.0] * len(seeds)
+        begin = Piece(self.vocabulary.decode(prompt) if shown is None else shown, 0.0, self.data(prompt))
+        texts = [[begin] for _ in seeds]
         for pieces in self.write(prompt, length, seeds, stop):
-            for i, (text, log_prob) in enumerate(pieces):
-                texts[i].append(text)
-                log_probs[i] += log_prob
-        return [Sample("".join(text), log_probs[i], seeds[i]) for i, text in enumerate(texts)]
+            for text, piece in zip(texts, pieces, strict=True):
+                text.append(piece)
+        samples = []
+        for text, seed in zip(texts, seeds, strict=True):
+            data = b"".join(piece.data for piece in text) if self.vocabulary.kind == "byte" else None
+            written = "".join(piece.text for piece in text)
+            samples.append(Sample(written, sum(piece.log_prob for piece in text), seed, data))
+        return samples
+
+    def data(self, ids: Sequence[int]) -> bytes:
+        """The bytes of some ids; none for a model of characters."""
+        return bytes(i for i in ids if i < self.vocabulary.unknown) if self.vocabulary.kind == "byte" else b""
 
     def write(
         self, prompt: Sequence[int], length: int, seeds: Sequence[int], stop: str | None = None, block: int = BLOCK
-    ) -> Iterator[list[tuple[str, float]]]:
-        """Yields, for at most `block` characters at a time, the new text of each sample and its log-probability.
+    ) -> Iterator[list[Piece]]:
+        """Yields, for at most `block` characters at a time, the new piece of each sample.
 
-        The new text of a sample that has ended is empty.
+        The piece of a sample that has ended is empty.
         """
         if length < 1:
             raise CharrnnError(f"‹length={length}›: expected 1 or more characters")
@@ -115,10 +144,10 @@ class _Text:
         self._boundary = vocabulary.boundary
         self._stop, self._tail = stop, ""
 
-    def add(self, ids: list[int], log_probs: list[float], last: bool) -> tuple[str, float]:
-        """The text of these ids up to the end of the text, and its log-probability. `last` ends the text here."""
+    def add(self, ids: list[int], log_probs: list[float], last: bool) -> Piece:
+        """The piece of these ids up to the end of the text. `last` ends the text here."""
         if not self.running:
-            return "", 0.0
+            return Piece("", 0.0, b"")
         if self._boundary in ids:
             ids, self.running = ids[: ids.index(self._boundary) + 1], False
         decoded: list[str] = []
@@ -131,4 +160,5 @@ class _Text:
                     break
         self.running = self.running and not last
         text = "".join(decoded) if self.running else "".join(decoded) + self._decoder.end()
-        return text, sum(log_probs[: len(decoded)])
+        data = b"" if self._pieces else bytes(i for i in ids[: len(decoded)] if i < 256)
+        return Piece(text, sum(log_probs[: len(decoded)]), data)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import io
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -13,12 +14,15 @@ import numpy.typing as npt
 
 from charrnn.errors import CharrnnError
 from charrnn.files import Count, Fraction, Record, read_json
+from charrnn.text.reader import NO_ENCODINGS
 
 CODE_POINTS = 0x110000
 """The number of code points of Unicode."""
 MAX_BYTES = 16_000_000
 """The most bytes of a vocabulary's file; one with all characters of Unicode is smaller."""
 
+MARKED = {"utf-16": "utf-16-le", "utf-32": "utf-32-le", "utf-8-sig": "utf-8"}
+"""Codecs that begin a text with a byte order mark, and those without it: a prompt may stand anywhere in a text."""
 
 SHORT = 100_000
 """With `min_count: auto`, a text of fewer characters loses none of them."""
@@ -48,11 +52,11 @@ class Vocabulary:
     """The alphabet of n characters. Ids 0 to n-1 are the characters by code point, n is <unk>, n+1 is the boundary.
 
     A model reads the boundary before the first character of a text, and predicts it where a document ends. With
-    `kind="byte"` the characters are the 256 byte values.
+    `kind="byte"` the characters are the 256 byte values, which are text in an encoding.
     """
 
-    def __init__(self, kind: Literal["char", "byte"], characters: Sequence[str] = ()) -> None:
-        self.kind = kind
+    def __init__(self, kind: Literal["char", "byte"], characters: Sequence[str] = (), encoding: str = "utf-8") -> None:
+        self.kind, self.encoding = kind, encoding
         self.characters = [chr(i) for i in range(256)] if kind == "byte" else list(characters)
         self.unknown = len(self.characters)
         self.boundary = len(self.characters) + 1
@@ -62,7 +66,22 @@ class Vocabulary:
         return len(self.characters) + 2
 
     def __contains__(self, character: str) -> bool:
-        return self.kind == "byte" or character in self._ids
+        if self.kind == "char":
+            return character in self._ids
+        try:
+            character.encode(self.encoding, "surrogateescape")
+        except UnicodeError:
+            return False
+        return True
+
+    def in_encoding(self, encoding: str) -> Vocabulary:
+        """The same alphabet, whose bytes are text in `encoding`, a value of corpus.encoding. `auto` stands for UTF-8.
+
+        Raises CharrnnError where bytes are read, and there is no such encoding.
+        """
+        if self.kind == "char":
+            return self
+        return Vocabulary("byte", encoding=_codec("utf-8" if encoding == "auto" else encoding))
 
     @classmethod
     def from_counts(
@@ -105,34 +124,40 @@ class Vocabulary:
         unknown: Literal["error", "replace"] = "error",
         remedy: str = "write the text without them",
     ) -> list[int]:
-        """The ids of a text, such as a prompt. A byte vocabulary encodes it in UTF-8.
+        """The ids of a text. A byte vocabulary encodes it as the corpus was, and bytes that are no text stay (PEP 383).
 
         Raises CharrnnError, which lists the characters outside the vocabulary and gives the `remedy`; `replace` makes
-        them <unk> instead.
+        them <unk>, or a byte vocabulary `?`, instead.
         """
-        if self.kind == "byte":
-            try:
-                return list(text.encode("utf-8", "surrogateescape" if unknown == "error" else "replace"))
-            except UnicodeEncodeError as error:
-                raise CharrnnError(
-                    f"U+{ord(text[error.start]):04X} is half a surrogate pair, no character; write the text without it"
-                ) from None
         if unknown == "error" and (missing := self.missing(text)):
-            shown = " ".join(f"{c if c.isprintable() else ''}(U+{ord(c):04X})" for c in missing[:20])
-            more = f" and {len(missing) - 20} more" if len(missing) > 20 else ""
-            raise CharrnnError(
-                f"not in the model's vocabulary of {len(self.characters):,} characters: {shown}{more}; {remedy}"
-            )
+            shown = listed([f"{visible(character)}({codes(character)})" for character in missing])
+            raise CharrnnError(f"{self.lacks}: {shown}; {remedy}")
+        if self.kind == "byte":
+            return list(text.encode(self.encoding, "surrogateescape" if unknown == "error" else "replace"))
         return [self._ids.get(character, self.unknown) for character in text]
 
+    @property
+    def lacks(self) -> str:
+        """The beginning of a message about characters that are outside."""
+        if self.kind == "byte":
+            return f"not in {self.encoding}, the encoding of the model's corpus"
+        return f"not in the model's vocabulary of {len(self.characters):,} characters"
+
     def decode(self, ids: Iterable[int]) -> str:
-        """The text of some ids. <unk> and bytes that are not UTF-8 become U+FFFD; the boundary becomes nothing."""
+        """The text of some ids. <unk> and bytes that are no text become U+FFFD; the boundary becomes nothing."""
         decoder = self.decoder()
         return "".join(decoder.add(i) for i in ids) + decoder.end()
 
-    def decoder(self) -> Decoder:
-        """A decoder that takes one id at a time."""
-        return Decoder(self)
+    def decoder(self, errors: Literal["replace", "backslashreplace"] = "replace") -> Decoder:
+        """A decoder that takes one id at a time. `backslashreplace` shows what is no text as `\\xff`."""
+        return Decoder(self, errors)
+
+    def text_of(self, data: bytes) -> str | None:
+        """The text of some bytes; None where not all of them are text."""
+        try:
+            return data.decode(self.encoding)
+        except UnicodeError:
+            return None
 
     def save(self, file: Path) -> None:
         """Writes the vocabulary as JSON."""
@@ -165,9 +190,9 @@ class Vocabulary:
 class Decoder:
     """Turns ids into text, one at a time. A character of several bytes appears with its last byte."""
 
-    def __init__(self, vocabulary: Vocabulary) -> None:
+    def __init__(self, vocabulary: Vocabulary, errors: str) -> None:
         self._vocabulary = vocabulary
-        self._bytes = codecs.getincrementaldecoder("utf-8")("replace")
+        self._bytes = codecs.getincrementaldecoder(vocabulary.encoding)(errors)
 
     def add(self, i: int) -> str:
         """The text that id `i` completes."""
@@ -181,6 +206,35 @@ class Decoder:
     def end(self) -> str:
         """The text for the bytes of an unfinished character: U+FFFD, or nothing if there are none."""
         return self._bytes.decode(b"", final=True)
+
+
+def codes(text: str) -> str:
+    """The code points of a text, as U+79CB."""
+    return " ".join(f"U+{ord(character):04X}" for character in text)
+
+
+def visible(text: str) -> str:
+    """The text, or nothing if one does not see it."""
+    return text if text.isprintable() else ""
+
+
+def listed(entries: Sequence[str], most: int = 20, between: str = " ") -> str:
+    """The first entries of a list, and how many more there are."""
+    more = f" and {len(entries) - most} more" if len(entries) > most else ""
+    return between.join(entries[:most]) + more
+
+
+def _codec(encoding: str) -> str:
+    try:
+        io.TextIOWrapper(io.BytesIO(), encoding)  # refuses codecs that do not encode text, such as hex
+        name = codecs.lookup(encoding).name
+    except (LookupError, ValueError):
+        name = NO_ENCODINGS[0]
+    if name in NO_ENCODINGS:
+        raise CharrnnError(
+            f"corpus.encoding: no codec is called {encoding[:60]!r}; try utf-8, gb18030, big5 or latin-1"
+        )
+    return MARKED.get(name, name)
 
 
 def count(piece: str, counts: npt.NDArray[np.int64]) -> None:

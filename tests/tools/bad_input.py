@@ -108,9 +108,9 @@ def command(*arguments: str | Path, stdin: bytes = b"", codes: tuple[int, ...] =
     finally:
         sys.argv, sys.stdin, sys.stdout, sys.stderr = before
     texts = []
-    for stream in streams[1:]:
+    for stream, errors in zip(streams[1:], ("surrogateescape", "backslashreplace"), strict=True):
         stream.flush()
-        texts.append(stream.buffer.getvalue().decode("utf-8", "backslashreplace"))
+        texts.append(stream.buffer.getvalue().decode("utf-8", errors))  # a byte that is no text is one character
     outcome = Outcome(code, *texts)
     if code not in codes or "Traceback" in outcome.err:
         raise Wrong(f"exit code {code!r}: {outcome.err[-2000:]}")
@@ -677,6 +677,7 @@ def _rewritten_tensors(draw: Draw, raw: bytes) -> bytes:
 
 USUAL = st.sampled_from(["1", "2", "0.5", "3"])
 NUMBER_TEXTS = USUAL | USUAL | USUAL | NUMBERS.map(_str) | ARGUMENT
+UNKNOWN = st.sampled_from(["replace", "error", "skip", "keep"]) | ARGUMENT
 OPTIONS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
     "sample": {
         "--prompt": st.text("The cat\n", max_size=40) | ARGUMENT | st.text(max_size=2000).map(_no_halves),
@@ -688,10 +689,10 @@ OPTIONS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
         "--seed": NUMBER_TEXTS,
         "--samples": NUMBER_TEXTS,
         "--prompt-file": st.sampled_from(["prompt.txt", "-", "stream", "/dev/null", "nothing"]) | ARGUMENT,
-        "--unknown": st.sampled_from(["replace", "error"]) | ARGUMENT,
+        "--unknown": UNKNOWN,
         "--device": st.sampled_from(["cpu", "cpu", "cpu", "cuda", "cuda:-1", "cpu:9", "meta", "mps"]) | ARGUMENT,
     },
-    "fill": {"--blank": ARGUMENT, "--samples": NUMBER_TEXTS, "--seed": NUMBER_TEXTS},
+    "fill": {"--blank": ARGUMENT, "--unknown": UNKNOWN, "--samples": NUMBER_TEXTS, "--seed": NUMBER_TEXTS},
     "score": {"--by": st.sampled_from(["line", "document", "character", "x", ""])},
     "eval": {
         "--split": st.sampled_from(["train", "val", "test", "x", "", "秋"]),
@@ -707,7 +708,8 @@ OPTIONS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
 CHECKPOINTS = st.sampled_from(["best", "last", "0", "3", "6"]) | NUMBER_TEXTS
 for name in ("sample", "fill", "score", "eval", "info", "compress"):
     OPTIONS[name]["--checkpoint"] = CHECKPOINTS
-FLAGS = {"sample": ["--json", "--stream"], "fill": ["--json", "--best"], "score": ["--json", "--sort", "--color"]}
+FLAGS = {"sample": ["--json", "--stream", "--strict"], "fill": ["--json", "--best", "--strict"]}
+FLAGS |= {"score": ["--json", "--sort", "--color"]}
 FLAGS |= {"eval": ["--json", "--dynamic"], "compare": ["--json"], "info": ["--json"], "compress": []}
 
 
