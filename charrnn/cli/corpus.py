@@ -87,7 +87,8 @@ def describe(
     from charrnn.terminal import table
     from charrnn.text.corpora import register
 
-    if name in register():
+    # A name that is neither is more probably a corpus: its message lists them.
+    if name in register() or not (os.path.lexists(name) or set(name) & set("*?[/.")):
         rows, beginning = _named(name, length)
     else:
         rows, beginning = _own(name, length)

@@ -24,8 +24,9 @@ from charrnn.text.documents import BOUNDARY
 from charrnn.text.entries import FILES, IDS, STARTS, VOCABULARY, Entry, building, open_entry, remove, seal
 from charrnn.text.groups import Groups, deal, groups_of
 from charrnn.text.holdout import held_out, line_ends_of
+from charrnn.text.points import CODE_POINTS, code_points, count
 from charrnn.text.reader import Damage, Report, find_files, read_corpus
-from charrnn.text.vocab import CODE_POINTS, Rare, Vocabulary, code_points, count
+from charrnn.text.vocab import Rare, Vocabulary
 
 CACHE_FORMAT = 1
 """A part of every cache key. Another format has another number, so that old entries are not misread."""

@@ -11,9 +11,10 @@ from typing import Literal
 from charrnn.config import CorpusConfig
 from charrnn.errors import CharrnnError
 from charrnn.text.forms import Forms, is_ideograph, look_alike, simplifies
+from charrnn.text.points import codes, listed, visible
 from charrnn.text.reader import normalizer
 from charrnn.text.spelling import clusters, pieces
-from charrnn.text.vocab import Vocabulary, codes, listed, visible
+from charrnn.text.vocab import Vocabulary
 
 Unknown = Literal["error", "replace", "skip", "keep"]
 """What happens to characters that the model knows in no form. `error` raises, `replace` makes them <unk>, and `skip`

@@ -18,8 +18,9 @@ from charrnn.errors import CharrnnError
 from charrnn.text.documents import BLANK, BOUNDARY, mark_documents
 from charrnn.text.encoding import Recognised, common, recognise
 from charrnn.text.groups import find_groups, kinds_of
+from charrnn.text.points import CODE_POINTS, code_points, count
 from charrnn.text.reader import Damage, Report, read_text
-from charrnn.text.vocab import CODE_POINTS, Vocabulary, code_points, count
+from charrnn.text.vocab import Vocabulary
 
 LOOKED_AT = 10_000_000
 """The most characters whose lines are looked at, those of the beginning."""

@@ -14,10 +14,9 @@ import numpy.typing as npt
 
 from charrnn.errors import CharrnnError
 from charrnn.files import Count, Fraction, Record, read_json
+from charrnn.text.points import CODE_POINTS, codes, listed, visible
 from charrnn.text.reader import NO_ENCODINGS
 
-CODE_POINTS = 0x110000
-"""The number of code points of Unicode."""
 MAX_BYTES = 16_000_000
 """The most bytes of a vocabulary's file; one with all characters of Unicode is smaller."""
 
@@ -208,22 +207,6 @@ class Decoder:
         return self._bytes.decode(b"", final=True)
 
 
-def codes(text: str) -> str:
-    """The code points of a text, as U+79CB."""
-    return " ".join(f"U+{ord(character):04X}" for character in text)
-
-
-def visible(text: str) -> str:
-    """The text, or nothing if one does not see it."""
-    return text if text.isprintable() else ""
-
-
-def listed(entries: Sequence[str], most: int = 20, between: str = " ") -> str:
-    """The first entries of a list, and how many more there are."""
-    more = f" and {len(entries) - most} more" if len(entries) > most else ""
-    return between.join(entries[:most]) + more
-
-
 def _codec(encoding: str) -> str:
     try:
         io.TextIOWrapper(io.BytesIO(), encoding)  # refuses codecs that do not encode text, such as hex
@@ -235,21 +218,3 @@ def _codec(encoding: str) -> str:
             f"corpus.encoding: no codec is called {encoding[:60]!r}; try utf-8, gb18030, big5 or latin-1"
         )
     return MARKED.get(name, name)
-
-
-def count(piece: str, counts: npt.NDArray[np.int64]) -> None:
-    """Adds a piece's code points to `counts`. ASCII is counted two characters at a time, which is twice as fast."""
-    if piece.isascii():
-        data = np.frombuffer(piece.encode("ascii"), np.uint8)
-        even = len(data) // 2 * 2
-        pairs = np.bincount(data[:even].view(np.uint16), minlength=65536).reshape(256, 256)
-        counts[:256] += pairs.sum(axis=0) + pairs.sum(axis=1)
-        counts[data[even:]] += 1
-    else:
-        found = np.bincount(code_points(piece))
-        counts[: len(found)] += found
-
-
-def code_points(piece: str) -> npt.NDArray[np.int32]:
-    """The code points of a text."""
-    return np.frombuffer(piece.encode("utf-32-le", "surrogatepass"), np.int32)

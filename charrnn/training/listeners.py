@@ -20,7 +20,7 @@ from charrnn.run import Run
 from charrnn.store.history import cut_history
 from charrnn.store.lock import held
 from charrnn.terminal import say
-from charrnn.text.reader import normalizer
+from charrnn.text.prompts import read_prompts
 from charrnn.text.vocab import Vocabulary
 from charrnn.training.events import Event, Training
 from charrnn.training.schedule import Progress
@@ -146,7 +146,7 @@ def encode_prompt(config: Config, vocabulary: Vocabulary) -> list[int]:
     """The ids of `sampling.prompt`. Raises CharrnnError for unknown characters."""
     remedy = "give another prompt: ‹overrides=sampling.prompt=TEXT›"
     try:
-        return vocabulary.encode(normalizer(config.corpus)(config.sampling.prompt), remedy=remedy)
+        return read_prompts([config.sampling.prompt], vocabulary, config.corpus, remedy=remedy)[0][0].ids
     except CharrnnError as error:
         raise CharrnnError(f"sampling.prompt: {error.message}") from None
 

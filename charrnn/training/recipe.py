@@ -150,14 +150,14 @@ def _is_name(line: str) -> bool:
 def is_text(given: str | Path) -> bool:
     """Whether what a user gives to train is a text (a file, a folder, a glob), and not a config.
 
-    A config's name ends in .yaml, or it is the name of a ready-made one, or it has a section `corpus`.
+    A config's name ends in .yaml, or it is the name of a ready-made one, or it has a section `corpus`, also in JSON.
     """
     path = Path(given).expanduser()
     if path.suffix.lower() in CONFIGS or (str(given) in ready_made() and not path.is_file()):
         return False
     if path.is_file():
         with path.open("rb") as file:
-            return re.search(rb"^corpus\s*:", file.read(MAX_CONFIG), re.MULTILINE) is None
+            return re.search(rb'^[\s{]*"?corpus"?\s*:', file.read(MAX_CONFIG), re.MULTILINE) is None  # YAML, or JSON
     return path.is_dir() or bool(set(str(given)) & set("*?["))
 
 

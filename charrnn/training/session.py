@@ -6,6 +6,7 @@ import json
 import os
 import signal
 from collections.abc import Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -85,7 +86,7 @@ def train(
         chosen = beginning.config(chosen, overrides)
         needed.append(beginning.run.path)
     corpus, recognised = settled(chosen.corpus), ""
-    if chosen.vocab.kind == "char":
+    with suppress(CharrnnError) if chosen.vocab.kind == "byte" else nullcontext():  # bytes need not be text
         corpus, recognised = with_encoding(corpus)
     chosen = absolute(chosen.model_copy(update={"corpus": corpus}))
     where = own_device(find_device(device))
@@ -108,7 +109,9 @@ def _train(
         dataset = workers.one_first(lambda: _read_corpus(config, quiet or workers.rank > 0))
         config, fitted = _fitted(config, dataset, workers)
         training = _training(config, dataset, where, workers, beginning)
-        encode_prompt(config, dataset.vocabulary)  # an unknown character is told now, not after an hour
+        encode_prompt(
+            config, dataset.vocabulary.in_encoding(config.corpus.encoding)
+        )  # an unknown character is told now, not after an hour
         if workers.rank:
             path = Path(os.fsdecode(workers.from_first(b"")))
             return _follow(Run.open(path, str(where)), training)

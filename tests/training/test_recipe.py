@@ -101,6 +101,9 @@ def test_a_config_is_no_text(tmp_path: Path) -> None:
     for name, content, expected in (
         ("config.yaml", "corpus: {path: a.txt}", False),
         ("config.txt", "# a comment\ncorpus:\n  path: a.txt\n", False),
+        ("config.json", '{"corpus": {"path": "a.txt"}}', False),
+        ("config.json", '{\n  "training": {},\n  "corpus": {"path": "a.txt"}\n}', False),
+        ("poems.json", '[{"title": "corpus", "text": "a"}]', True),
         ("novel", "It was a dark night.", True),
         ("novel.txt", "It was a dark night.", True),
         ("corpus.txt", "The corpus: a body.", True),
