@@ -19,7 +19,8 @@ import torch
 from charrnn.errors import CharrnnError, NoNumbers
 from charrnn.evaluation.likelihood import MAX_STREAMS
 from charrnn.models import LanguageModel
-from charrnn.text.vocab import CODE_POINTS, Vocabulary
+from charrnn.text.points import CODE_POINTS
+from charrnn.text.vocab import Vocabulary
 
 MAGIC = b"charrnn\x01"
 STREAM = 10_000

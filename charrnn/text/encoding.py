@@ -7,6 +7,7 @@ above 127 is weighed by how often a language uses those characters (the code len
 from __future__ import annotations
 
 import codecs
+import io
 import math
 from collections import Counter
 from collections.abc import Sequence
@@ -18,6 +19,8 @@ from charrnn.errors import CharrnnError
 
 SAMPLE = 64 * 1024
 """The bytes that are looked at, at the beginning, in the middle and at the end of a file."""
+NO_ENCODINGS = ("punycode", "idna", "unicode-escape", "raw-unicode-escape")
+"""Codecs of names and of source code. Python's decode long texts in the square of the time, or one block by another."""
 BLOCK = 2**20
 """The number of bytes read at a time."""
 FEW = 1 / 3
@@ -106,6 +109,20 @@ class Recognised:
     def __str__(self) -> str:
         """In words."""
         return self.name if self.confidence > 0.995 else f"{self.name} ({100 * self.confidence:.0f} % sure)"
+
+
+def codec_of(encoding: str) -> str:
+    """The name that Python has for an encoding of text. Raises CharrnnError where there is no such encoding."""
+    try:
+        io.TextIOWrapper(io.BytesIO(), encoding)  # refuses codecs that do not encode text, such as hex
+        codec = codecs.lookup(encoding).name
+        if codec not in NO_ENCODINGS:
+            return codec
+    except (LookupError, ValueError):  # ValueError: a name with a null character
+        pass
+    raise CharrnnError(
+        f"corpus.encoding: no codec is called {encoding[:60]!r}; try utf-8, gb18030, big5, shift_jis or auto"
+    )
 
 
 def recognise(file: Path) -> Recognised:

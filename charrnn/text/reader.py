@@ -15,14 +15,11 @@ from charrnn.config import CorpusConfig, Errors
 from charrnn.errors import CharrnnError
 from charrnn.files import Count, Digest, Record
 from charrnn.text.documents import BOUNDARY, mark_documents
-from charrnn.text.encoding import recognise
+from charrnn.text.encoding import codec_of, recognise
 from charrnn.text.fields import documents as records
 
 BLOCK = 2**20
 """The number of bytes read at a time: the loop over blocks costs little, and a block fits the processor's cache."""
-
-NO_ENCODINGS = ("punycode", "idna", "unicode-escape", "raw-unicode-escape")
-"""Codecs of names and of source code. Python's decode long texts in the square of the time, or one block by another."""
 
 RUN = 100
 """The number of combining marks in a row that are sorted together. No language has more than some ten."""
@@ -210,16 +207,8 @@ def read_text(
 
 def _decoder(encoding: str, errors: str) -> tuple[str, codecs.IncrementalDecoder]:
     """The name of a codec, and a decoder of it. Raises CharrnnError where there is none."""
-    try:
-        io.TextIOWrapper(io.BytesIO(), encoding)  # refuses codecs that do not encode text, such as hex
-        codec = codecs.lookup(encoding).name
-        if codec in NO_ENCODINGS:
-            raise LookupError
-        return codec, codecs.getincrementaldecoder("utf-8-sig" if codec == "utf-8" else codec)(errors)
-    except (LookupError, ValueError):  # ValueError: a name with a null character
-        raise CharrnnError(
-            f"corpus.encoding: no codec is called {encoding!r}; try utf-8, gb18030, big5, shift_jis or auto"
-        ) from None
+    codec = codec_of(encoding)
+    return codec, codecs.getincrementaldecoder("utf-8-sig" if codec == "utf-8" else codec)(errors)
 
 
 def _first_bad(encoding: str, state: tuple[bytes, int], data: bytes) -> int:

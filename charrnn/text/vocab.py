@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import io
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -14,8 +13,8 @@ import numpy.typing as npt
 
 from charrnn.errors import CharrnnError
 from charrnn.files import Count, Fraction, Record, read_json
+from charrnn.text.encoding import codec_of
 from charrnn.text.points import CODE_POINTS, codes, listed, visible
-from charrnn.text.reader import NO_ENCODINGS
 
 MAX_BYTES = 16_000_000
 """The most bytes of a vocabulary's file; one with all characters of Unicode is smaller."""
@@ -80,7 +79,8 @@ class Vocabulary:
         """
         if self.kind == "char":
             return self
-        return Vocabulary("byte", encoding=_codec("utf-8" if encoding == "auto" else encoding))
+        codec = codec_of("utf-8" if encoding == "auto" else encoding)
+        return Vocabulary("byte", encoding=MARKED.get(codec, codec))
 
     @classmethod
     def from_counts(
@@ -205,16 +205,3 @@ class Decoder:
     def end(self) -> str:
         """The text for the bytes of an unfinished character: U+FFFD, or nothing if there are none."""
         return self._bytes.decode(b"", final=True)
-
-
-def _codec(encoding: str) -> str:
-    try:
-        io.TextIOWrapper(io.BytesIO(), encoding)  # refuses codecs that do not encode text, such as hex
-        name = codecs.lookup(encoding).name
-    except (LookupError, ValueError):
-        name = NO_ENCODINGS[0]
-    if name in NO_ENCODINGS:
-        raise CharrnnError(
-            f"corpus.encoding: no codec is called {encoding[:60]!r}; try utf-8, gb18030, big5 or latin-1"
-        )
-    return MARKED.get(name, name)

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from charrnn.config import CorpusConfig
 from charrnn.errors import CharrnnError
+from charrnn.text.points import CODE_POINTS
 from charrnn.text.prompts import UNKNOWN, Prompt, read_prompts
 from charrnn.text.spelling import clusters, pieces
-from charrnn.text.vocab import CODE_POINTS, Vocabulary
+from charrnn.text.vocab import Vocabulary
 
 LETTERS = st.text(st.characters(categories=["Lu", "Ll", "Lo", "Mn", "Po", "Pd", "Pi", "Pf", "Zs"]), max_size=30)
 ACCENTS = st.text(st.sampled_from("éêïñçÅ한국어がプ fin"), max_size=30)

@@ -11,7 +11,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from charrnn.errors import CharrnnError
-from charrnn.text.vocab import CODE_POINTS, SHORT, Vocabulary
+from charrnn.text.points import CODE_POINTS
+from charrnn.text.vocab import SHORT, Vocabulary
 
 # Lists of characters, not st.text: that draws from the union of the alphabets, in which hardly a character recurs.
 TEXT = st.lists(st.characters(exclude_categories=["Cs"]) | st.sampled_from("abc山水\n\u3000"), max_size=60).map("".join)
