@@ -8,16 +8,10 @@
 A name below is imported when it is first used, so that `import charrnn` and `charrnn --help` do not wait for PyTorch.
 """
 
-import os
 from typing import TYPE_CHECKING, Any
 
+import charrnn.waiting  # noqa: F401 (before PyTorch is imported)
 from charrnn.version import __version__
-
-if "OMP_WAIT_POLICY" not in os.environ:
-    # A thread that waits for another one spins for so long, and then sleeps. Without a bound, threads on a machine that
-    # others use too spend their time on waiting for one that is not running (docs/speed.md). OpenMP reads this when
-    # PyTorch is imported.
-    os.environ.setdefault("GOMP_SPINCOUNT", "3000")
 
 __all__ = [
     "CharrnnError",

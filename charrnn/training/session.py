@@ -21,7 +21,7 @@ from charrnn.models import Mixture, NGramModel, build_model
 from charrnn.run import Run
 from charrnn.store.folder import check_folders, new_folder
 from charrnn.store.lock import locked
-from charrnn.terminal import advance, say
+from charrnn.terminal import advance, say, say_once
 from charrnn.text.batches import fitting, training_batches
 from charrnn.text.corpora import resolve, settled, with_encoding
 from charrnn.text.dataset import Dataset, load_dataset
@@ -40,6 +40,7 @@ from charrnn.training.restoring import restore
 from charrnn.training.saver import CheckpointSaver
 from charrnn.training.signals import heeded
 from charrnn.training.trainer import Trainer
+from charrnn.waiting import SPIN, TOO_LATE
 
 TEXTS = "corpus.path=", "corpus.validation="
 """How a user names the texts of a run again. A file that only the run's own config names is never read."""
@@ -340,6 +341,11 @@ def _drive(run: Run, training: Training, quiet: bool) -> Run:
     step = training.standing.step
     if step and not quiet:
         say(f"going on with {run.path} from step {step:,}")
+    if TOO_LATE and not quiet:
+        say_once(
+            "PyTorch was imported before charrnn, so its threads wait in a way that is slow beside other processes: "
+            f"import charrnn first, or set GOMP_SPINCOUNT={SPIN}"
+        )
     listeners: list[Listener] = [Log(run, step), Samples(run, training, quiet)]
     if run.config.training.tensorboard:
         listeners.append(TensorBoard(run.path / "tensorboard"))

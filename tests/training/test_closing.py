@@ -113,8 +113,10 @@ def test_a_training_without_validation_ends_with_its_last_step(tmp_path: Path) -
         resume(run.path, overrides=["training.patience=2", "training.steps=8"], quiet=True)
 
 
-def test_it_is_the_last_line_of_a_training(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_training_ends_with_it_and_the_next_command(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     resume(run.path, overrides=["training.steps=6"])
-    assert capsys.readouterr().err.splitlines()[-1] == f"{run.path}: {closing_line(charrnn.load(run.path), DONE)}"
+    verdict, command = capsys.readouterr().err.splitlines()[-2:]
+    assert verdict == f"{run.path}: {closing_line(charrnn.load(run.path), DONE)}"
+    assert CliRunner().invoke(app, shlex.split(command.split(": charrnn ")[1])).exit_code == 0
     resume(run.path, overrides=["training.steps=8"], quiet=True)
     assert capsys.readouterr().err == ""
