@@ -15,7 +15,7 @@ from charrnn.text.reader import find_files, read_text
 def headline(run: Run, dataset: Dataset, model: LanguageModel) -> str:
     """The network, the text and the machine in one line, and a line for all that a user may not expect of the text."""
     facts, corpus = run.facts, run.config.corpus
-    documents = f" in {facts.documents:,} documents" if facts.documents else ""
+    documents = f" in {facts.documents:,} document{'s' * (facts.documents != 1)}" if facts.documents else ""
     still = sum(weight.numel() for weight in model.parameters() if not weight.requires_grad)
     frozen = f" ({still:,} of them frozen)" if still else ""
     rare = f"; {facts.rare}" if facts.rare else ""

@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from charrnn.errors import CharrnnError
 from charrnn.loading import dump_value, ready_made
+from charrnn.store.folder import is_run
 from charrnn.terminal import advance
 from charrnn.text.reader import find_files
 from charrnn.text.survey import Survey, middle, survey
@@ -167,7 +168,10 @@ def find_recipe(paths: Sequence[str | Path], minutes: float | None = None, quiet
     `quiet` shows no progress bar.
     """
     named = [str(path) for path in paths]
-    files = find_files(named)
+    for path in named:
+        if is_run(Path(path)):
+            raise CharrnnError(f"{path}: a run, not a text; go on with it: ‹resume={path}›")
+    files = find_files(named, "text")
     with tqdm(
         total=sum(file.stat().st_size for file in files),
         desc="look at",

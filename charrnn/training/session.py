@@ -277,7 +277,7 @@ def _fitted(config: Config, dataset: Dataset, workers: Workers) -> tuple[Config,
     fits = fitting(part, *wanted, workers.count)
     if fits == wanted:
         return config, ""
-    size = f"{len(part.spans):,} documents" if part.documents is not None else f"{part.characters:,} characters"
+    count, what = (len(part.spans), "document") if part.documents is not None else (part.characters, "character")
     keys = "batch_size", "window"
     told = [
         f"training.{key} is {now} instead of {was}"
@@ -287,7 +287,7 @@ def _fitted(config: Config, dataset: Dataset, workers: Workers) -> tuple[Config,
     fitted = training.model_copy(update=dict(zip(keys, fits, strict=True)))
     return (
         config.model_copy(update={"training": fitted}),
-        f"{' and '.join(told)}, because there are {size} to learn from",
+        f"{' and '.join(told)}, with {count:,} {what}{'s' * (count != 1)} to learn from",
     )
 
 

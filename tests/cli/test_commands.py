@@ -226,7 +226,7 @@ def test_a_small_text_takes_smaller_batches_with_a_word(folder: Path) -> None:
     """Twenty poems, and a page of prose, train with any config."""
     (folder / "few.txt").write_text("\n\n".join(POEMS.split("\n\n")[:20]), encoding="utf-8")
     for config, path, word in (
-        ("poems", "few.txt", "training.batch_size is 18 instead of 32, because there are 18 documents"),
+        ("poems", "few.txt", "training.batch_size is 17 instead of 32, with 17 documents"),
         ("novel", "few.txt", "training.batch_size is "),
         ("shakespeare-60s", "few.txt", "training.batch_size is "),
     ):
@@ -274,6 +274,8 @@ def test_a_text_trains_by_its_recipe(folder: Path) -> None:
         written = yaml.safe_load((folder / done.stdout.strip() / "config.yaml").read_text(encoding="utf-8"))
         assert written["corpus"]["separator"] == "file" and written["corpus"]["mode"] == "documents"
     assert "minutes" in refused("train", "text.txt", "--minutes", "-1", cwd=folder)
+    assert "--resume run" in refused("train", "run", cwd=folder)
+    assert "missing.txt" in refused("train", "text.txt", "missing.txt", cwd=folder)
 
 
 @pytest.mark.parametrize(
