@@ -8,6 +8,7 @@ from charrnn.config import CorpusConfig
 from charrnn.models import LanguageModel
 from charrnn.run import Run
 from charrnn.text.dataset import Dataset
+from charrnn.text.documents import BOUNDARY, mark_documents
 from charrnn.text.fields import HEAD, looks_like
 from charrnn.text.reader import find_files, read_text
 
@@ -34,6 +35,10 @@ def headline(run: Run, dataset: Dataset, model: LanguageModel) -> str:
     )
 
 
+LOOKED_AT = 2**20
+"""The bytes of a text that are looked at for larger documents."""
+
+
 def _hints(files: list[Path], corpus: CorpusConfig, documents: int | None) -> list[str]:
     """Lines where a text is probably not read as its user means it."""
     lines = []
@@ -47,4 +52,16 @@ def _hints(files: list[Path], corpus: CorpusConfig, documents: int | None) -> li
                 f"{each} is one document, without any {corpus.separator} in it; `charrnn corpus show {files[0]}` "
                 "counts what each corpus.separator would give"
             )
+        elif documents and corpus.separator == "blank-line":
+            text = next(read_text(files[0], corpus.encoding, block=LOOKED_AT, errors="skip"))
+            small, large = (_count(text, separator) for separator in ("blank-line", "blank-lines: 2"))
+            if 1 < large <= small / 1.5:
+                lines.append(
+                    f"larger texts lie between several blank lines, such as whole songs: {large:,} instead of {small:,} "
+                    "with corpus.separator: 'blank-lines: 2'"
+                )
     return lines
+
+
+def _count(text: str, separator: str) -> int:
+    return sum(bool(part) for part in "".join(mark_documents(iter([text]), separator)).split(BOUNDARY))

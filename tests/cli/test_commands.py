@@ -611,5 +611,12 @@ def test_what_a_text_is_beside_a_plain_one_is_told(folder: Path) -> None:
     one = "corpus.mode=documents", "corpus.split=[1,0,0]", "training.steps=2"
     done = charrnn("train", "config.yaml", *(part for key in one for part in ("--set", key)), cwd=folder)
     assert "text.txt is one document, without any blank-line" in done.stderr
+    (folder / "songs.txt").write_text("\n\n\n".join(["A line,\na rhyme.\n\nA line,\na time."] * 30), encoding="utf-8")
+    sets = "corpus.path=songs.txt", "corpus.mode=documents", "training.steps=2", "sampling.prompt=A"
+    options = [part for key in sets for part in ("--set", key)]
+    assert "blank-lines: 2" in charrnn("train", "config.yaml", *options, cwd=folder).stderr
+    options += ["--set", "corpus.separator='blank-lines: 2'"]
+    done = charrnn("train", "config.yaml", *options, cwd=folder)
+    assert "blank-lines" not in done.stderr and "in 30 documents" in done.stderr
     (folder / "novel.docx").write_bytes(b"PK\3\4" + b"\0" * 99)
     assert "plain text" in refused("train", "novel.docx", cwd=folder)
