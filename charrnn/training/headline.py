@@ -57,7 +57,7 @@ def _hints(files: list[Path], corpus: CorpusConfig, documents: int | None) -> li
             small, large = (_count(text, separator) for separator in ("blank-line", "blank-lines: 2"))
             if 1 < large <= small / 1.5:
                 lines.append(
-                    f"larger texts lie between several blank lines, such as whole songs: {large:,} instead of {small:,} "
+                    f"several blank lines divide it into larger texts, such as songs: {large:,} instead of {small:,}, "
                     "with corpus.separator: 'blank-lines: 2'"
                 )
     return lines
