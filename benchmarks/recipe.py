@@ -4,7 +4,8 @@
 
 Every training is a process of its own, one after the other, the recipe first and last. All read the text in the same
 way and hold out the same part. A random config draws its cell, sizes, dropout, windows, optimizer and learning rate
-from the ranges in `draw`, each by itself, half of them with an n-gram. `bits` are those of the whole held-out part.
+from the ranges in `draw`, each by itself; like the recipe it has an n-gram beside it. `bits` are those of the whole
+held-out part.
 """
 
 from __future__ import annotations
@@ -75,7 +76,6 @@ def draw(rng: random.Random, is_documents: bool) -> dict[str, object]:
         "model.tie_embedding": rng.choice(["true", "false"]),
         "model.dropout": rng.choice([0.0, 0.05, 0.1, 0.2, 0.3, 0.5]),
         "model.embedding_dropout": rng.choice([0.0, 0.1]),
-        "model.ngram": rng.choice(["{}", "null"]),
         "training.batch_size": rng.choice([16, 32, 64]),
         "training.window": rng.choice([32, 64, 128]),
         "training.optimizer": "muon" if muon else "adamw",

@@ -37,6 +37,8 @@ LARGE = 500
 """An alphabet of more characters is one of ideographs: its output layer is most of the work."""
 SMALL = 10_000
 """A text of fewer characters is learnt from as a whole: a tenth of it would say little, and is missed."""
+SHORT, LONG = 3.0, 8.0
+"""A training of fewer minutes is evaluated twice, and five times: oftener would take more than a few percent of it."""
 PASSES = 40.0
 """The most passes over a text; a network that reads it more often knows it by heart."""
 REREAD = 6.0
@@ -222,6 +224,9 @@ def recipe(text: Survey, paths: list[str], minutes: float | None = None) -> Reci
         lines.append(Line("training.epochs", PASSES, f"less than {minutes:g} minutes: more would learn by heart"))
     else:
         lines.append(Line("training.minutes", minutes))
+        if minutes < LONG:
+            every = "50%" if minutes < SHORT else "20%"
+            lines.append(Line("training.evaluate_every", every, "an evaluation takes some two seconds"))
     shape = _windows(text, documents)
     lines += [
         Line("training.batch_size", shape[0]),
