@@ -17,6 +17,18 @@ from pathlib import Path
 
 from charrnn.errors import CharrnnError
 
+_PACKED = "packed; unpack it first: {}"
+NO_TEXTS = {
+    **dict.fromkeys((".docx", ".doc", ".odt", ".rtf"), "a word processor's file; save it there as plain text (UTF-8)"),
+    ".pdf": "a PDF; take its text out first: pdftotext FILE.pdf FILE.txt",
+    **dict.fromkeys((".epub", ".mobi"), "an e-book; convert it first: pandoc FILE.epub -t plain -o FILE.txt"),
+    ".gz": _PACKED.format("gunzip FILE.gz"),
+    ".zip": _PACKED.format("unzip FILE.zip"),
+    ".7z": _PACKED.format("7z x FILE.7z"),
+    ".xz": _PACKED.format("unxz FILE.xz"),
+    ".bz2": _PACKED.format("bunzip2 FILE.bz2"),
+}
+"""Endings of files that hold text, but are none, with what to do."""
 SAMPLE = 64 * 1024
 """The bytes that are looked at, at the beginning, in the middle and at the end of a file."""
 NO_ENCODINGS = ("punycode", "idna", "unicode-escape", "raw-unicode-escape")
@@ -125,11 +137,18 @@ def codec_of(encoding: str) -> str:
     )
 
 
+def check_is_text(file: Path) -> None:
+    """Raises CharrnnError where the name says that a file holds text and is none."""
+    if advice := NO_TEXTS.get(file.suffix.lower()):
+        raise CharrnnError(f"{file}: {advice}")
+
+
 def recognise(file: Path) -> Recognised:
     """The encoding of a file, all of which is read.
 
     Raises CharrnnError where none fits, and where it stays doubtful, with three readings of a line to choose from.
     """
+    check_is_text(file)
     try:
         with file.open("rb") as stream:
             head = stream.read(SAMPLE)

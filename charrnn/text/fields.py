@@ -1,4 +1,4 @@
-"""Texts in tables: a column of CSV or TSV, a key of JSON (a list of objects) or of JSON lines."""
+"""Texts in tables: a column of CSV or TSV, a key of JSON (a list of objects, or of texts) or of JSON lines."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from charrnn.errors import CharrnnError
 
 TABLES = {".csv": "CSV", ".tsv": "TSV", ".tab": "TSV"}
 LINES = (".jsonl", ".ndjson")
+TEXT = "text"
+"""The field of a text that is no object, but stands in a list by itself."""
 HEAD = 4096
 """The characters of a file by which its kind is told."""
 
@@ -49,13 +51,12 @@ def looks_like(file: Path, head: str) -> str | None:
 
 
 def _first_object(start: str) -> str:
-    """The first object of a JSON text that may be cut, as a list."""
-    place = start.find("{")
+    """The first object or text of a JSON list that may be cut, as a list."""
     try:
-        found, _ = json.JSONDecoder().raw_decode(start, place) if place >= 0 else (None, 0)
-    except ValueError:
+        found, _ = json.JSONDecoder().raw_decode(start.lstrip("[ \n\t"))
+    except (ValueError, RecursionError):
         found = None
-    return json.dumps([found] if isinstance(found, dict) else [])
+    return json.dumps([found] if isinstance(found, dict | str) else [])
 
 
 def _records(file: Path, text: str) -> Iterator[Mapping[str, Any]]:
@@ -76,9 +77,9 @@ def _records(file: Path, text: str) -> Iterator[Mapping[str, Any]]:
             )
     except (ValueError, RecursionError, csv.Error) as error:
         raise CharrnnError(f"{file}: corpus.field: not {ending.lstrip('.').upper()}: {error}") from None
-    if not isinstance(found, list) or not all(isinstance(record, dict) for record in found):
-        raise CharrnnError(f"{file}: corpus.field: a list of objects was expected")
-    yield from found
+    if not isinstance(found, list) or not all(isinstance(record, dict | str) for record in found):
+        raise CharrnnError(f"{file}: corpus.field: a list of objects, or of texts, was expected")
+    yield from ({TEXT: record} if isinstance(record, str) else record for record in found)
 
 
 def _rows(text: str, delimiter: str) -> Iterator[Mapping[str, Any]]:

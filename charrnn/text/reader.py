@@ -15,7 +15,7 @@ from charrnn.config import CorpusConfig, Errors
 from charrnn.errors import CharrnnError
 from charrnn.files import Count, Digest, Record
 from charrnn.text.documents import BOUNDARY, mark_documents
-from charrnn.text.encoding import codec_of, recognise
+from charrnn.text.encoding import check_is_text, codec_of, recognise
 from charrnn.text.fields import documents as records
 
 BLOCK = 2**20
@@ -26,18 +26,6 @@ RUN = 100
 
 LITTER = ("__MACOSX", "Thumbs.db", "desktop.ini")
 """What systems leave in folders."""
-_PACKED = "packed; unpack it first: {}"
-NO_TEXTS = {
-    **dict.fromkeys((".docx", ".doc", ".odt", ".rtf"), "a word processor's file; save it there as plain text (UTF-8)"),
-    ".pdf": "a PDF; take its text out first: pdftotext FILE.pdf FILE.txt",
-    **dict.fromkeys((".epub", ".mobi"), "an e-book; convert it first: pandoc FILE.epub -t plain -o FILE.txt"),
-    ".gz": _PACKED.format("gunzip FILE.gz"),
-    ".zip": _PACKED.format("unzip FILE.zip"),
-    ".7z": _PACKED.format("7z x FILE.7z"),
-    ".xz": _PACKED.format("unxz FILE.xz"),
-    ".bz2": _PACKED.format("bunzip2 FILE.bz2"),
-}
-"""Endings of files that hold text, but are none, with what to do."""
 
 Report = Callable[[int], None]
 """Is told how many bytes, or characters, have been read since the last call."""
@@ -169,8 +157,7 @@ def read_text(
     Bytes that do not decode are told to `damage`; `replace` makes them U+FFFD, `skip` leaves them out. With `strict`
     they raise CharrnnError, with the file, the byte offset and a remedy.
     """
-    if advice := NO_TEXTS.get(file.suffix.lower()):
-        raise CharrnnError(f"{file}: {advice}")
+    check_is_text(file)
     if encoding == "auto":
         encoding = recognise(file).name
     codec, decoder = _decoder(encoding, "strict" if errors == "strict" else "replace")

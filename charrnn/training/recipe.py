@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -79,6 +79,10 @@ class Recipe:
     """A name for the run."""
     title: str
     lines: list[Line]
+
+    def without(self, *keys: str) -> Recipe:
+        """The recipe without some lines."""
+        return replace(self, lines=[line for line in self.lines if line.key not in keys])
 
     def __str__(self) -> str:
         """The config as YAML, each line with its reason."""

@@ -225,6 +225,9 @@ def _chosen(
     if not isinstance(given, str | Path) or is_text(given):
         paths = [given] if isinstance(given, str | Path) else given
         recipe = find_recipe(paths, minutes, quiet)
+        keys = [override.partition("=")[0].strip() for override in overrides]
+        if "corpus.mode" in keys or "corpus.field" in keys:  # the user says whether it is a stream
+            recipe = recipe.without("corpus.mode", "training.forget")
         return recipe.name, parse_config(str(recipe), "the recipe", overrides), []
     file = find_config(given)
     return file.stem, load_config(file, [*overrides, *length]), [file]

@@ -619,4 +619,13 @@ def test_what_a_text_is_beside_a_plain_one_is_told(folder: Path) -> None:
     done = charrnn("train", "config.yaml", *options, cwd=folder)
     assert "blank-lines" not in done.stderr and "in 30 documents" in done.stderr
     (folder / "novel.docx").write_bytes(b"PK\3\4" + b"\0" * 99)
-    assert "plain text" in refused("train", "novel.docx", cwd=folder)
+    for command in (["train", "novel.docx"], ["train", "config.yaml", "--set", "corpus.path=novel.docx"]):
+        assert "save it there as plain text" in refused(*command, cwd=folder)
+    sets = "--set", "corpus.field=text", "--set", "training.steps=2"
+    done = charrnn("train", "table.csv", *sets, "--out", "table", cwd=folder)
+    assert "in 200 documents" in done.stderr
+    (folder / "list.json").write_text(json.dumps(["The cat sat.", "The dog sat."] * 50), encoding="utf-8")
+    done = charrnn("train", "list.json", "--set", "training.steps=2", cwd=folder)
+    assert "JSON with the fields text" in done.stderr
+    done = charrnn("train", "list.json", *sets, "--out", "list", cwd=folder)
+    assert "in 100 documents" in done.stderr
