@@ -61,13 +61,23 @@ def _blank_lines(value: Any) -> Any:
     return f"blank-lines: {value['blank-lines']}" if isinstance(value, dict) and [*value] == ["blank-lines"] else value
 
 
+def pattern_in(separator: str) -> str | None:
+    """The regular expression in a separator `/.../`; None if it is something else."""
+    return separator[1:-1] if len(separator) > 2 and separator[0] == separator[-1] == "/" else None
+
+
+def names_in(template: str) -> list[str]:
+    """The names in the braces of a template; none in a plain name. Raises ValueError."""
+    return [name for _, name, _, _ in string.Formatter().parse(template) if name is not None]
+
+
 def _check_separator(text: str) -> str:
     count = re.fullmatch(r"blank-lines: ?(\S+)", text)
     if not text or (count and not re.fullmatch(r"[1-9]\d{0,2}", count[1])):
         raise ValueError("blank-line, `blank-lines: 2` (1 to 999), line, file, a text, or a /regular expression/")
-    if len(text) > 2 and text[0] == text[-1] == "/":
+    if (pattern := pattern_in(text)) is not None:
         try:
-            re.compile(text[1:-1])
+            re.compile(pattern)
         except re.error as error:
             raise ValueError(f"a regular expression between the slashes; this one is none: {error}") from None
     return text
@@ -75,7 +85,7 @@ def _check_separator(text: str) -> str:
 
 def _check_template(text: str) -> str:
     try:
-        names = [name for _, name, _, _ in string.Formatter().parse(text) if name is not None]
+        names = names_in(text)
     except ValueError as error:
         raise ValueError(f'a name, or names in braces such as "{{title}}\\n{{text}}": {error}') from None
     if not text or any(not name or set(name) & set(".[") for name in names):

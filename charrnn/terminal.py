@@ -32,6 +32,12 @@ def advance(bar: tqdm[Any], count: int) -> None:
     bar.update(count)
 
 
+def reading(what: str, size: int, quiet: bool) -> tqdm[Any]:
+    """A bar over `size` bytes that are read, which shows itself after a second; never where it should be `quiet`."""
+    hidden = True if quiet else None  # None: shown on a terminal
+    return tqdm(total=size, desc=what, unit="B", unit_scale=True, leave=False, delay=1, disable=hidden)
+
+
 REORDERING = (0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
 """Code points that change the order in which a terminal shows those around them."""
 _CONTROLS = (*range(0x20), *range(0x7F, 0xA0))

@@ -60,7 +60,9 @@ def copy(
 @app.command()
 def recipe(
     texts: Annotated[list[str], typer.Argument(metavar="TEXT...", help="Files or a folder.", show_default=False)],
-    minutes: Annotated[float, typer.Option(help="The length of the training in minutes.", min=0.01)] = 5.0,
+    minutes: Annotated[
+        float | None, typer.Option(help="The length of the training in minutes. Default: 5.", min=0.01)
+    ] = None,
 ) -> None:
     """Print the config that `charrnn train TEXT` takes, each line with its reason, to be changed and kept."""
     from charrnn.training.recipe import find_recipe

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from charrnn.config import pattern_in
+
 BOUNDARY = "\ud800"
 """The mark of the end of a document inside text. Decoders do not give lone surrogates, so no text contains it."""
 BLANK = " \t\u00a0\u3000\u200b\u2060\ufeff"
@@ -29,6 +31,12 @@ def mark_documents(pieces: Iterator[str], separator: str) -> Iterator[str]:
     return _without_edges(_at_text(pieces, separator))
 
 
+def divided(text: str, separator: str) -> list[str]:
+    """The documents of a whole text, without blank ones."""
+    marked = "".join(mark_documents(iter([text]), separator))
+    return [document for document in marked.split(BOUNDARY) if document.strip(BLANK + "\n")]
+
+
 def blank_lines(separator: str) -> int | None:
     """The number of blank lines that a separator names; None if it names something else."""
     if separator == "blank-line":
@@ -39,8 +47,8 @@ def blank_lines(separator: str) -> int | None:
 
 def pattern_of(separator: str) -> re.Pattern[str] | None:
     """The regular expression that a separator is; None if it is something else."""
-    is_pattern = len(separator) > 2 and separator[0] == separator[-1] == "/"
-    return re.compile(separator[1:-1], re.MULTILINE) if is_pattern else None
+    pattern = pattern_in(separator)
+    return None if pattern is None else re.compile(pattern, re.MULTILINE)
 
 
 def joint(separator: str) -> str:

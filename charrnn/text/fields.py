@@ -5,11 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import json
-import string
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from charrnn.config import names_in
 from charrnn.errors import CharrnnError
 
 TABLES = {".csv": "CSV", ".tsv": "TSV", ".tab": "TSV"}
@@ -22,7 +22,7 @@ HEAD = 4096
 
 def documents(file: Path, text: str, field: str) -> Iterator[str]:
     """The document of each record of a file with `text`. Raises CharrnnError where it has no such records or field."""
-    names = [name for _, name, _, _ in string.Formatter().parse(field) if name is not None]
+    names = names_in(field)
     names, template = (names, field) if names else ([field], f"{{{field}}}")
     for number, record in enumerate(_records(file, text), 1):
         missing = [name for name in names if name not in record]

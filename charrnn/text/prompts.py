@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from charrnn.config import CorpusConfig
 from charrnn.errors import CharrnnError
@@ -19,7 +19,7 @@ from charrnn.text.vocab import Vocabulary
 Unknown = Literal["error", "replace", "skip", "keep"]
 """What happens to characters that the model knows in no form. `error` raises, `replace` makes them <unk>, and `skip`
 leaves them out. `keep` shows them, and has the model read the letter without its marks, or nothing."""
-UNKNOWN = ("error", "replace", "skip", "keep")
+UNKNOWN: tuple[Unknown, ...] = get_args(Unknown)
 """The values of `Unknown`."""
 NAMED = 5
 """The most forms that a note names."""

@@ -162,6 +162,7 @@ def read_text(
         encoding = recognise(file).name
     codec, decoder = _decoder(encoding, "strict" if errors == "strict" else "replace")
     lines = io.IncrementalNewlineDecoder(None, translate=True)
+    tally = Damage() if damage is None else damage
     done, data = 0, b""
     try:
         with file.open("rb") as stream:
@@ -169,10 +170,9 @@ def read_text(
                 data, before = stream.read(block), decoder.getstate()
                 text = decoder.decode(data, final=not data)
                 if errors != "strict" and "\ufffd" in text:
-                    if damage is not None and not damage.count:
-                        damage.file, damage.byte = str(file), done + _first_bad(encoding, before, data)
-                    if damage is not None:
-                        damage.count += text.count("\ufffd")
+                    if not tally.count:
+                        tally.file, tally.byte = str(file), done + _first_bad(encoding, before, data)
+                    tally.count += text.count("\ufffd")
                     text = text if errors == "replace" else text.replace("\ufffd", "")
                 yield lines.decode(text, final=not data)
                 if not data:

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from charrnn.errors import CharrnnError
-from charrnn.text.documents import BLANK, BOUNDARY, mark_documents
+from charrnn.text.documents import BLANK, divided
 from charrnn.text.encoding import Recognised, common, recognise
 from charrnn.text.groups import find_groups, kinds_of
 from charrnn.text.points import CODE_POINTS, code_points, count
@@ -97,8 +97,7 @@ class Survey:
 
     def documents(self, separator: str) -> list[str]:
         """The documents that a separator would give, among the text that is looked at."""
-        marked = ("".join([*mark_documents(iter([text]), separator), BOUNDARY]) for text in self.texts)
-        return [document for text in marked for document in text.split(BOUNDARY) if document.strip(BLANK + "\n")]
+        return [document for text in self.texts for document in divided(text, separator)]
 
     def near_duplicates(self, documents: Sequence[str]) -> int:
         """How many documents share a run of SHARED_RUN characters or more with another."""

@@ -8,7 +8,7 @@ from charrnn.config import CorpusConfig
 from charrnn.models import LanguageModel
 from charrnn.run import Run
 from charrnn.text.dataset import Dataset
-from charrnn.text.documents import BOUNDARY, mark_documents
+from charrnn.text.documents import divided
 from charrnn.text.fields import HEAD, looks_like
 from charrnn.text.reader import find_files, read_text
 
@@ -54,14 +54,10 @@ def _hints(files: list[Path], corpus: CorpusConfig, documents: int | None) -> li
             )
         elif documents and corpus.separator == "blank-line":
             text = next(read_text(files[0], corpus.encoding, block=LOOKED_AT, errors="skip"))
-            small, large = (_count(text, separator) for separator in ("blank-line", "blank-lines: 2"))
+            small, large = (len(divided(text, separator)) for separator in ("blank-line", "blank-lines: 2"))
             if 1 < large <= small / 1.5:
                 lines.append(
                     f"several blank lines divide it into larger texts, such as songs: {large:,} instead of {small:,}, "
                     "with corpus.separator: 'blank-lines: 2'"
                 )
     return lines
-
-
-def _count(text: str, separator: str) -> int:
-    return sum(bool(part) for part in "".join(mark_documents(iter([text]), separator)).split(BOUNDARY))

@@ -1,7 +1,7 @@
 """The recipe: the config that is taken for a text of which only its file is given. docs/recipes.md says why.
 
-Every figure here was measured there. A recipe depends on the text, the minutes and the kind of device alone, never on
-how busy a machine is, so that the same command trains the same model.
+That page also says which figures were measured and which were not. A recipe depends on the text and the minutes alone,
+never on how busy a machine is, so that the same command trains the same model.
 """
 
 from __future__ import annotations
@@ -12,12 +12,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from tqdm import tqdm
-
 from charrnn.errors import CharrnnError
-from charrnn.loading import dump_value, ready_made
+from charrnn.loading import MAX_BYTES, dump_value, ready_made
 from charrnn.store.folder import is_run
-from charrnn.terminal import advance
+from charrnn.terminal import advance, reading
 from charrnn.text.reader import find_files
 from charrnn.text.survey import Survey, middle, survey
 
@@ -29,8 +27,6 @@ SHORT_FILE = 5_000
 """The most characters of the median file of a folder of documents."""
 CONFIGS = (".yaml", ".yml")
 """The endings of a config's name."""
-MAX_CONFIG = 100_000
-"""The bytes of a file among which a config has its section `corpus`."""
 MARKS = {"<|endoftext|>": "<|endoftext|>", "\n%\n": "/^%$/", "\n***\n": r"/^\*\*\*$/", "\n---\n": "/^---$/"}
 """Marks that stand between texts, with the separator for each."""
 LARGE = 500
@@ -52,7 +48,7 @@ class Size(NamedTuple):
     layers: int
     width: int
     speed: float
-    """Characters a second in training, on two cores with bfloat16, as docs/recipes.md measured them."""
+    """Characters a second in training, roughly, on two cores with bfloat16."""
 
 
 LETTERS = [Size(0, 10, 128, 25_000), Size(7, 10, 160, 17_000), Size(20, 10, 224, 10_000)]
@@ -164,7 +160,7 @@ def is_text(given: str | Path) -> bool:
         return False
     if path.is_file():
         with path.open("rb") as file:
-            return re.search(rb'^[\s{]*"?corpus"?\s*:', file.read(MAX_CONFIG), re.MULTILINE) is None  # YAML, or JSON
+            return re.search(rb'^[\s{]*"?corpus"?\s*:', file.read(MAX_BYTES), re.MULTILINE) is None  # YAML, or JSON
     return path.is_dir() or bool(set(str(given)) & set("*?["))
 
 
@@ -178,15 +174,7 @@ def find_recipe(paths: Sequence[str | Path], minutes: float | None = None, quiet
         if is_run(Path(path)):
             raise CharrnnError(f"{path}: a run, not a text; go on with it: ‹resume={path}›")
     files = find_files(named, "text")
-    with tqdm(
-        total=sum(file.stat().st_size for file in files),
-        desc="look at",
-        unit="B",
-        unit_scale=True,
-        leave=False,
-        delay=1,
-        disable=True if quiet else None,
-    ) as bar:
+    with reading("look at", sum(file.stat().st_size for file in files), quiet) as bar:
         return recipe(survey(files, lambda count: advance(bar, count)), named, minutes)
 
 

@@ -11,7 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from tqdm import tqdm
 
 from charrnn.config import Config
 from charrnn.device import find_device
@@ -21,7 +20,7 @@ from charrnn.models import Mixture, NGramModel, build_model
 from charrnn.run import Run
 from charrnn.store.folder import check_folders, new_folder
 from charrnn.store.lock import locked
-from charrnn.terminal import advance, say, say_once
+from charrnn.terminal import advance, reading, say, say_once
 from charrnn.text.batches import fitting, training_batches
 from charrnn.text.corpora import resolve, settled, with_encoding
 from charrnn.text.dataset import Dataset, load_dataset
@@ -237,15 +236,7 @@ def _read_corpus(config: Config, quiet: bool) -> Dataset:
     files, corpus = resolve(config.corpus)
     passes = 1 if config.vocab.kind == "byte" else 2
     size = passes * sum(file.stat().st_size for file in files)  # of another text, which is short, nothing is shown
-    with tqdm(
-        total=size,
-        desc="encode",
-        unit="B",
-        unit_scale=True,
-        leave=False,
-        delay=1,
-        disable=True if quiet else None,
-    ) as bar:
+    with reading("encode", size, quiet) as bar:
         return load_dataset(files, corpus, config.vocab, lambda count: advance(bar, count))
 
 
