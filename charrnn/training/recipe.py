@@ -154,14 +154,18 @@ def is_text(given: str | Path) -> bool:
     """Whether what a user gives to train is a text (a file, a folder, a glob), and not a config.
 
     A config's name ends in .yaml, or it is the name of a ready-made one, or it has a section `corpus`, also in JSON.
+    What cannot be opened is neither, and is left to `find_config`, whose message names it.
     """
-    path = Path(given).expanduser()
-    if path.suffix.lower() in CONFIGS or (str(given) in ready_made() and not path.is_file()):
+    try:
+        path = Path(given).expanduser()
+        if path.suffix.lower() in CONFIGS or (str(given) in ready_made() and not path.is_file()):
+            return False
+        if path.is_file():
+            with path.open("rb") as file:
+                return re.search(rb'^[\s{]*"?corpus"?\s*:', file.read(MAX_BYTES), re.MULTILINE) is None  # YAML, or JSON
+        return path.is_dir() or bool(set(str(given)) & set("*?["))
+    except (OSError, RuntimeError):  # a name too long, a file that may not be read; such as ~nobody
         return False
-    if path.is_file():
-        with path.open("rb") as file:
-            return re.search(rb'^[\s{]*"?corpus"?\s*:', file.read(MAX_BYTES), re.MULTILINE) is None  # YAML, or JSON
-    return path.is_dir() or bool(set(str(given)) & set("*?["))
 
 
 def find_recipe(paths: Sequence[str | Path], minutes: float | None = None, quiet: bool = True) -> Recipe:

@@ -275,6 +275,8 @@ def test_a_text_trains_by_its_recipe(folder: Path) -> None:
         assert written["corpus"]["separator"] == "file" and written["corpus"]["mode"] == "documents"
     assert "minutes" in refused("train", "text.txt", "--minutes", "-1", cwd=folder)
     assert "--resume run" in refused("train", "run", cwd=folder)
+    for nowhere in ("a" * 5000, "~nobody-of-that-name/a.txt"):
+        assert "no such file" in refused("train", nowhere, cwd=folder)
     assert "missing.txt" in refused("train", "text.txt", "missing.txt", cwd=folder)
 
 

@@ -112,6 +112,7 @@ def test_a_config_is_no_text(tmp_path: Path) -> None:
         assert is_text(tmp_path / name) == expected
     assert is_text(tmp_path) and is_text(f"{tmp_path}/*.txt")
     assert not is_text("poems") and not is_text(tmp_path / "missing.txt")
+    assert not is_text("a" * 5000) and not is_text("~nobody-of-that-name/a.txt")
 
 
 def test_what_is_no_text_is_refused(tmp_path: Path) -> None:
