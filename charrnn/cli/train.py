@@ -39,16 +39,22 @@ def train(
         typer.Option(help="Train for this many minutes instead of the config's length. Default for a text: 5."),
     ] = None,
     resume: Annotated[
-        Path | None, typer.Option(metavar="RUN", help="Go on with this run instead of beginning a new one.")
+        Path | None, typer.Option("--resume", metavar="RUN", help="Go on with this run instead of beginning a new one.")
     ] = None,
     init_from: Annotated[
         Path | None,
-        typer.Option(metavar="RUN", help="Begin with the weights of this run; its architecture replaces the config's."),
+        typer.Option(
+            "--init-from",
+            metavar="RUN",
+            help="Begin with the weights of this run; its architecture replaces the config's.",
+        ),
     ] = None,
     freeze: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="PREFIX", help="Weights whose name begins so do not learn, e.g. embedding. May be repeated."
+            "--freeze",
+            metavar="PREFIX",
+            help="Weights whose name begins so do not learn, e.g. embedding. May be repeated.",
         ),
     ] = None,
     overwrite: Annotated[bool, typer.Option(help="Replace a run that is in --out.")] = False,
@@ -57,6 +63,7 @@ def train(
     workers: Annotated[
         str,
         typer.Option(
+            "--workers",
             metavar="N|auto",
             help="Number of processes that divide every batch; auto: one for each GPU. On several machines: torchrun.",
         ),
