@@ -43,7 +43,7 @@ Plugin = Annotated[
         metavar="FILE.py",
         callback=_load_plugins,
         is_eager=True,
-        help="A Python file of yours that is run and registers cells. May be repeated.",
+        help="A Python file of yours that is run and registers cells. May be repeated. Default: none.",
     ),
 ]
 

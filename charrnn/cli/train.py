@@ -28,7 +28,7 @@ def train(
         typer.Option(
             "--set",
             metavar="KEY.PATH=VALUE",
-            help="Set a key of the config, e.g. model.hidden_size=512. May be repeated.",
+            help="Set a key of the config, e.g. model.hidden_size=512. May be repeated. Default: the config as it is.",
         ),
     ] = None,
     out: Annotated[
@@ -36,19 +36,21 @@ def train(
     ] = None,
     minutes: Annotated[
         float | None,
-        typer.Option(help="Train for this many minutes instead of the config's length. Default for a text: 5."),
+        typer.Option(help="Train for this many minutes. Default: the config's length; for a text, 5."),
     ] = None,
-    resume: Annotated[
-        Path | None, typer.Option(metavar="RUN", help="Go on with this run instead of beginning a new one.")
-    ] = None,
+    resume: Annotated[Path | None, typer.Option(metavar="RUN", help="Go on with this run. Default: a new one.")] = None,
     init_from: Annotated[
         Path | None,
-        typer.Option(metavar="RUN", help="Begin with the weights of this run; its architecture replaces the config's."),
+        typer.Option(
+            metavar="RUN",
+            help="Begin with the weights of this run; its architecture replaces the config's. Default: random weights.",
+        ),
     ] = None,
     freeze: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="PREFIX", help="Weights whose name begins so do not learn, e.g. embedding. May be repeated."
+            metavar="PREFIX",
+            help="Weights whose name begins so do not learn, e.g. embedding. May be repeated. Default: all learn.",
         ),
     ] = None,
     overwrite: Annotated[bool, typer.Option(help="Replace a run that is in --out.")] = False,
