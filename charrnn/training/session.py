@@ -346,7 +346,7 @@ def _drive(run: Run, training: Training, quiet: bool) -> Run:
     # The saver comes last, so that all before a checkpoint has been logged when it is written.
     saver = CheckpointSaver(run, training)
     training.recall = saver.recall
-    listeners += [saver] if quiet else [Bar(training), saver]
+    listeners += [saver] if quiet else [Bar(run, training), saver]
     try:
         with heeded(training) as received, saver:
             for event in training.events():
