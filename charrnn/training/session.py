@@ -34,6 +34,7 @@ from charrnn.training.headline import headline
 from charrnn.training.listeners import Bar, Log, Samples, TensorBoard, encode_prompt
 from charrnn.training.mixing import ALONE, Mixing, set_aside
 from charrnn.training.ngram_trainer import NGramTrainer
+from charrnn.training.pace import Pace
 from charrnn.training.recipe import find_recipe, is_text
 from charrnn.training.restoring import restore
 from charrnn.training.saver import CheckpointSaver
@@ -346,7 +347,7 @@ def _drive(run: Run, training: Training, quiet: bool) -> Run:
     # The saver comes last, so that all before a checkpoint has been logged when it is written.
     saver = CheckpointSaver(run, training)
     training.recall = saver.recall
-    listeners += [saver] if quiet else [Bar(run, training), saver]
+    listeners += [saver] if quiet else [Bar(run, training), Pace(run, training), saver]
     try:
         with heeded(training) as received, saver:
             for event in training.events():
