@@ -23,6 +23,8 @@ MINUTES = 5.0
 """The length of a training, if none is given."""
 MANY = 20
 """The fewest documents of a text that is taken for many."""
+FILES = 10
+"""The fewest short files that are documents: of fewer, those that are held out would be too large a share."""
 SHORT_FILE = 5_000
 """The most characters of the median file of a folder of documents."""
 CONFIGS = (".yaml", ".yml")
@@ -104,13 +106,13 @@ class Documents:
 
     @classmethod
     def of(cls, text: Survey) -> Documents:
-        """Many short files, songs between several blank lines, poems, or a list of names are documents, and what a mark
+        """Short files, songs between several blank lines, poems, or a list of names are documents, and what a mark
         such as <|endoftext|> divides. Any other text is a stream.
 
         Blank lines stand between the poems of a Chinese collection, but between the stanzas of a song, the speeches of
         a play and the paragraphs of a novel too. Those go on from one another, so only Chinese verse is divided there.
         """
-        if len(text.files) >= MANY and middle(text.lengths) <= SHORT_FILE:
+        if len(text.files) >= FILES and middle(text.lengths) <= SHORT_FILE:
             return cls("file", f"{len(text.files):,} short files: each is a text of its own", text.lengths)
         for mark, separator in MARKS.items():
             if (count := sum(one.count(mark) for one in text.texts)) >= MANY:
@@ -166,6 +168,22 @@ def is_text(given: str | Path) -> bool:
         return path.is_dir() or bool(set(str(given)) & set("*?["))
     except (OSError, RuntimeError):  # a name too long, a file that may not be read; such as ~nobody
         return False
+
+
+def namesake(given: str | Path) -> str:
+    """What is said where a name is that of a ready-made config and of a folder or a file; nothing where it is one."""
+    name = str(given)
+    try:
+        there = Path(given)
+        if name not in ready_made() or not there.exists() or is_run(there):
+            return ""
+        if there.is_file():
+            return (
+                f"{name}: the file here is taken; the ready-made config of that name: charrnn configs copy {name} FILE"
+            )
+        return f"{name}: the ready-made config is taken; to train on the folder here: charrnn train ./{name}"
+    except OSError:  # a name too long
+        return ""
 
 
 def find_recipe(paths: Sequence[str | Path], minutes: float | None = None, quiet: bool = True) -> Recipe:
