@@ -42,6 +42,9 @@ PASSES = 40.0
 REREAD = 6.0
 """A text that is read more often than this needs more regularisation."""
 
+FULL = 32 * 32
+"""The characters of a full batch, with which `Size.speed` was measured."""
+
 
 class Size(NamedTuple):
     """A size of the network, for trainings of at least some minutes."""
@@ -50,7 +53,7 @@ class Size(NamedTuple):
     layers: int
     width: int
     speed: float
-    """Characters a second in training, roughly, on two cores with bfloat16."""
+    """Characters a second in training with full batches, roughly, on two cores with bfloat16."""
 
 
 LETTERS = [Size(0, 10, 128, 25_000), Size(7, 10, 160, 17_000), Size(20, 10, 224, 10_000)]
@@ -207,7 +210,9 @@ def recipe(text: Survey, paths: list[str], minutes: float | None = None) -> Reci
         raise CharrnnError(f"‹minutes={minutes:g}›: a length above 0 was expected")
     documents = Documents.of(text)
     size = _size(text.alphabet, minutes)
-    passes = size.speed * 60 * minutes / text.characters
+    shape = _windows(text, documents)
+    possible = size.speed * _share_of_speed(shape) * 60 * minutes / text.characters
+    passes = min(possible, PASSES)
     is_small = text.characters < SMALL
     dropout = next(dropout for most, dropout in DROPOUTS if passes < most)
     lines = [
@@ -234,14 +239,15 @@ def recipe(text: Survey, paths: list[str], minutes: float | None = None) -> Reci
         Line("model.embedding_dropout", 0.1 if passes > REREAD else 0.0),
         Line("model.ngram", {}, "an n-gram, counted in a second, predicts together with the network"),
     ]
-    if is_small or passes > PASSES:
-        lines.append(Line("training.epochs", PASSES, f"less than {minutes:g} minutes: more would learn by heart"))
+    if possible > PASSES:
+        took = minutes * PASSES / possible
+        why = f"some {took:.2g} of the {minutes:g} minutes: a network that reads it oftener knows it by heart"
+        lines.append(Line("training.epochs", PASSES, why))
     else:
         lines.append(Line("training.minutes", minutes))
-        if minutes < LONG:
+        if minutes < LONG and not is_small:
             every = "50%" if minutes < SHORT else "20%"
             lines.append(Line("training.evaluate_every", every, "an evaluation takes some two seconds"))
-    shape = _windows(text, documents)
     lines += [
         Line("training.batch_size", shape[0]),
         Line("training.window", shape[1]),
@@ -272,6 +278,14 @@ def _windows(text: Survey, documents: Documents) -> tuple[int, int]:
     longest = sorted(lengths)[int(0.95 * (len(lengths) - 1))]
     window = min(128, max(8, longest + 1))
     return max(1, min(len(lengths) // 2, max(16, 2048 // window))), window
+
+
+def _share_of_speed(shape: tuple[int, int]) -> float:
+    """The share of its speed that a network has in batches of this shape. A third of a full step's time remains for the
+    smallest one (measured with 64, 288 and 960 characters).
+    """
+    full = min(1.0, shape[0] * shape[1] / FULL)
+    return full / (1 / 3 + 2 / 3 * full)
 
 
 def _title(text: Survey, paths: list[str], minutes: float) -> str:

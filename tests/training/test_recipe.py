@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,8 +13,8 @@ from hypothesis import strategies as st
 from charrnn.config import Config
 from charrnn.errors import CharrnnError
 from charrnn.loading import parse_config
-from charrnn.text.survey import survey
-from charrnn.training.recipe import FILES, Documents, find_recipe, is_text, namesake, recipe
+from charrnn.text.survey import Survey, survey
+from charrnn.training.recipe import FILES, PASSES, Documents, Recipe, find_recipe, is_text, namesake, recipe
 from charrnn.training.session import train
 
 POEM = "空山新雨後，天氣晚來秋。\n明月松間照，清泉石上流。\n\n"
@@ -159,3 +161,40 @@ def test_a_folder_with_the_name_of_a_ready_made_config_is_named(
     Path("tang").mkdir()
     Path("tang/run.json").touch()
     assert namesake("tang") == ""
+
+
+@example(8_000, 0.05)
+@example(8_000, 5.0)
+@example(2_000, 60.0)
+@given(st.integers(2_000, 10**8), st.floats(0.05, 60))
+def test_what_the_reasons_say_of_passes_and_minutes_is_what_the_config_has(
+    sized: Survey, characters: int, minutes: float
+) -> None:
+    lines = recipe(replace(sized, counts=sized.counts * characters // sized.characters), ["a.txt"], minutes).lines
+    config = parse_config(str(Recipe("a", "a", lines)))
+    reasons = {key: reason for key, _, reason in lines}
+    passes = float(re.fullmatch("the text is read some (.*) times", reasons["model.dropout"])[1])  # type: ignore[index]
+    if config.training.epochs is None:
+        assert config.training.minutes == minutes and passes <= PASSES
+    else:
+        took, of = re.match("some (.*) of the (.*) minutes: ", reasons["training.epochs"]).groups()  # type: ignore[union-attr]
+        assert config.training.epochs == PASSES == passes
+        assert float(took) <= float(of) == float(f"{minutes:g}")
+    more = recipe(replace(sized, counts=sized.counts * characters // sized.characters), ["a.txt"], 2 * minutes)
+    assert config.training.epochs is None or "training.epochs" in {line.key for line in more.lines}
+    assert config.corpus.split[1] > 0 or "training.evaluate_every" not in reasons  # nothing is held out
+
+
+@pytest.fixture(scope="module")
+def sized(tmp_path_factory: pytest.TempPathFactory) -> Survey:
+    """A survey of a text whose size a test sets."""
+    file = tmp_path_factory.mktemp("sized") / "a.txt"
+    file.write_text(NOVEL * 50, encoding="utf-8")
+    return survey([file])
+
+
+@pytest.mark.parametrize("minutes", [0.01, 0.02])
+def test_few_minutes_count_for_a_small_text_too(tmp_path: Path, minutes: float) -> None:
+    (tmp_path / "a.txt").write_text(NOVEL * 200, encoding="utf-8")
+    config = parse_config(str(find_recipe([tmp_path / "a.txt"], minutes)))
+    assert config.training.minutes == minutes and config.corpus.split == [1, 0, 0]
