@@ -38,7 +38,9 @@ def list_cache(as_json: Json = False) -> None:
 def clear(
     older: Annotated[
         str | None,
-        typer.Option(metavar="DAYSd", help="Only what was not used for so many days, such as 30d. Default: all."),
+        typer.Option(
+            "--older", metavar="DAYSd", help="Only what was not used for so many days, such as 30d. Default: all."
+        ),
     ] = None,
 ) -> None:
     """Remove what the cache holds. Texts are encoded, and named corpora fetched, again when they are needed.

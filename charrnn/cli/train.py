@@ -38,10 +38,13 @@ def train(
         float | None,
         typer.Option(help="Train for this many minutes. Default: the config's length; for a text, 5."),
     ] = None,
-    resume: Annotated[Path | None, typer.Option(metavar="RUN", help="Go on with this run. Default: a new one.")] = None,
+    resume: Annotated[
+        Path | None, typer.Option("--resume", metavar="RUN", help="Go on with this run. Default: a new one.")
+    ] = None,
     init_from: Annotated[
         Path | None,
         typer.Option(
+            "--init-from",
             metavar="RUN",
             help="Begin with the weights of this run; its architecture replaces the config's. Default: random weights.",
         ),
@@ -49,6 +52,7 @@ def train(
     freeze: Annotated[
         list[str] | None,
         typer.Option(
+            "--freeze",
             metavar="PREFIX",
             help="Weights whose name begins so do not learn, e.g. embedding. May be repeated. Default: all learn.",
         ),
@@ -59,6 +63,7 @@ def train(
     workers: Annotated[
         str,
         typer.Option(
+            "--workers",
             metavar="N|auto",
             help="Number of processes that divide every batch; auto: one for each GPU. On several machines: torchrun.",
         ),
