@@ -9,6 +9,9 @@ from typing import Any, Literal
 
 TOLERANCE = 0.01
 """The share of a loss below which a difference is taken for noise, where no standard error is known."""
+LEAST = 0.001
+"""The share of a loss below which a difference counts for nothing, also where the standard error is 0 because all that
+is held out was read."""
 LATE = 2 / 3
 """From this share of the steps on, a training is near its end."""
 BY_HEART = 0.5
@@ -126,4 +129,4 @@ def evaluations_of(history: Iterable[dict[str, Any]]) -> list[Evaluation]:
 def _tolerance(one: Evaluation, other: Evaluation) -> float:
     if one.error is None or other.error is None:
         return TOLERANCE * min(one.nats, other.nats)
-    return max(one.error, other.error)
+    return max(one.error, other.error, LEAST * min(one.nats, other.nats))
