@@ -36,13 +36,14 @@ def _kernel() -> Any:
     import triton
     import triton.language as tl
 
+    # Without types, because Triton reads the source and would not know their names.
     @triton.jit  # type: ignore[untyped-decorator]
-    def kernel(a: Any, x: Any, y: Any, T: Any, width: Any, BLOCK: tl.constexpr) -> None:
+    def kernel(a, x, y, T, width, BLOCK: tl.constexpr):  # type: ignore[no-untyped-def]
         own = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
         inside = own < width
         state = tl.zeros([BLOCK], tl.float32)
         for t in range(T):
-            at = tl.cast(t, tl.int64) * width + own
+            at = t.to(tl.int64) * width + own  # type: ignore[attr-defined]
             state = tl.load(a + at, inside, 0.0) * state + tl.load(x + at, inside, 0.0)
             tl.store(y + at, state, inside)
 
