@@ -50,7 +50,7 @@ Plugin = Annotated[
         metavar="FILE.py",
         callback=_load_plugins,
         is_eager=True,
-        help="A Python file of yours that is run and registers cells. May be repeated.",
+        help="A Python file of yours that is run and registers cells. May be repeated. Default: none.",
     ),
 ]
 

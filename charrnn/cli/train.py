@@ -28,7 +28,7 @@ def train(
         typer.Option(
             "--set",
             metavar="KEY.PATH=VALUE",
-            help="Set a key of the config, e.g. model.hidden_size=512. May be repeated.",
+            help="Set a key of the config, e.g. model.hidden_size=512. May be repeated. Default: the config as it is.",
         ),
     ] = None,
     out: Annotated[
@@ -36,17 +36,17 @@ def train(
     ] = None,
     minutes: Annotated[
         float | None,
-        typer.Option(help="Train for this many minutes instead of the config's length. Default for a text: 5."),
+        typer.Option(help="Train for this many minutes. Default: the config's length; for a text, 5."),
     ] = None,
     resume: Annotated[
-        Path | None, typer.Option("--resume", metavar="RUN", help="Go on with this run instead of beginning a new one.")
+        Path | None, typer.Option("--resume", metavar="RUN", help="Go on with this run. Default: a new one.")
     ] = None,
     init_from: Annotated[
         Path | None,
         typer.Option(
             "--init-from",
             metavar="RUN",
-            help="Begin with the weights of this run; its architecture replaces the config's.",
+            help="Begin with the weights of this run; its architecture replaces the config's. Default: random weights.",
         ),
     ] = None,
     freeze: Annotated[
@@ -54,7 +54,7 @@ def train(
         typer.Option(
             "--freeze",
             metavar="PREFIX",
-            help="Weights whose name begins so do not learn, e.g. embedding. May be repeated.",
+            help="Weights whose name begins so do not learn, e.g. embedding. May be repeated. Default: all learn.",
         ),
     ] = None,
     overwrite: Annotated[bool, typer.Option(help="Replace a run that is in --out.")] = False,

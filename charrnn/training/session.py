@@ -34,7 +34,8 @@ from charrnn.training.headline import headline
 from charrnn.training.listeners import Bar, Log, Samples, TensorBoard, encode_prompt
 from charrnn.training.mixing import ALONE, Mixing, set_aside
 from charrnn.training.ngram_trainer import NGramTrainer
-from charrnn.training.recipe import find_recipe, is_text
+from charrnn.training.pace import Pace
+from charrnn.training.recipe import find_recipe, is_text, namesake
 from charrnn.training.restoring import restore
 from charrnn.training.saver import CheckpointSaver
 from charrnn.training.signals import heeded
@@ -221,6 +222,8 @@ def _chosen(
     length = [] if minutes is None else [f"training.minutes={minutes}"]
     if isinstance(given, Config):
         return "run", parse_config(given.model_dump_json(), "config", [*overrides, *length]), []
+    if not quiet and isinstance(given, str | Path) and (both := namesake(given)):
+        say(both)
     if not isinstance(given, str | Path) or is_text(given):
         paths = [given] if isinstance(given, str | Path) else given
         recipe = find_recipe(paths, minutes, quiet)
@@ -346,7 +349,7 @@ def _drive(run: Run, training: Training, quiet: bool) -> Run:
     # The saver comes last, so that all before a checkpoint has been logged when it is written.
     saver = CheckpointSaver(run, training)
     training.recall = saver.recall
-    listeners += [saver] if quiet else [Bar(training), saver]
+    listeners += [saver] if quiet else [Bar(run, training), Pace(run, training), saver]
     try:
         with heeded(training) as received, saver:
             for event in training.events():
