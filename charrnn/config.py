@@ -405,6 +405,10 @@ class Config(Section):
     training: TrainingConfig = Field(default_factory=TrainingConfig)
     sampling: SamplingConfig = Field(default_factory=SamplingConfig)
 
+    def with_keys(self, section: str, **values: Any) -> Config:
+        """The config with other values of some keys of a section, which are not validated."""
+        return self.model_copy(update={section: getattr(self, section).model_copy(update=values)})
+
     @model_validator(mode="after")
     def _penalties_of_recurrences(self) -> Config:
         for key in ("activation_penalty", "slowness_penalty"):
@@ -419,5 +423,6 @@ class Config(Section):
 EXCLUSIVE = (
     ("corpus.name", "corpus.path"),
     ("training.minutes", "training.steps", "training.epochs"),
+    ("sweep.grid", "sweep.variants"),
 )
 """Groups of keys of which a config gives one. An override of one key removes the other keys of its group."""

@@ -24,7 +24,7 @@ MAX_MISTAKES = 20
 
 KeyPath = tuple[str, ...]
 Marks = dict[KeyPath, str]
-"""Where each key was given: "line 3", or "‹overrides=model.cell=gru›"."""
+"""Where each key was given: "my.yaml, line 3", or "‹overrides=model.cell=gru›"."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -117,7 +117,71 @@ def load_config(config: str | Path, overrides: Sequence[str] = ()) -> Config:
     Raises CharrnnError with the file, the line, the key path, what was expected and the nearest valid key.
     """
     path = find_config(config)
-    return parse_config(read_config(path), str(path), overrides)
+    data, marks = read_layers(path)
+    for override in overrides:
+        apply_override(data, marks, override)
+    return validate(data, str(path), marks)
+
+
+def load_base(config: str | Path, overrides: Sequence[str] = ()) -> Config:
+    """`load_config`, also of a sweep, whose variants are left out."""
+    whole, *_ = _base(find_config(config), overrides)
+    return whole
+
+
+def explained(config: str | Path, overrides: Sequence[str] = ()) -> list[tuple[str, str, Any, str]]:
+    """Every key of a config: its section, its name, its value, and where it was given; nothing for a default."""
+    whole, data, marks = _base(find_config(config), overrides)
+
+    def place(section: str, key: str) -> str:
+        """One key may have taken away another, such as `steps` of a file that is extended by `minutes`."""
+        given = marks.get((section, key), "") if key in data.get(section, {}) else ""
+        return given.replace("‹overrides=", "--set ").removesuffix("›")
+
+    return [
+        (section, key, value, place(section, key))
+        for section, keys in whole.model_dump().items()
+        for key, value in keys.items()
+    ]
+
+
+def _base(path: Path, overrides: Sequence[str]) -> tuple[Config, dict[str, Any], Marks]:
+    data, marks = read_layers(path)
+    data.pop("sweep", None)
+    for override in overrides:
+        apply_override(data, marks, override)
+    return validate(data, str(path), marks), data, marks
+
+
+def read_layers(path: Path, above: Sequence[Path] = ()) -> tuple[dict[str, Any], Marks]:
+    """The plain data of a config file over that of the file that it `extends`, and where each key was given.
+
+    `extends` names a file beside this one, or a ready-made config. Raises CharrnnError where there is no such file, or
+    where the `above` files that extend this one are extended by it in turn.
+    """
+    data, marks = read_yaml(read_config(path), str(path))
+    if "extends" not in data:
+        return data, marks
+    name, place = data.pop("extends"), marks[("extends",)]
+    if path.resolve() in (one.resolve() for one in above):
+        raise CharrnnError(f"{place}: extends: goes in a circle: {' → '.join(map(str, [*above, path]))}")
+    if not isinstance(name, str) or not name:
+        raise CharrnnError(f"{place}: extends: expected the name of a file, not {_show(name)}")
+    try:
+        base = find_config(path.parent / name if (path.parent / name).is_file() else name)
+    except (CharrnnError, OSError):
+        raise CharrnnError(
+            f"{place}: extends: {name}: no such file beside {path.name}, and no ready-made config of that name"
+            f"{_nearest(name, ready_made())}"
+        ) from None
+    merged, places = read_layers(base, [*above, path])
+    for section, keys in data.items():
+        if not isinstance(keys, dict) or not isinstance(merged.get(section), dict):
+            merged[section] = keys
+            continue
+        for key, value in keys.items():
+            set_key(merged, (section, key), value)
+    return merged, places | marks
 
 
 def read_config(path: Path) -> str:
@@ -201,18 +265,24 @@ def _mark(node: yaml.Node, path: KeyPath, marks: Marks, source: str) -> None:
     """Writes the line of every key into `marks`. Raises CharrnnError for a key given twice and for deep nesting."""
     if len(path) > 8:
         raise CharrnnError(f"{source}, line {node.start_mark.line + 1}: {'.'.join(path)}: nested too deeply")
-    marks.setdefault(path, f"line {node.start_mark.line + 1}")
+    marks.setdefault(path, f"{source}, line {node.start_mark.line + 1}")
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             here = (*path, str(key.value))
             if here in marks:
                 line = key.start_mark.line + 1
-                raise CharrnnError(f"{source}, line {line}: {'.'.join(here)}: given twice (first on {marks[here]})")
-            marks[here] = f"line {key.start_mark.line + 1}"
+                raise CharrnnError(
+                    f"{source}, line {line}: {'.'.join(here)}: given twice (first on {marks[here].rpartition(', ')[2]})"
+                )
+            marks[here] = f"{source}, line {key.start_mark.line + 1}"
             _mark(value, here, marks, source)
     elif isinstance(node, yaml.SequenceNode):
         for i, value in enumerate(node.value):
             _mark(value, (*path, str(i)), marks, source)
+
+
+_SECOND = re.compile(rf",\s*((?:{'|'.join(Config.model_fields)})\.[a-z_]+=)")
+"""The beginning of a second key in the value of an override."""
 
 
 def apply_override(data: dict[str, Any], marks: Marks, override: str) -> None:
@@ -221,6 +291,9 @@ def apply_override(data: dict[str, Any], marks: Marks, override: str) -> None:
     path = tuple(part.strip() for part in key.split("."))
     if not equals or not all(path):
         raise CharrnnError(f"‹overrides={override}›: key.path=value was expected, such as training.minutes=3")
+    if second := _SECOND.search(value):
+        first, rest = override[: -len(value) + second.start()], value[second.end() - len(second[1]) :]
+        raise CharrnnError(f"‹overrides={override}›: one key each: ‹overrides={first}› ‹overrides={rest}›")
     if len(path) != 2:
         raise CharrnnError(
             f"‹overrides={override}›: a section and a key were expected, such as training.minutes=3{_nearest_path(key)}"
@@ -258,7 +331,7 @@ def _explain(item: dict[str, Any], data: Any, source: str, marks: Marks) -> str:
     if kind in ("extra_forbidden", "missing"):
         path = tuple(str(part) for part in item["loc"])
     place = next((marks[path[:n]] for n in range(len(path), -1, -1) if path[:n] in marks), "")
-    where = place if place.startswith("‹overrides=") else f"{source}, {place}" if place else source
+    where = place or source
     key = ".".join(path)
     if kind == "extra_forbidden":
         valid = _keys(path[:-1])

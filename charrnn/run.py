@@ -32,9 +32,10 @@ from charrnn.generation.filters import Filters
 from charrnn.generation.sampler import Piece, Sample, Sampler, check_samples
 from charrnn.loading import dump, parse_run_config
 from charrnn.store.checkpoint import WEIGHTS, Checkpoint, Checkpoints, Which
-from charrnn.store.facts import FORMAT, Facts
+from charrnn.store.facts import FORMAT, RESULTS, Facts
 from charrnn.store.folder import is_run
 from charrnn.store.history import read_history
+from charrnn.store.machine import this_machine
 from charrnn.store.weights import COUNTS, Misfit, fill, load_arrays
 from charrnn.terminal import say
 from charrnn.text.documents import joint
@@ -90,6 +91,8 @@ class Run:
             format=FORMAT,
             charrnn=__version__,
             torch=str(torch.__version__),
+            results=RESULTS,
+            machine=this_machine(device),
             id=uuid.uuid4().hex,
             parameters=parameters,
             fingerprint=dataset.fingerprint,
@@ -103,6 +106,7 @@ class Run:
             init_from=init_from,
             plugin=plugin,
             cell=config.model.cell if plugin else "",
+            code=CELLS[config.model.cell].code,
         )
         vocabulary = dataset.vocabulary.in_encoding(config.corpus.encoding)
         run = cls(path, config, vocabulary, facts, str(device))

@@ -120,6 +120,18 @@ def _compiler() -> list[str]:
     return compiler
 
 
+def compiler_version() -> str:
+    """The first line with which the compiler names itself; nothing where there is no compiler, or none is wanted."""
+    if os.environ.get("CHARRNN_NATIVE", "1") == "0" or os.name == "nt":
+        return ""
+    try:
+        command = [*_compiler(), "--version"]
+        said = subprocess.run(command, capture_output=True, check=True, timeout=PATIENCE, stdin=subprocess.DEVNULL)
+    except (NoLibrary, OSError, subprocess.SubprocessError):
+        return ""
+    return said.stdout.decode("utf-8", "replace").partition("\n")[0].strip()[:200]
+
+
 def _compile(source: Path, compiling: list[str], linking: list[str], library: Path) -> None:
     """Makes a library, and its manifest, which is there before it. Raises NoLibrary where the compiler fails."""
     for left in library.parent.glob(".compiling-*"):

@@ -93,7 +93,8 @@ class Log:
         """Writes a line if the event has metrics."""
         if event.metrics:
             at = event.progress
-            line = {"step": at.steps, "minutes": round(at.minutes, 4), "epochs": round(at.epochs, 4)}
+            line: dict[str, Any] = {"kind": event.kind}
+            line |= {"step": at.steps, "minutes": round(at.minutes, 4), "epochs": round(at.epochs, 4)}
             line |= {key: float(f"{value:.6g}") for key, value in event.metrics.items()}
             self._unwritten += json.dumps(line).encode() + b"\n"
             self._write()

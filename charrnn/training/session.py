@@ -6,7 +6,6 @@ import json
 import os
 import signal
 from collections.abc import Sequence
-from contextlib import nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,8 +20,8 @@ from charrnn.run import Run
 from charrnn.store.folder import check_folders, new_folder
 from charrnn.store.lock import locked
 from charrnn.terminal import advance, reading, say, say_once
-from charrnn.text.batches import fitting, training_batches
-from charrnn.text.corpora import resolve, settled, with_encoding
+from charrnn.text.batches import training_batches
+from charrnn.text.corpora import resolve
 from charrnn.text.dataset import Dataset, load_dataset
 from charrnn.text.reader import find_files
 from charrnn.training.attendance import WorkerLost
@@ -38,6 +37,7 @@ from charrnn.training.pace import Pace
 from charrnn.training.recipe import find_recipe, is_text, namesake
 from charrnn.training.restoring import restore
 from charrnn.training.saver import CheckpointSaver
+from charrnn.training.settling import fitted, settled
 from charrnn.training.signals import heeded
 from charrnn.training.trainer import Trainer
 from charrnn.waiting import SPIN, TOO_LATE
@@ -86,10 +86,7 @@ def train(
         beginning = Beginning.of(Run.open(init_from, "cpu"))
         chosen = beginning.config(chosen, overrides)
         needed.append(beginning.run.path)
-    corpus, recognised = settled(chosen.corpus), ""
-    with suppress(CharrnnError) if chosen.vocab.kind == "byte" else nullcontext():  # bytes need not be text
-        corpus, recognised = with_encoding(corpus)
-    chosen = absolute(chosen.model_copy(update={"corpus": corpus}))
+    chosen, recognised = settled(chosen)
     where = own_device(find_device(device))
     return _train(chosen, name, needed, beginning, out, overwrite, where, quiet, recognised)
 
@@ -108,7 +105,7 @@ def _train(
     """Trains with a config in a new folder, which may not replace the files that are `needed`."""
     with joined(where, config.training.worker_timeout) as workers:
         dataset = workers.one_first(lambda: _read_corpus(config, quiet or workers.rank > 0))
-        config, fitted = _fitted(config, dataset, workers)
+        config, changed = fitted(config, dataset, workers.count)
         training = _training(config, dataset, where, workers, beginning)
         encode_prompt(
             config, dataset.vocabulary.in_encoding(config.corpus.encoding)
@@ -125,8 +122,8 @@ def _train(
             workers.from_first(os.fsencode(path.absolute()))
             if not quiet:
                 say(headline(run, dataset, training.model))
-                if fitted:
-                    say(fitted)
+                if changed:
+                    say(changed)
                 if beginning is not None:
                     say(beginning.told(config, dataset.vocabulary))
             return _drive(run, training, quiet)
@@ -180,12 +177,12 @@ def _restored(run: Run, overrides: Sequence[str], workers: Workers) -> tuple[Run
             f"‹init_from={run.path}›"
         )
     dataset = workers.one_first(lambda: run.dataset(config.corpus if named else None))
-    config, fitted = _fitted(config, dataset, workers)
+    config, changed = fitted(config, dataset, workers.count)
     trainer = _trainer(config, dataset, run.device, workers)
     if workers.rank:
         return run, trainer
-    if fitted:
-        say(fitted)
+    if changed:
+        say(changed)
     if run.checkpoints.none_yet:
         if run.facts.init_from:
             raise CharrnnError(
@@ -255,37 +252,6 @@ def _training(
     model = NGramModel(len(dataset.vocabulary), config.model.order)
     keep_frozen(model, config.training.freeze)
     return NGramTrainer(model, part, validation, config.training, device)
-
-
-def _fitted(config: Config, dataset: Dataset, workers: Workers) -> tuple[Config, str]:
-    """The config with batches that the text fills, and what that has changed, in words; nothing for most texts."""
-    training = config.training
-    if config.model.cell == "ngram":
-        return config, ""
-    if training.batch_size % workers.count:
-        raise CharrnnError(
-            f"training.batch_size: {training.batch_size}: a multiple of the {workers.count} workers was expected, "
-            f"since each takes as many texts; try {-(-training.batch_size // workers.count) * workers.count}"
-        )
-    part = dataset.part("train", config.corpus)
-    if config.model.ngram:
-        part, _ = set_aside(part, len(dataset.vocabulary))
-    wanted = training.batch_size, training.window
-    fits = fitting(part, *wanted, workers.count)
-    if fits == wanted:
-        return config, ""
-    count, what = (len(part.spans), "document") if part.documents is not None else (part.characters, "character")
-    keys = "batch_size", "window"
-    told = [
-        f"training.{key} is {now} instead of {was}"
-        for key, now, was in zip(keys, fits, wanted, strict=True)
-        if now != was
-    ]
-    fitted = training.model_copy(update=dict(zip(keys, fits, strict=True)))
-    return (
-        config.model_copy(update={"training": fitted}),
-        f"{' and '.join(told)}, with {count:,} {what}{'s' * (count != 1)} to learn from",
-    )
 
 
 def _trainer(
