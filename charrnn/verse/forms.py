@@ -59,6 +59,8 @@ class Form:
     """The ways in which a poem may go, each a tuple of lines, each a tuple of the tones that the line may have."""
     rhymes: tuple[tuple[int, ...], ...] = ()
     """For each way, or for all of them, the lines whose last characters rhyme, from 0."""
+    names: tuple[str, ...] = ()
+    """The names of the ways."""
 
     @property
     def regulated(self) -> bool:
@@ -81,7 +83,7 @@ def _regulated(name: str, length: int, count: int) -> Form:
     patterns = tuple(tuple(tones_of(kind, length) for kind in kinds[:count]) for kinds in KINDS.values())
     even = tuple(range(1, count, 2))
     rhymes = tuple((0, *even) if kinds[0] in "AB" else even for kinds in KINDS.values())
-    return Form(name, (length,) * count, patterns, rhymes)
+    return Form(name, (length,) * count, patterns, rhymes, tuple(KINDS))
 
 
 FORMS = {
