@@ -74,4 +74,4 @@ def test_names_are_found() -> None:
     for name in charrnn.__all__:
         assert getattr(charrnn, name) is not None
     with pytest.raises(AttributeError):
-        charrnn.nonsense
+        charrnn.nonsense  # type: ignore[attr-defined]

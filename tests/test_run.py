@@ -132,7 +132,8 @@ def test_two_streams_that_are_read_in_turns_do_not_disturb_each_other(runs: dict
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_not_given_is_as_the_config_has_it(runs: dict[str, Run], kind: str) -> None:
-    run, own = runs[kind], {"temperature": 0.4, "top_k": 3, "top_p": 0.9, "repetition_penalty": 1.3}
+    run = runs[kind]
+    own: dict[str, Any] = {"temperature": 0.4, "top_k": 3, "top_p": 0.9, "repetition_penalty": 1.3}
     sampling = run.config.sampling.model_copy(update={"prompt": PROMPTS[kind], "length": 23, **own})
     other = Run(run.path, run.config.model_copy(update={"sampling": sampling}), run.vocabulary, run.facts, "cpu")
     given_all = "".join(run.stream(PROMPTS[kind], length=23, seed=5, **own))

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
-
-from torch import Tensor
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
 from charrnn.config import TrainingConfig
-from charrnn.errors import Diverged
-from charrnn.models import LanguageModel
+from charrnn.errors import CharrnnError, Diverged
 from charrnn.store.checkpoint import Summary
 from charrnn.training.schedule import Progress
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from charrnn.models import LanguageModel
 
 
 @dataclass(frozen=True)
@@ -34,15 +36,46 @@ class Event:
 
 
 class Listener(Protocol):
-    """Hears every event of a training, and is closed at its end."""
+    """Hears every event of a training, and is closed at its end.
 
-    def hear(self, event: Event) -> None:
-        """Handles an event. The training waits for it."""
+    `charrnn.train` and `charrnn.resume` take such objects and plain functions as `listeners`. A function is called with
+    every event, as `hear` is; `event.kind` says what happened. The lines of metrics.jsonl and samples.txt for an event
+    are written before they hear of it, and a checkpoint after. With several workers, only the first one has listeners.
+    """
+
+    def hear(self, event: Event, /) -> None:
+        """Handles an event. The training waits for it. An exception ends the training, and comes out of it."""
         ...
 
     def close(self) -> None:
-        """Is called when the training has ended, with success or not."""
+        """Is called when a training that has begun ends, with success or not."""
         ...
+
+
+class _Function:
+    """A plain function as a listener."""
+
+    def __init__(self, hear: Callable[[Event], object]) -> None:
+        self._hear = hear
+
+    def hear(self, event: Event) -> None:
+        """Calls it."""
+        self._hear(event)
+
+    def close(self) -> None:
+        """Does nothing."""
+
+
+def as_listener(given: Listener | Callable[[Event], object]) -> Listener:
+    """A listener, or a function in the form of one. Raises CharrnnError where it is neither."""
+    if not isinstance(given, type):  # a class could be called, and would hear nothing
+        if callable(getattr(given, "hear", None)) and callable(getattr(given, "close", None)):
+            return cast(Listener, given)
+        if callable(given) and not hasattr(given, "hear"):
+            return _Function(given)
+    raise CharrnnError(
+        f"‹listeners›: {given!r}: a function of an event, or an object with the methods hear and close, was expected"
+    )
 
 
 class Training(Protocol):
