@@ -257,6 +257,8 @@ class Run(RunFolder):
         from charrnn.evaluation.dynamic import dynamic_likelihood
         from charrnn.evaluation.likelihood import largest_block, likelihood
 
+        if split not in ("train", "val", "test"):
+            raise CharrnnError(f"‹split={split}›: train, val or test was expected")
         largest = largest_block(len(self.vocabulary))
         if block is not None and (not 1 <= block <= largest or self.is_documents or dynamic is not None):
             raise CharrnnError(
@@ -287,6 +289,8 @@ class Run(RunFolder):
         from charrnn.evaluation.surprise import score
         from charrnn.text.given import GivenText
 
+        if by not in ("line", "document", "character"):
+            raise CharrnnError(f"‹by={by}›: line, document or character was expected")
         given = GivenText(find_files(str(text), "text"), self._reading, self.vocabulary)
         if not given.part.characters:
             raise CharrnnError(f"{text}: the text is empty")

@@ -34,29 +34,34 @@ class StandardError(logging.Handler):
 _LAST_RESORT = StandardError()
 
 
-def say(text: str, level: int = logging.INFO) -> None:
-    """Says something to the person at work, printable, through the logger `charrnn`.
-
-    As long as nobody has given a handler to that logger or to the root, it is shown on standard error, INFO too, unless
-    the logger `charrnn` has another level. Python itself would show warnings only.
-    """
-    if LOG.hasHandlers():
-        LOG.log(level, "%s", printable(text), stacklevel=2)
-    elif level >= (LOG.level or logging.INFO) and level > logging.root.manager.disable and not LOG.disabled:
-        record = LOG.makeRecord(LOG.name, level, "", 0, "%s", (printable(text),), None)
-        if LOG.filter(record):
-            _LAST_RESORT.handle(record)
+def say(text: str) -> None:
+    """Says something to the person at work, printable, through the logger `charrnn`."""
+    _log(logging.INFO, text)
 
 
 def warn(text: str) -> None:
     """Says something that a person should know of, although the work goes on."""
-    say(text, logging.WARNING)
+    _log(logging.WARNING, text)
 
 
 @cache
 def warn_once(text: str) -> None:
     """Warns of something once in a process."""
     warn(text)
+
+
+def _log(level: int, text: str) -> None:
+    """Logs a text.
+
+    As long as nobody has given a handler to the logger `charrnn` or to the root, it is shown on standard error, INFO
+    too, unless the logger `charrnn` has another level. Python itself would show warnings only.
+    """
+    if LOG.hasHandlers():
+        LOG.log(level, "%s", printable(text), stacklevel=3)
+    elif level >= (LOG.level or logging.INFO) and level > logging.root.manager.disable and not LOG.disabled:
+        record = LOG.makeRecord(LOG.name, level, "", 0, "%s", (printable(text),), None)
+        if LOG.filter(record):
+            _LAST_RESORT.handle(record)
 
 
 def say_on_standard_error() -> None:

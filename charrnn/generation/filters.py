@@ -59,9 +59,8 @@ class Filters:
             top_p=self.top_p,
             repetition_penalty=self.repetition_penalty,
         )
-        for one in self.own:
-            if not callable(one):
-                raise CharrnnError(f"‹filters›: {one!r}: a function of log-probabilities was expected")
+        if callable(self.own) or not all(map(callable, self.own)):
+            raise CharrnnError(f"‹filters›: {self.own!r}: a list of functions of log-probabilities was expected")
 
     @classmethod
     def of(

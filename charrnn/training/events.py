@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
@@ -66,8 +66,14 @@ class _Function:
         """Does nothing."""
 
 
-def as_listener(given: Listener | Callable[[Event], object]) -> Listener:
-    """A listener, or a function in the form of one. Raises CharrnnError where it is neither."""
+def as_listeners(given: Sequence[Listener | Callable[[Event], object]]) -> list[Listener]:
+    """Listeners, with functions in the form of one. Raises CharrnnError for what is neither."""
+    if callable(given):
+        raise CharrnnError(f"‹listeners›: {given!r}: a list of functions of an event was expected")
+    return [_as_listener(one) for one in given]
+
+
+def _as_listener(given: Listener | Callable[[Event], object]) -> Listener:
     if not isinstance(given, type):  # a class could be called, and would hear nothing
         if callable(getattr(given, "hear", None)) and callable(getattr(given, "close", None)):
             return cast(Listener, given)

@@ -31,7 +31,7 @@ from charrnn.training.attendance import WorkerLost
 from charrnn.training.beginning import Beginning, keep_frozen
 from charrnn.training.closing import closing_line, next_command
 from charrnn.training.distributed import Workers, joined, own_device
-from charrnn.training.events import Event, Listener, Training, as_listener
+from charrnn.training.events import Event, Listener, Training, as_listeners
 from charrnn.training.headline import headline
 from charrnn.training.listeners import Bar, Log, Samples, TensorBoard, encode_prompt
 from charrnn.training.mixing import ALONE, Mixing, set_aside
@@ -84,7 +84,7 @@ def train(
 
     Raises CharrnnError for mistakes in the config, the text or the folder, and where that run does not fit.
     """
-    hearing = [as_listener(one) for one in listeners]
+    hearing = as_listeners(listeners)
     length = _length(minutes, steps)
     if seed is not None:
         check_values(TrainingConfig, seed=seed)
@@ -162,7 +162,7 @@ def resume(
     also name the text again (corpus.path), if it is no longer in the cache.
     Raises CharrnnError where the folder is not a run, its corpus is gone, or it has finished.
     """
-    hearing = [as_listener(one) for one in listeners]
+    hearing = as_listeners(listeners)
     overrides = [*overrides, *_length(minutes, steps)]
     run = Run.open(path, device)
     for override in overrides:
@@ -378,19 +378,18 @@ def _drive(run: Run, training: Training, own: Sequence[Listener], quiet: bool) -
     saver = CheckpointSaver(run, training)
     training.recall = saver.recall
     listeners += [*own, saver] if quiet else [Bar(training), *own, saver]
-    try:
-        with heeded(training) as received, saver:
-            for event in training.events():
-                for listener in listeners:
-                    listener.hear(event)
-    except WorkerLost as lost:
-        standing = training.standing
-        how = "" if standing.finished else f", go on with: charrnn train --resume {run.path}"
-        raise WorkerLost(f"{run.path}: {lost}; step {standing.step:,} is saved{how}") from None
-    finally:
-        with ExitStack() as closing:  # each is closed, whatever happens to another
-            for listener in reversed(listeners):
-                closing.callback(listener.close)
+    with ExitStack() as closing:  # each listener is closed, whatever happens to another
+        for listener in reversed(listeners):
+            closing.callback(listener.close)
+        try:
+            with heeded(training) as received, saver:
+                for event in training.events():
+                    for listener in listeners:
+                        listener.hear(event)
+        except WorkerLost as lost:
+            standing = training.standing
+            how = "" if standing.finished else f", go on with: charrnn train --resume {run.path}"
+            raise WorkerLost(f"{run.path}: {lost}; step {standing.step:,} is saved{how}") from None
     run = run.with_size(training.model.size)
     if received.number is not None:
         raise Interrupted(run, received.number)

@@ -86,6 +86,15 @@ def build(variant: str) -> tuple[ModelConfig, LanguageModel]:
     return config, model
 
 
+def halved(log_probs: Floats) -> Floats:
+    return log_probs * np.float32(0.5)
+
+
+def without_a(log_probs: Floats) -> Floats:
+    log_probs[:, VOCABULARY.encode("a")] = -np.inf
+    return log_probs
+
+
 def arrays(model: LanguageModel) -> dict[str, Array]:
     return {name: value.numpy() for name, value in model.state_dict().items()}
 
@@ -145,8 +154,9 @@ def test_probabilities_are_those_of_the_model(variant: str, count: int) -> None:
         (Filters(0.8), True),
         (Filters(0), False),
         (Filters(1.3, top_k=5, top_p=0.9, repetition_penalty=1.5), False),
+        (Filters(0.8, top_k=9, repetition_penalty=1.5, own=[halved, without_a]), True),
     ],
-    ids=["temperature", "documents", "likeliest", "all filters"],
+    ids=["temperature", "documents", "likeliest", "all filters", "own filters"],
 )
 def test_the_same_text_for_the_same_seed(variant: str, filters: Filters, documents: bool) -> None:
     config, model = build(variant)
