@@ -35,6 +35,7 @@ def heard() -> Iterator[None]:
     yield
     for handler in [*LOG.handlers]:
         LOG.removeHandler(handler)
+        handler.close()
     LOG.setLevel(logging.NOTSET)
     LOG.propagate = True
 

@@ -21,18 +21,22 @@ if TYPE_CHECKING:
 class Event:
     """Something that happened in a training.
 
-    `step`: a step was made. `metrics` is filled every `log_every` steps, and before evaluations and checkpoints.
-    `evaluation`: the validation loss is in `metrics`.
-    `sample`: it is time to write a sample.
-    `checkpoint`: it is time to save a checkpoint. The first and the last event of a training are of this kind.
-    `explosion`: several steps in a row had no finite gradient and were not applied. When all listeners have heard of
-    it, the training goes back to its last checkpoint.
+    - `step`: a step was made. `metrics` is filled every `log_every` steps, and before evaluations and checkpoints.
+    - `evaluation`: the validation loss is in `metrics`.
+    - `sample`: it is time to write a sample.
+    - `checkpoint`: it is time to save a checkpoint. The first and the last event of a training are of this kind.
+    - `explosion`: several steps in a row had no finite gradient and were not applied. When all listeners have heard of
+      it, the training goes back to its last checkpoint.
     """
 
     kind: Literal["step", "evaluation", "sample", "checkpoint", "explosion"]
+    """What happened."""
     progress: Progress
+    """How far the training is: `steps`, `minutes`, `epochs`, and the `fraction` of the whole that is done."""
     metrics: dict[str, float] = field(default_factory=dict)
+    """What was measured, as in metrics.jsonl: `loss`, `val_loss` (nats), `val_bits_per_char`, ..."""
     is_best: bool = False
+    """Whether an evaluation is the best so far."""
 
 
 class Listener(Protocol):

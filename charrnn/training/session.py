@@ -156,10 +156,10 @@ def resume(
 ) -> Run:
     """Goes on with a run from its last checkpoint and returns it.
 
-    `minutes` or `steps` is the new length of the whole training, with what was trained before. `listeners` are those of
-    `train`.
-    `overrides` may change the sections training and sampling, for example to make a finished training longer. They may
-    also name the text again (corpus.path), if it is no longer in the cache.
+    `minutes` or `steps` is the new length of the whole training, with what was trained before. `listeners` and `quiet`
+    are those of `train`. `overrides` may change the sections training and sampling, for example to make a finished
+    training longer. They may also name the text again (corpus.path), if it is no longer in the cache.
+
     Raises CharrnnError where the folder is not a run, its corpus is gone, or it has finished.
     """
     hearing = as_listeners(listeners)
