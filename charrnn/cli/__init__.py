@@ -8,27 +8,29 @@ from typing import Annotated
 import typer
 
 from charrnn.cli import cache, compare, compress, configs, corpus, eval, fill, info, sample, score, streams, train
+from charrnn.cli.usage import Command, Group
 from charrnn.errors import CharrnnError
 from charrnn.version import __version__
 
 app = typer.Typer(
     name="charrnn",
+    cls=Group,
     help="Train a character-level recurrent network on any text from one YAML file, and write with it.",
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command()(train.train)
-app.command()(sample.sample)
-app.command()(fill.fill)
-app.command("eval")(eval.evaluate)
-app.command()(score.score)
-app.command()(info.info)
-app.command()(compare.compare)
-app.command()(compare.sweep)
-app.command()(compress.compress)
-app.command()(compress.decompress)
+app.command(cls=Command)(train.train)
+app.command(cls=Command)(sample.sample)
+app.command(cls=Command)(fill.fill)
+app.command("eval", cls=Command)(eval.evaluate)
+app.command(cls=Command)(score.score)
+app.command(cls=Command)(info.info)
+app.command(cls=Command)(compare.compare)
+app.command(cls=Command)(compare.sweep)
+app.command(cls=Command)(compress.compress)
+app.command(cls=Command)(compress.decompress)
 app.add_typer(corpus.app, name="corpus")
 app.add_typer(configs.app, name="configs")
 app.add_typer(cache.app, name="cache")
@@ -51,10 +53,10 @@ def _root(
 def main() -> None:
     """Runs the command. A user's mistake gives one message and exit code 2; a bug gives a traceback."""
     streams.install()
-    from charrnn.terminal import say_on_standard_error
-
-    say_on_standard_error()
     try:
+        from charrnn.terminal import say_on_standard_error
+
+        say_on_standard_error()
         try:
             app()
         finally:

@@ -8,14 +8,15 @@ import typer
 
 from charrnn.cli.options import Json
 from charrnn.cli.output import show, show_json
+from charrnn.cli.usage import Command, Group
 from charrnn.errors import CharrnnError
 
 app = typer.Typer(
-    help="What charrnn keeps to be quick: list, check, clear.", no_args_is_help=True, rich_markup_mode=None
+    cls=Group, help="What charrnn keeps to be quick: list, check, clear.", no_args_is_help=True, rich_markup_mode=None
 )
 
 
-@app.command("list")
+@app.command("list", cls=Command)
 def list_cache(as_json: Json = False) -> None:
     """List what the cache holds: kind, name, size in bytes, days since it was used last."""
     from charrnn.cache import cache_folder
@@ -33,10 +34,13 @@ def list_cache(as_json: Json = False) -> None:
     say(f"in {' and '.join(dict.fromkeys(str(cache_folder(part).parent) for part in PARTS))}")
 
 
-@app.command()
+@app.command(cls=Command)
 def clear(
     older: Annotated[
-        str | None, typer.Option(metavar="DAYSd", help="Only what was not used for so many days, such as 30d.")
+        str | None,
+        typer.Option(
+            "--older", metavar="DAYSd", help="Only what was not used for so many days, such as 30d. Default: all."
+        ),
     ] = None,
 ) -> None:
     """Remove what the cache holds. Texts are encoded, and named corpora fetched, again when they are needed.
@@ -53,7 +57,7 @@ def clear(
         raise CharrnnError(f"{left[0].path}: cannot be removed, {len(left)} entries in all; may you write there?")
 
 
-@app.command()
+@app.command(cls=Command)
 def verify() -> None:
     """Read all that the cache holds and compare it with its checksums. What is damaged is removed; exit code 1."""
     from tqdm import tqdm

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from charrnn.experiments.compare import Row
     from charrnn.run import Run
 
-Plot = Annotated[Path | None, typer.Option(help="Draw the learning curves into this file (.png, .svg, .pdf).")]
+Plot = Annotated[
+    Path | None, typer.Option(help="Draw the learning curves into this file (.png, .svg, .pdf). Default: none.")
+]
 
 
 def compare(
@@ -37,10 +39,13 @@ def compare(
 def sweep(
     config: Annotated[str, typer.Argument(help="A config with a `sweep:` section.", autocompletion=complete_config)],
     overrides: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY.PATH=VALUE", help="Set a key for every variant.")
+        list[str] | None,
+        typer.Option("--set", metavar="KEY.PATH=VALUE", help="Set a key for every variant. Default: none."),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="The folder of the runs. Default: runs/CONFIG.")] = None,
-    minutes: Annotated[float | None, typer.Option(help="Train each variant for this many minutes.")] = None,
+    minutes: Annotated[
+        float | None, typer.Option(help="Train each variant for this many minutes. Default: the config's.")
+    ] = None,
     plot: Plot = None,
     plugin: Plugin = None,
     device: Device = "auto",

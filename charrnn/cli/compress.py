@@ -15,7 +15,12 @@ from charrnn.errors import CharrnnError
 SUFFIX = ".crnn"
 MEMORY = 16
 """Bytes of memory that each byte of a text takes while it is compressed."""
-Out = Annotated[Path | None, typer.Option(help="The file to write. An existing one is never replaced.")]
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        help="The file to write; an existing one is never replaced. Default: FILE with .crnn added or removed."
+    ),
+]
 
 
 def compress(

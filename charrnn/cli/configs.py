@@ -10,16 +10,18 @@ import typer
 
 from charrnn.cli.options import Json, complete_config
 from charrnn.cli.output import show, show_json
+from charrnn.cli.usage import Command, Group
 from charrnn.errors import CharrnnError
 
 app = typer.Typer(
+    cls=Group,
     help="Configs: list the ready-made ones, copy one, print one for a text, print the schema of all.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
 
 
-@app.command("list")
+@app.command("list", cls=Command)
 def list_configs(as_json: Json = False) -> None:
     """List the ready-made configs and what each is for."""
     from charrnn.loading import ready_made
@@ -32,7 +34,7 @@ def list_configs(as_json: Json = False) -> None:
         show(table([[name, purpose] for name, purpose in found.items()]))
 
 
-@app.command()
+@app.command(cls=Command)
 def copy(
     name: Annotated[
         str,
@@ -57,7 +59,7 @@ def copy(
     show(str(target))
 
 
-@app.command()
+@app.command(cls=Command)
 def recipe(
     texts: Annotated[list[str], typer.Argument(metavar="TEXT...", help="Files or a folder.", show_default=False)],
     minutes: Annotated[
@@ -70,7 +72,7 @@ def recipe(
     show(str(find_recipe(texts, minutes, quiet=False)).rstrip("\n"))
 
 
-@app.command()
+@app.command(cls=Command)
 def schema() -> None:
     """Print the JSON Schema of a config, which lets editors complete and check keys."""
     from charrnn.config import Config

@@ -10,9 +10,11 @@ import typer
 
 from charrnn.cli.options import Json, complete_corpus
 from charrnn.cli.output import show, show_json
+from charrnn.cli.usage import Command, Group
 from charrnn.errors import CharrnnError
 
 app = typer.Typer(
+    cls=Group,
     help="Corpora: list the named ones, fetch one, look at one or at a text of your own.",
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -23,7 +25,7 @@ Name = Annotated[
 ]
 
 
-@app.command("list")
+@app.command("list", cls=Command)
 def list_corpora(as_json: Json = False) -> None:
     """List the named corpora with their sizes, modes and languages."""
     from charrnn.terminal import table
@@ -38,7 +40,7 @@ def list_corpora(as_json: Json = False) -> None:
     show(table([head, *([name, e.characters, e.mode, e.language, e.title] for name, e in entries.items())]))
 
 
-@app.command()
+@app.command(cls=Command)
 def get(
     name: Name,
     out: Annotated[Path, typer.Option(help="The folder for NAME.txt.")] = Path("data"),
@@ -65,7 +67,7 @@ def get(
     show(str(target))
 
 
-@app.command("show")
+@app.command("show", cls=Command)
 def describe(
     name: Annotated[
         str,

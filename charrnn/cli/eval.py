@@ -15,7 +15,9 @@ from charrnn.errors import CharrnnError
 
 def evaluate(
     run: RunFolder,
-    text: Annotated[Path | None, typer.Option(help="Evaluate on this file instead of a part of the corpus.")] = None,
+    text: Annotated[
+        Path | None, typer.Option(help="Evaluate on this file. Default: a part of the run's corpus, --split.")
+    ] = None,
     split: Annotated[str, typer.Option(help="The part of the run's corpus: val, test or train.")] = "val",
     protocol: Annotated[
         str,
@@ -25,7 +27,7 @@ def evaluate(
     dynamic: Annotated[
         bool, typer.Option("--dynamic", help="Go on learning from the text, from each character after it is scored.")
     ] = False,
-    dynamic_rate: Annotated[float, typer.Option(help="Learning rate of --dynamic.")] = 1e-4,
+    dynamic_rate: Annotated[float, typer.Option(help="Learning rate of --dynamic: the size of a step.")] = 1e-4,
     checkpoint: Checkpoint = "best",
     plugin: Plugin = None,
     device: Device = "auto",

@@ -16,11 +16,11 @@ def fill(
     run: RunFolder,
     text: Annotated[str, typer.Argument(help='A text with blanks: "我饿了，我要去食堂＿＿。"', show_default=False)],
     blank: Annotated[str | None, typer.Option(help="The character that marks a blank. Default: ＿ and _.")] = None,
-    samples: Annotated[int, typer.Option(help="The most different fillings to list.")] = 1,
+    samples: Annotated[int, typer.Option(help="The most different texts to list.")] = 1,
     best: Annotated[
         bool, typer.Option("--best", help="Search the likeliest filling instead of drawing (bidirectional models).")
     ] = False,
-    seed: Annotated[int, typer.Option(help="The same seed draws the same fillings.")] = 0,
+    seed: Annotated[int, typer.Option(help="A number; the same one draws the same fillings.")] = 0,
     unknown: Unknown = "error",
     strict: Strict = False,
     checkpoint: Checkpoint = "best",

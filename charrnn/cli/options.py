@@ -1,4 +1,7 @@
-"""Options that several commands share, and their completion."""
+"""Options that several commands share, and their completion.
+
+An option with a metavar also names itself, because some releases of Typer take the metavar for its name.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +12,16 @@ import typer
 
 from charrnn.plugins import load_plugin
 
-Device = Annotated[str, typer.Option(help="auto (CUDA where there is one), cpu, cuda or cuda:N.", metavar="DEVICE")]
+Device = Annotated[
+    str, typer.Option("--device", help="auto (CUDA where there is one), cpu, cuda or cuda:N.", metavar="DEVICE")
+]
 Checkpoint = Annotated[
-    str, typer.Option(help="best, last, or a step that `charrnn info` lists.", metavar="best|last|STEP")
+    str, typer.Option("--checkpoint", help="best, last, or a step that `charrnn info` lists.", metavar="best|last|STEP")
 ]
 Unknown = Annotated[
     str,
     typer.Option(
+        "--unknown",
         help="What to do with characters that the model knows in no form: error; replace (by <unk>); skip; or keep, "
         "which shows them.",
         metavar="error|replace|skip|keep",
@@ -40,10 +46,11 @@ def _load_plugins(context: typer.Context, files: list[Path] | None) -> list[Path
 Plugin = Annotated[
     list[Path] | None,
     typer.Option(
+        "--plugin",
         metavar="FILE.py",
         callback=_load_plugins,
         is_eager=True,
-        help="A Python file of yours that is run and registers cells. May be repeated.",
+        help="A Python file of yours that is run and registers cells. May be repeated. Default: none.",
     ),
 ]
 

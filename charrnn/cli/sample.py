@@ -36,25 +36,35 @@ def sample(
     ] = None,
     prompt_file: Annotated[
         Path | None,
-        typer.Option(help="A UTF-8 file with the text to continue, or any for a model of bytes; - is standard input."),
+        typer.Option(
+            help="A UTF-8 file with the text to continue, or any for a model of bytes; - is standard input. "
+            "Default: --prompt."
+        ),
     ] = None,
     length: Annotated[
         int | None, typer.Option(help="The most characters to write after the prompt. Default: the config's.")
     ] = None,
     temperature: Annotated[
         float | None,
-        typer.Option(help="Below 1: more careful; above 1: bolder; 0: always the likeliest. Default: the config's."),
+        typer.Option(
+            help="A factor, 0 to 100. Below 1: more careful; above 1: bolder; 0: always the likeliest. Default: the "
+            "config's."
+        ),
     ] = None,
     top_k: Annotated[
-        int | None, typer.Option(help="Draw only from the K likeliest characters. Default: from all.")
+        int | None, typer.Option(help="Draw only from the K likeliest characters. Default: the config's.")
     ] = None,
     top_p: Annotated[
         float | None,
-        typer.Option(help="Draw only from the likeliest characters that together have this probability. Default: 1."),
+        typer.Option(
+            help="Draw only from the likeliest characters that together have this probability. Default: the config's."
+        ),
     ] = None,
     repetition_penalty: Annotated[
         float | None,
-        typer.Option(help="Above 1: the last 64 characters become less likely. Default: 1."),
+        typer.Option(
+            help="A factor, 1 to 100. Above 1: the last 64 characters become less likely. Default: the config's."
+        ),
     ] = None,
     seed: Annotated[
         int | None,
@@ -65,7 +75,8 @@ def sample(
     ] = None,
     samples: Annotated[int, typer.Option(help="How many texts to write, side by side.")] = 1,
     stop: Annotated[
-        str | None, typer.Option(help=r"End a text after this is written; \n, \t and \\ are as in --prompt.")
+        str | None,
+        typer.Option(help=r"End a text after this is written; \n, \t and \\ are as in --prompt. Default: none."),
     ] = None,
     unknown: Unknown = "error",
     strict: Strict = False,

@@ -28,7 +28,7 @@ def train(
         typer.Option(
             "--set",
             metavar="KEY.PATH=VALUE",
-            help="Set a key of the config, e.g. model.hidden_size=512. May be repeated.",
+            help="Set a key of the config, e.g. model.hidden_size=512. May be repeated. Default: the config as it is.",
         ),
     ] = None,
     out: Annotated[
@@ -36,19 +36,25 @@ def train(
     ] = None,
     minutes: Annotated[
         float | None,
-        typer.Option(help="Train for this many minutes instead of the config's length. Default for a text: 5."),
+        typer.Option(help="Train for this many minutes. Default: the config's length; for a text, 5."),
     ] = None,
     resume: Annotated[
-        Path | None, typer.Option(metavar="RUN", help="Go on with this run instead of beginning a new one.")
+        Path | None, typer.Option("--resume", metavar="RUN", help="Go on with this run. Default: a new one.")
     ] = None,
     init_from: Annotated[
         Path | None,
-        typer.Option(metavar="RUN", help="Begin with the weights of this run; its architecture replaces the config's."),
+        typer.Option(
+            "--init-from",
+            metavar="RUN",
+            help="Begin with the weights of this run; its architecture replaces the config's. Default: random weights.",
+        ),
     ] = None,
     freeze: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="PREFIX", help="Weights whose name begins so do not learn, e.g. embedding. May be repeated."
+            "--freeze",
+            metavar="PREFIX",
+            help="Weights whose name begins so do not learn, e.g. embedding. May be repeated. Default: all learn.",
         ),
     ] = None,
     overwrite: Annotated[bool, typer.Option(help="Replace a run that is in --out.")] = False,
@@ -57,6 +63,7 @@ def train(
     workers: Annotated[
         str,
         typer.Option(
+            "--workers",
             metavar="N|auto",
             help="Number of processes that divide every batch; auto: one for each GPU. On several machines: torchrun.",
         ),

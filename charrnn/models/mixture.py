@@ -99,7 +99,7 @@ class Mixture(LanguageModel):
         First one pair is found for all m, from the last fit on. The pair of each m is then held to it, as by `DAMPING`
         characters, since some m are rare.
         """
-        start = self.trust.double().mean(0, keepdim=True).cpu()
+        start = self.trust.double().mean(0, keepdim=True)
         whole = _newton(pieces, start, 0.0, pooled=True)
         self.trust.copy_(_newton(pieces, whole.repeat(len(self.trust), 1), DAMPING, pooled=False))
 
@@ -115,8 +115,8 @@ def _newton(pieces: Sequence[Piece], start: Tensor, damping: float, pooled: bool
     weights, here = start.clone(), -math.inf
     step = torch.zeros_like(start)
     for _ in range(STEPS):
-        likelihood = torch.zeros((), dtype=torch.float64)
-        gradient, hessian = torch.zeros_like(start), torch.zeros(len(start), 2, 2, dtype=torch.float64)
+        likelihood = start.new_zeros(())
+        gradient, hessian = torch.zeros_like(start), start.new_zeros(len(start), 2, 2)
         for x, known, came in pieces:
             m = torch.zeros_like(known) if pooled else known
             one, other = x.unbind(1)
@@ -126,8 +126,9 @@ def _newton(pieces: Sequence[Piece], start: Tensor, damping: float, pooled: bool
             mean = torch.stack([_sums(p, one), _sums(p, other)], dim=1)
             square = torch.stack([_sums(p * one, one), _sums(p * other, one), _sums(p * other, other)], dim=1)
             covariance = square[:, [0, 1, 1, 2]].view(-1, 2, 2) - mean[:, :, None] * mean[:, None]
-            gradient.index_add_(0, m, (x.gather(2, came[:, None, None].expand(-1, 2, 1))[..., 0] - mean).double())
-            hessian.index_add_(0, m, covariance.double())
+            groups = F.one_hot(m, len(start)).double().t()  # a product, because a GPU adds at indices in any order
+            gradient += groups @ (x.gather(2, came[:, None, None].expand(-1, 2, 1))[..., 0] - mean).double()
+            hessian += (groups @ covariance.flatten(1).double()).view_as(hessian)
         likelihood -= 0.5 * damping * (weights - start).square().sum()
         if likelihood <= here:  # too far, or there already
             step /= 2
@@ -135,7 +136,7 @@ def _newton(pieces: Sequence[Piece], start: Tensor, damping: float, pooled: bool
             continue
         here = float(likelihood)
         gradient -= damping * (weights - start)
-        hessian += (damping + 1e-6) * torch.eye(2, dtype=torch.float64)
+        hessian += (damping + 1e-6) * torch.eye(2, dtype=start.dtype, device=start.device)
         step = torch.linalg.solve(hessian, gradient)
         if step.abs().max() < 1e-4:
             break

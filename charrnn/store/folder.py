@@ -53,7 +53,7 @@ def new_folder(out: str | Path | None, name: str, overwrite: bool, needed: Itera
                     f"{path}: already holds a run; go on with it (‹resume={path}›), or replace it (‹overwrite=True›)"
                 )
             if (holder := holder_of(path)) is not None:
-                raise CharrnnError(f"{path}: process {holder} is training in it; stop it first")
+                raise CharrnnError(f"{path}: {holder} is training in it; stop it first")
             _empty(path, _entries_of_run(path, needed))
         elif _begun(path):
             _empty(path, list(path.iterdir()))

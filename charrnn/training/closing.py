@@ -8,7 +8,8 @@ import shlex
 from charrnn.run import Run
 from charrnn.store.checkpoint import Summary
 from charrnn.store.history import read_history
-from charrnn.training.verdict import Verdict, evaluations_of, judge
+from charrnn.training.verdict import Evaluation, Verdict, evaluations_of, judge
+from charrnn.training.wording import BY_HEART, course, level, no_better_since
 
 
 def verdict_of(run: Run) -> Verdict | None:
@@ -34,8 +35,11 @@ def closing_line(run: Run, standing: Summary) -> str:
     patience = f"--set training.patience={2 * (run.config.training.patience or 1)} " if ended else ""
     more = f"{_resume(run)} {patience}{_longer(run)}"
     if verdict.trend == "falling":
-        return f"{ended}still falling at {bits} bits/char; more time should help: {more}"
-    said = [f"{ended}settled at {bits} bits/char: the last third gained less than {_bits(verdict.tolerance)}"]
+        return "; ".join(
+            [f"{ended}{course(verdict)} at {bits} bits/char", *_level(last), f"more time should help: {more}"]
+        )
+    said = [f"{ended}{course(verdict)} at {bits} bits/char: the last third gained less than {_bits(verdict.tolerance)}"]
+    said += _level(last)
     if best != last:
         said.append(f"samples come from the best, step {best.step:,}")
     if verdict.underfit and last.train is not None:
@@ -54,19 +58,27 @@ def next_command(run: Run) -> str:
 
 def _risen(run: Run, verdict: Verdict) -> str:
     best, last = verdict.best, verdict.last
-    first = ", the first evaluation," if verdict.trend == "risen from the start" else ""
+    first = ", the first evaluation" if verdict.trend == "risen from the start" else ""
     said = [
-        f"{_ended(run, verdict)}best at step {best.step:,} of {last.step:,}{first} and no better since "
+        f"{_ended(run, verdict)}{no_better_since(best)} of {last.step:,}{first} "
         f"({_bits(best.nats)}, at the end {_bits(last.nats)} bits/char)",
         "samples come from it, --checkpoint last takes the last",
+        *_level(last),
     ]
     if verdict.by_heart and last.train is not None:
-        said.append(f"the text is small, and the network knows it by heart (train {_bits(last.train)})")
+        said.append(f"the text is small, and the network {BY_HEART} (train {_bits(last.train)})")
     if first and not run.is_documents:
         said.append("if what is held out is another kind of text, see corpus.holdout")
     if first:
         said.append("if the text is too small to hold out a part, --set 'corpus.split=[1, 0, 0]' learns all of it")
     return "; ".join(said)
+
+
+def _level(last: Evaluation) -> list[str]:
+    """How the network stands to the n-gram beside it, with both losses; nothing where there is none."""
+    if last.network is None or last.ngram is None:
+        return []
+    return [f"{level(last)} ({_bits(last.network)}, the n-gram {_bits(last.ngram)})"]
 
 
 def _ended(run: Run, verdict: Verdict) -> str:

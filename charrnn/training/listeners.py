@@ -15,19 +15,21 @@ from charrnn.generation.filters import Filters
 from charrnn.generation.sampler import Sampler
 from charrnn.generation.torch_stepper import TorchStepper
 from charrnn.run import Run
-from charrnn.store.history import cut_history
+from charrnn.store.history import cut_history, read_history
 from charrnn.store.lock import held
 from charrnn.terminal import bar, say, warn
 from charrnn.text.prompts import read_prompts
 from charrnn.text.vocab import Vocabulary
 from charrnn.training.events import Event, Training
 from charrnn.training.schedule import Progress
+from charrnn.training.wording import Words
 
 
 class Bar:
     """The progress bar, and a line for every evaluation. There is no bar if standard error is not a terminal."""
 
-    def __init__(self, training: Training) -> None:
+    def __init__(self, run: Run, training: Training) -> None:
+        self._words = Words(read_history(run.metrics))
         form = "{percentage:3.0f}% {bar} {elapsed} < {remaining}{postfix}"
         self._bar = bar(
             total=100.0,
@@ -43,6 +45,7 @@ class Bar:
 
     def hear(self, event: Event) -> None:
         """Moves the bar at a step, and prints a line at an evaluation or an explosion."""
+        words = self._words.add({"step": event.progress.steps, "epochs": event.progress.epochs} | event.metrics)
         if event.kind == "step":
             self._bar.update(max(0.0, self._percent(event.progress) - self._bar.n))
             m = event.metrics
@@ -54,12 +57,13 @@ class Bar:
                 self._bar.set_postfix_str(f"{loss}, {m['characters_per_second']:,.0f} chars/s", refresh=False)
         elif event.kind == "evaluation":
             at, m = event.progress, event.metrics
-            best = "  best so far" if event.is_best else ""
+            said = "; ".join(filter(None, ("best so far" if event.is_best else "", words)))
             error = f" ± {m['val_error']:.4f}" if "val_error" in m else ""
             train = "" if math.isnan(self._train) else f"train {self._train:.4f}  "
             say(
                 f"step {at.steps:>7,}  {at.minutes:6.1f} min  {at.epochs:6.2f} epochs  {train}"
-                f"val {m['val_loss']:.4f}{error} nats = {m['val_bits_per_char']:.4f} bits/char{best}"
+                f"val {m['val_loss']:.4f}{error} nats = {m['val_bits_per_char']:.4f} bits/char"
+                + (f"  {said}" if said else "")
             )
         elif event.kind == "explosion":
             at, m = event.progress, event.metrics

@@ -126,7 +126,7 @@ class Mixing(Alone):
         for x, known, came in pieces:
             network, ngram = x.unbind(1)
             ways = torch.stack([network, ngram, mixed(network, ngram, self._model.trust[known])])
-            nats -= ways[:, torch.arange(len(came)), came].sum(1, dtype=torch.float64).cpu()
+            nats -= ways[:, torch.arange(len(came), device=came.device), came].sum(1, dtype=torch.float64).cpu()
         mean = nats / sum(len(came) for *_, came in pieces)
         return dict(zip(("aside_network", "aside_ngram", "aside_both"), mean.tolist(), strict=True))
 

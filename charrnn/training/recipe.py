@@ -23,6 +23,8 @@ MINUTES = 5.0
 """The length of a training, if none is given."""
 MANY = 20
 """The fewest documents of a text that is taken for many."""
+FILES = 10
+"""The fewest short files that are documents: of fewer, those that are held out would be too large a share."""
 SHORT_FILE = 5_000
 """The most characters of the median file of a folder of documents."""
 CONFIGS = (".yaml", ".yml")
@@ -40,6 +42,9 @@ PASSES = 40.0
 REREAD = 6.0
 """A text that is read more often than this needs more regularisation."""
 
+FULL = 32 * 32
+"""The characters of a full batch, with which `Size.speed` was measured."""
+
 
 class Size(NamedTuple):
     """A size of the network, for trainings of at least some minutes."""
@@ -48,7 +53,7 @@ class Size(NamedTuple):
     layers: int
     width: int
     speed: float
-    """Characters a second in training, roughly, on two cores with bfloat16."""
+    """Characters a second in training with full batches, roughly, on two cores with bfloat16."""
 
 
 LETTERS = [Size(0, 10, 128, 25_000), Size(7, 10, 160, 17_000), Size(20, 10, 224, 10_000)]
@@ -104,13 +109,13 @@ class Documents:
 
     @classmethod
     def of(cls, text: Survey) -> Documents:
-        """Many short files, songs between several blank lines, poems, or a list of names are documents, and what a mark
+        """Short files, songs between several blank lines, poems, or a list of names are documents, and what a mark
         such as <|endoftext|> divides. Any other text is a stream.
 
         Blank lines stand between the poems of a Chinese collection, but between the stanzas of a song, the speeches of
         a play and the paragraphs of a novel too. Those go on from one another, so only Chinese verse is divided there.
         """
-        if len(text.files) >= MANY and middle(text.lengths) <= SHORT_FILE:
+        if len(text.files) >= FILES and middle(text.lengths) <= SHORT_FILE:
             return cls("file", f"{len(text.files):,} short files: each is a text of its own", text.lengths)
         for mark, separator in MARKS.items():
             if (count := sum(one.count(mark) for one in text.texts)) >= MANY:
@@ -168,6 +173,22 @@ def is_text(given: str | Path) -> bool:
         return False
 
 
+def namesake(given: str | Path) -> str:
+    """What is said where a name is that of a ready-made config and of a folder or a file; nothing where it is one."""
+    name = str(given)
+    try:
+        there = Path(given)
+        if name not in ready_made() or not there.exists() or is_run(there):
+            return ""
+        if there.is_file():
+            return (
+                f"{name}: the file here is taken; the ready-made config of that name: charrnn configs copy {name} FILE"
+            )
+        return f"{name}: the ready-made config is taken; to train on the folder here: charrnn train ./{name}"
+    except OSError:  # a name too long
+        return ""
+
+
 def find_recipe(paths: Sequence[str | Path], minutes: float | None = None, quiet: bool = True) -> Recipe:
     """The recipe for a text, which may be several files. Raises CharrnnError where it cannot be read.
 
@@ -189,7 +210,9 @@ def recipe(text: Survey, paths: list[str], minutes: float | None = None) -> Reci
         raise CharrnnError(f"‹minutes={minutes:g}›: a length above 0 was expected")
     documents = Documents.of(text)
     size = _size(text.alphabet, minutes)
-    passes = size.speed * 60 * minutes / text.characters
+    shape = _windows(text, documents)
+    possible = size.speed * _share_of_speed(shape) * 60 * minutes / text.characters
+    passes = min(possible, PASSES)
     is_small = text.characters < SMALL
     dropout = next(dropout for most, dropout in DROPOUTS if passes < most)
     lines = [
@@ -216,14 +239,15 @@ def recipe(text: Survey, paths: list[str], minutes: float | None = None) -> Reci
         Line("model.embedding_dropout", 0.1 if passes > REREAD else 0.0),
         Line("model.ngram", {}, "an n-gram, counted in a second, predicts together with the network"),
     ]
-    if is_small or passes > PASSES:
-        lines.append(Line("training.epochs", PASSES, f"less than {minutes:g} minutes: more would learn by heart"))
+    if possible > PASSES:
+        took = minutes * PASSES / possible
+        why = f"some {took:.2g} of the {minutes:g} minutes: a network that reads it oftener knows it by heart"
+        lines.append(Line("training.epochs", PASSES, why))
     else:
         lines.append(Line("training.minutes", minutes))
-        if minutes < LONG:
+        if minutes < LONG and not is_small:
             every = "50%" if minutes < SHORT else "20%"
             lines.append(Line("training.evaluate_every", every, "an evaluation takes some two seconds"))
-    shape = _windows(text, documents)
     lines += [
         Line("training.batch_size", shape[0]),
         Line("training.window", shape[1]),
@@ -254,6 +278,14 @@ def _windows(text: Survey, documents: Documents) -> tuple[int, int]:
     longest = sorted(lengths)[int(0.95 * (len(lengths) - 1))]
     window = min(128, max(8, longest + 1))
     return max(1, min(len(lengths) // 2, max(16, 2048 // window))), window
+
+
+def _share_of_speed(shape: tuple[int, int]) -> float:
+    """The share of its speed that a network has in batches of this shape. A third of a full step's time remains for the
+    smallest one (measured with 64, 288 and 960 characters).
+    """
+    full = min(1.0, shape[0] * shape[1] / FULL)
+    return full / (1 / 3 + 2 / 3 * full)
 
 
 def _title(text: Survey, paths: list[str], minutes: float) -> str:

@@ -36,7 +36,8 @@ from charrnn.training.headline import headline
 from charrnn.training.listeners import Bar, Log, Samples, TensorBoard, encode_prompt
 from charrnn.training.mixing import ALONE, Mixing, set_aside
 from charrnn.training.ngram_trainer import NGramTrainer
-from charrnn.training.recipe import find_recipe, is_text
+from charrnn.training.pace import Pace
+from charrnn.training.recipe import find_recipe, is_text, namesake
 from charrnn.training.restoring import restore
 from charrnn.training.saver import CheckpointSaver
 from charrnn.training.signals import heeded
@@ -250,6 +251,8 @@ def _chosen(
     """The name of a new run, its config, and the config's own file. `length` is an override too."""
     if isinstance(given, Config | dict):
         return "run", config_of(dict(given), [*overrides, *length]), []
+    if not quiet and isinstance(given, str | Path) and (both := namesake(given)):
+        say(both)
     if not isinstance(given, str | Path) or is_text(given):
         paths = [given] if isinstance(given, str | Path) else given
         recipe = find_recipe(paths, minutes, quiet)
@@ -377,7 +380,7 @@ def _drive(run: Run, training: Training, own: Sequence[Listener], quiet: bool) -
     # The saver comes last, so that all before a checkpoint has been logged when it is written.
     saver = CheckpointSaver(run, training)
     training.recall = saver.recall
-    listeners += [*own, saver] if quiet else [Bar(training), *own, saver]
+    listeners += [*own, saver] if quiet else [Bar(run, training), Pace(run, training), *own, saver]
     with ExitStack() as closing:  # each listener is closed, whatever happens to another
         for listener in reversed(listeners):
             closing.callback(listener.close)

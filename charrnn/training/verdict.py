@@ -9,6 +9,9 @@ from typing import Any, Literal
 
 TOLERANCE = 0.01
 """The share of a loss below which a difference is taken for noise, where no standard error is known."""
+LEAST = 0.001
+"""The share of a loss below which a difference counts for nothing, also where the standard error is 0 because all that
+is held out was read."""
 LATE = 2 / 3
 """From this share of the steps on, a training is near its end."""
 BY_HEART = 0.5
@@ -22,6 +25,7 @@ UNDERFIT = 0.98
 
 Trend = Literal["once", "falling", "settled", "risen", "risen from the start"]
 """`once`: one evaluation shows no trend. `risen`: it was better before. `risen from the start`: at its first one."""
+Level = Literal["worse", "equal", "better"]
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,18 @@ class Evaluation:
     epochs: float = 0.0
     network: float | None = None
     """The loss of the network alone, if an n-gram stands beside it. `train` is that of the network too."""
+    ngram: float | None = None
+    """The loss of that n-gram alone. Both are measured on a text that was set aside, and neither has learnt from it."""
+
+    @property
+    def level(self) -> Level | None:
+        """Whether the network alone predicts better than the n-gram; None where that is not known."""
+        if self.network is None or self.ngram is None:
+            return None
+        noise = TOLERANCE * min(self.network, self.ngram)
+        if abs(self.network - self.ngram) <= noise:
+            return "equal"
+        return "better" if self.network < self.ngram else "worse"
 
 
 @dataclass(frozen=True)
@@ -80,26 +96,37 @@ def judge(evaluations: Sequence[Evaluation]) -> Verdict | None:
     return Verdict(trend, best, last, len(evaluations) - 1 - at, tolerance, by_heart, underfit)
 
 
-def evaluations_of(history: Iterable[dict[str, Any]]) -> list[Evaluation]:
-    """The last MOST evaluations among the lines of metrics.jsonl, without those that an explosion has undone."""
-    found: deque[Evaluation] = deque(maxlen=MOST)
-    total, losses = 0.0, 0
-    for line in history:
+class Past:
+    """The last MOST evaluations of a training, without those that an explosion has undone."""
+
+    def __init__(self, history: Iterable[dict[str, Any]] = ()) -> None:
+        self.evaluations: deque[Evaluation] = deque(maxlen=MOST)
+        self._total, self._losses = 0.0, 0
+        for line in history:
+            self.add(line)
+
+    def add(self, line: dict[str, Any]) -> None:
+        """Takes the metrics of a step or an evaluation, as metrics.jsonl has them."""
         if "loss" in line:
-            total, losses = total + line["loss"], losses + 1
+            self._total, self._losses = self._total + line["loss"], self._losses + 1
         if "val_loss" in line:
+            found = self.evaluations
             while found and found[-1].step >= line["step"]:
                 found.pop()
-            train = total / losses if losses else None
-            alone = line.get("aside_network")
+            train = self._total / self._losses if self._losses else None
+            aside = line.get("aside_network"), line.get("aside_ngram")
             found.append(
-                Evaluation(line["step"], line["val_loss"], line.get("val_error"), train, line["epochs"], alone)
+                Evaluation(line["step"], line["val_loss"], line.get("val_error"), train, line["epochs"], *aside)
             )
-            total, losses = 0.0, 0
-    return list(found)
+            self._total, self._losses = 0.0, 0
+
+
+def evaluations_of(history: Iterable[dict[str, Any]]) -> list[Evaluation]:
+    """The last MOST evaluations among the lines of metrics.jsonl, without those that an explosion has undone."""
+    return list(Past(history).evaluations)
 
 
 def _tolerance(one: Evaluation, other: Evaluation) -> float:
     if one.error is None or other.error is None:
         return TOLERANCE * min(one.nats, other.nats)
-    return max(one.error, other.error)
+    return max(one.error, other.error, LEAST * min(one.nats, other.nats))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from charrnn.errors import CharrnnError
+from charrnn.store import lock
 from charrnn.store.lock import held, holder_of, locked
 
 TAKES = """
@@ -72,7 +74,7 @@ def test_it_is_held_inside_and_free_afterwards(run: Path, fails: bool) -> None:
     assert holder_of(run) is None and not held(run)
     try:
         with locked(run):
-            assert holder_of(run) == os.getpid() and held(run)
+            assert holder_of(run) == (os.getpid(), "") and held(run)
             assert files(run) == ["lock"]
             if fails:
                 raise ZeroDivisionError
@@ -96,7 +98,7 @@ def test_whoever_holds_it_cannot_take_it_again(run: Path) -> None:
 def test_a_living_process_holds_what_it_took_and_a_dead_one_does_not(run: Path) -> None:
     with another("input()") as process:
         (run / "lock").write_text(f"{process.pid}")
-        assert holder_of(run) == process.pid and not held(run)
+        assert holder_of(run) == (process.pid, "") and not held(run)
         with pytest.raises(CharrnnError, match=f"process {process.pid} "), locked(run):
             raise AssertionError
         assert (run / "lock").read_text() == f"{process.pid}"
@@ -114,7 +116,7 @@ def test_of_several_processes_one_gets_it_and_all_others_are_told_which(run: Pat
             tell(process)
         answers = {process.pid: answer(process) for process in processes}
         (holder,) = [number for number, words in answers.items() if words == "mine"]
-        assert holder_of(run) == holder
+        assert holder_of(run) == (holder, "")
         assert all(f"process {holder} " in words for number, words in answers.items() if number != holder)
         assert files(run) == ["lock"]
     assert holder_of(run) is None
@@ -126,7 +128,26 @@ def test_what_another_has_taken_meanwhile_is_left_to_it(run: Path) -> None:
         with locked(run):
             (run / "lock").write_text(f"{process.pid}")
             assert not held(run)
-        assert holder_of(run) == process.pid
+        assert holder_of(run) == (process.pid, "")
+
+
+def test_a_lock_of_another_machine_counts_as_long_as_it_is_touched(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a shared disk nobody can ask whether its process lives."""
+    (run / "lock").write_text("7 123 elsewhere")
+    assert holder_of(run) == (7, "elsewhere") and not held(run)
+    with pytest.raises(CharrnnError, match="process 7 of the machine elsewhere"), locked(run):
+        raise AssertionError
+    assert files(run) == ["lock"]
+    now = (run / "lock").stat().st_mtime
+    os.utime(run / "lock", (now - 301, now - 301))
+    assert holder_of(run) is None
+    monkeypatch.setattr(lock, "BEAT", 0.01)
+    with locked(run):
+        assert held(run)
+        os.utime(run / "lock", (now - 301, now - 301))
+        while (run / "lock").stat().st_mtime < now - 1:
+            time.sleep(0.01)
+    assert files(run) == []
 
 
 def test_a_run_may_be_deleted_under_its_holder(run: Path) -> None:
@@ -155,8 +176,9 @@ def test_no_content_of_the_file_is_a_holder_that_is_not_alive(content: bytes) ->
     (run / "lock").write_bytes(content)
     holder = holder_of(run)
     if holder is not None:
-        assert holder > 0 and int(content.split(b" ")[0]) == holder
-        os.kill(holder, 0)
+        assert holder.process > 0 and int(content.split(b" ")[0]) == holder.process
+        if not holder.machine:
+            os.kill(holder.process, 0)
         return
     with locked(run):
         assert held(run)

@@ -54,13 +54,13 @@ def line(run: Run, losses: list[float], train: float = 1.0, epochs: float = 1.0,
 
 def test_an_early_best_is_told_with_where_samples_come_from(run: Run) -> None:
     said = line(run, [4.0, 3.0, 3.5, 4.0])
-    assert said.startswith("best at step 20 of 40 and no better since (3.000, at the end 4.000 bits/char)")
+    assert said.startswith("no better since step 20 of 40 (3.000, at the end 4.000 bits/char)")
     assert "samples come from it, --checkpoint last takes the last" in said
     assert "by heart" not in said and "corpus." not in said and "patience" not in said
 
 
 def test_a_small_text_is_known_by_heart(run: Run) -> None:
-    assert "knows it by heart (train 0.200)" in line(run, [4.0, 3.0, 3.5, 4.0], train=0.2, epochs=50)
+    assert "knows its text by heart (train 0.200)" in line(run, [4.0, 3.0, 3.5, 4.0], train=0.2, epochs=50)
     assert "by heart" not in line(run, [4.0, 3.0, 3.5, 4.0], train=0.2, epochs=2)
 
 
@@ -72,7 +72,9 @@ def test_what_gets_worse_from_the_start_gets_a_hint(run: Run, tmp_path: Path) ->
 
 
 def test_patience_is_named(run: Run) -> None:
-    assert line(run, [4.0, 3.0, 3.5, 4.0], patience=2).startswith("ended by training.patience: 2; best at step 20")
+    assert line(run, [4.0, 3.0, 3.5, 4.0], patience=2).startswith(
+        "ended by training.patience: 2; no better since step 20"
+    )
     assert line(run, [4.0, 3.0, 3.01, 3.01], patience=2).startswith("ended by training.patience: 2; settled at 3.010")
     assert "patience" not in line(run, [4.0, 3.0, 3.5, 4.0], patience=3)
 

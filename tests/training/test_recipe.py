@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,8 +13,9 @@ from hypothesis import strategies as st
 from charrnn.config import Config
 from charrnn.errors import CharrnnError
 from charrnn.loading import parse_config
-from charrnn.text.survey import survey
-from charrnn.training.recipe import Documents, find_recipe, is_text, recipe
+from charrnn.text.survey import Survey, survey
+from charrnn.training.recipe import FILES, PASSES, Documents, Recipe, find_recipe, is_text, namesake, recipe
+from charrnn.training.session import train
 
 POEM = "空山新雨後，天氣晚來秋。\n明月松間照，清泉石上流。\n\n"
 STANZA = (
@@ -54,8 +57,10 @@ def test_a_text_is_divided_only_where_it_is_many(tmp_path: Path, text: str, sepa
     assert found.reason
 
 
-def test_many_short_files_are_documents_and_a_few_long_ones_are_not(tmp_path: Path) -> None:
+def test_short_files_are_documents_and_a_few_or_long_ones_are_not(tmp_path: Path) -> None:
     assert documents(tmp_path, *[STANZA * 3] * 25).separator == "file"
+    assert documents(tmp_path, *[STANZA * 3] * FILES).separator == "file"
+    assert documents(tmp_path, *[STANZA * 3] * FILES, STANZA * 500).separator == "file"  # one of them may be long
     assert documents(tmp_path, *[STANZA * 3] * 5).separator is None
     assert documents(tmp_path, *[STANZA * 100] * 25).separator is None
 
@@ -122,3 +127,74 @@ def test_what_is_no_text_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CharrnnError, match="minutes"):
         (tmp_path / "a.txt").write_text("a", encoding="utf-8")
         find_recipe([tmp_path / "a.txt"], -1)
+
+
+def test_a_folder_is_a_document_for_each_file_unless_its_files_are_long(tmp_path: Path) -> None:
+    for name, text in (("songs", STANZA * 3), ("novels", STANZA * 100)):
+        (tmp_path / name).mkdir()
+        for i in range(12):
+            (tmp_path / name / f"{i}.txt").write_text(f"{i}\n{text}", encoding="utf-8")
+    few = ["training.steps=2", "model.num_layers=1", "model.hidden_size=8", "model.embedding_size=8"]
+    runs = [
+        train(name, overrides=few, out=tmp_path / "runs" / name, device="cpu", quiet=True)
+        for name in ("songs", "novels")
+    ]
+    assert [run.config.corpus.mode for run in runs] == ["documents", "stream"]
+    assert runs[0].facts.documents == 12 and runs[0].config.corpus.separator == "file"
+
+
+def test_a_folder_with_the_name_of_a_ready_made_config_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert namesake("poems") == "" == namesake("songs") == namesake("a" * 5000)
+    for name in ("poems", "songs"):
+        Path(name).mkdir()
+        Path(name, "a.txt").write_text(STANZA, encoding="utf-8")
+    assert namesake("poems").endswith("charrnn train ./poems") and namesake("songs") == "" == namesake("./poems")
+    assert not is_text("poems") and is_text("./poems") and is_text("poems/") and is_text("songs")
+    with pytest.raises(CharrnnError, match=r"training\.steps"):
+        train("poems", overrides=["training.steps=-1"])  # a mistake, so that nothing is fetched
+    assert capsys.readouterr().err.splitlines() == [namesake("poems")]
+    Path("demo").write_text(STANZA, encoding="utf-8")
+    assert "the file here is taken" in namesake("demo") and is_text("demo")
+    Path("tang").mkdir()
+    Path("tang/run.json").touch()
+    assert namesake("tang") == ""
+
+
+@example(8_000, 0.05)
+@example(8_000, 5.0)
+@example(2_000, 60.0)
+@given(st.integers(2_000, 10**8), st.floats(0.05, 60))
+def test_what_the_reasons_say_of_passes_and_minutes_is_what_the_config_has(
+    sized: Survey, characters: int, minutes: float
+) -> None:
+    lines = recipe(replace(sized, counts=sized.counts * characters // sized.characters), ["a.txt"], minutes).lines
+    config = parse_config(str(Recipe("a", "a", lines)))
+    reasons = {key: reason for key, _, reason in lines}
+    passes = float(re.fullmatch("the text is read some (.*) times", reasons["model.dropout"])[1])  # type: ignore[index]
+    if config.training.epochs is None:
+        assert config.training.minutes == minutes and passes <= PASSES
+    else:
+        took, of = re.match("some (.*) of the (.*) minutes: ", reasons["training.epochs"]).groups()  # type: ignore[union-attr]
+        assert config.training.epochs == PASSES == passes
+        assert float(took) <= float(of) == float(f"{minutes:g}")
+    more = recipe(replace(sized, counts=sized.counts * characters // sized.characters), ["a.txt"], 2 * minutes)
+    assert config.training.epochs is None or "training.epochs" in {line.key for line in more.lines}
+    assert config.corpus.split[1] > 0 or "training.evaluate_every" not in reasons  # nothing is held out
+
+
+@pytest.fixture(scope="module")
+def sized(tmp_path_factory: pytest.TempPathFactory) -> Survey:
+    """A survey of a text whose size a test sets."""
+    file = tmp_path_factory.mktemp("sized") / "a.txt"
+    file.write_text(NOVEL * 50, encoding="utf-8")
+    return survey([file])
+
+
+@pytest.mark.parametrize("minutes", [0.01, 0.02])
+def test_few_minutes_count_for_a_small_text_too(tmp_path: Path, minutes: float) -> None:
+    (tmp_path / "a.txt").write_text(NOVEL * 200, encoding="utf-8")
+    config = parse_config(str(find_recipe([tmp_path / "a.txt"], minutes)))
+    assert config.training.minutes == minutes and config.corpus.split == [1, 0, 0]

@@ -64,6 +64,11 @@ def test_a_standard_error_decides_where_there_is_one(nats: list[float], error: f
     assert (trend(nats, error) in RISEN) == (nats[-1] > min(nats) + error)
 
 
+def test_a_hair_is_no_trend_even_where_all_was_read() -> None:
+    assert trend([2.0, 2.001, 2.0, 1.999], error=0.0) == "settled"
+    assert trend([2.0, 2.1, 2.2], error=0.0) == "risen from the start"
+
+
 def test_by_heart_is_low_in_training_after_many_passes_while_others_suffer() -> None:
     first = Evaluation(40, 2.2, train=2.2, epochs=10)
     last = Evaluation(400, 3.4, train=0.1, epochs=100)

@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from charrnn.models.fast import scan_cuda
+
 
 def scan(f: Tensor, v: Tensor, h: Tensor) -> Tensor:
     """f and v `[T, B, H]` and the first state h `[B, H]` to all h_t = f_t h_{t-1} + (1 - f_t) v_t, `[T, B, H]`."""
@@ -38,10 +40,14 @@ class _Scan(torch.autograd.Function):
 def recurrence(a: Tensor, x: Tensor) -> Tensor:
     """a and x `[T, B, H]` to all y_t = a_t y_{t-1} + x_t `[T, B, H]`, where y before the first is 0.
 
-    On a CPU a loop over t does the least work. On a GPU the start of each operation is what costs, and `doubling` has
-    fewer of them.
+    On a CPU a loop over t does the least work. On a GPU the start of each operation is what costs: a kernel of its own
+    is one start, and `doubling` has O(log T).
     """
-    return loop(a, x) if a.device.type == "cpu" else doubling(a, x)
+    if a.device.type == "cpu":
+        return loop(a, x)
+    if a.is_cuda and x.dtype == torch.float32 and scan_cuda.usable():
+        return scan_cuda.recurrence(a, x)
+    return doubling(a, x)
 
 
 def loop(a: Tensor, x: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ Each way gives the results of the layer's own `forward`, up to rounding, as a te
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -105,10 +106,21 @@ def _rnn_c(layer: RNNLayer, projected: Tensor, state: State, ids: Tensor | None)
     return y, (y[-1],)
 
 
+def _by_pytorch(kernel: Any, layer: Any, x: Tensor, state: Any, inside: Tensor | None = None) -> tuple[Tensor, ...]:
+    """The outputs of one of PyTorch's kernels. `inside` is the bias that is added to W h; none by default."""
+    inside = torch.zeros_like(layer.b) if inside is None else inside
+    weights = [layer.U, layer.drop_weights(layer.W), layer.b, inside]
+    with warnings.catch_warnings():
+        # The optimizer holds the weights in an order of its own. cuDNN copies them once a window, and warns of it.
+        warnings.filterwarnings("ignore", message="RNN module weights are not part of single contiguous chunk")
+        # cuDNN keeps what a gradient needs only where it is told that it trains. There is no dropout in the kernel.
+        outputs: tuple[Tensor, ...] = kernel(x, state, weights, True, 1, 0.0, torch.is_grad_enabled(), False, False)
+    return outputs
+
+
 def _rnn_pytorch(layer: RNNLayer, x: Tensor, state: State) -> tuple[Tensor, State]:
     kernel = torch.rnn_tanh if layer.activation == "tanh" else torch.rnn_relu
-    weights = [layer.U, layer.drop_weights(layer.W), layer.b, torch.zeros_like(layer.b)]
-    y, h = kernel(x, state[0][None].contiguous(), weights, True, 1, 0.0, layer.training, False, False)
+    y, h = _by_pytorch(kernel, layer, x, state[0][None].contiguous())
     return y, (h[0],)
 
 
@@ -119,8 +131,7 @@ def _lstm_c(layer: LSTMLayer, projected: Tensor, state: State, ids: Tensor | Non
 
 def _lstm_pytorch(layer: LSTMLayer, x: Tensor, state: State) -> tuple[Tensor, State]:
     h, c = (tensor[None].contiguous() for tensor in state)
-    weights = [layer.U, layer.drop_weights(layer.W), layer.b, torch.zeros_like(layer.b)]
-    y, h, c = torch.lstm(x, (h, c), weights, True, 1, 0.0, layer.training, False, False)
+    y, h, c = _by_pytorch(torch.lstm, layer, x, (h, c))
     return y, (h[0], c[0])
 
 
@@ -131,8 +142,7 @@ def _gru_c(layer: GRULayer, projected: Tensor, state: State, ids: Tensor | None)
 
 def _gru_pytorch(layer: GRULayer, x: Tensor, state: State) -> tuple[Tensor, State]:
     inside = torch.cat([torch.zeros_like(layer.b[: -len(layer.c)]), layer.c])
-    weights = [layer.U, layer.drop_weights(layer.W), layer.b, inside]
-    y, h = torch.gru(x, state[0][None].contiguous(), weights, True, 1, 0.0, layer.training, False, False)
+    y, h = _by_pytorch(torch.gru, layer, x, state[0][None].contiguous(), inside)
     return y, (h[0],)
 
 
