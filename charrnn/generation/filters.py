@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from charrnn.config import SamplingConfig
-from charrnn.errors import CharrnnError
+from charrnn.errors import CharrnnError, NoNumbers
 from charrnn.mistakes import check_values
 
 Floats = npt.NDArray[np.float32]
@@ -115,6 +115,8 @@ class Filters:
 
 def filtered(one: Filter, log_probs: Floats) -> Floats:
     """What a filter makes of ln p `[N, V]`, normalised. Raises CharrnnError for what cannot be drawn from."""
+    if np.isnan(log_probs).any():
+        raise NoNumbers  # which is not the filter's doing
     name = getattr(one, "__name__", type(one).__name__)
     given = np.asarray(one(log_probs.copy()))
     if given.shape != log_probs.shape or given.dtype.kind not in "fiu":
