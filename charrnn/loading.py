@@ -3,28 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
+import copy
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import ValidationError
 
-from charrnn.config import EXCLUSIVE, Config
+from charrnn.config import EXCLUSIVE, Config, Section
 from charrnn.errors import CharrnnError
 from charrnn.files import read_small
+from charrnn.mistakes import KeyPath, Marks, Place, keys_of, nearest, show
 
 MAX_BYTES = 100_000
 """The most bytes of a config file. A config is a page; parsing a much larger file would take half a minute."""
-
-MAX_MISTAKES = 20
-"""The most mistakes of a config that one message lists."""
-
-KeyPath = tuple[str, ...]
-Marks = dict[KeyPath, str]
-"""Where each key was given: "my.yaml, line 3", or "‹overrides=model.cell=gru›"."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -106,7 +99,7 @@ def find_config(config: str | Path) -> Path:
     if str(config) in names:
         return names[str(config)]
     raise CharrnnError(
-        f"{config}: no such file, and no ready-made config of that name{_nearest(str(config), names)}; "
+        f"{config}: no such file, and no ready-made config of that name{nearest(str(config), names)}; "
         f"the ready-made ones are {', '.join(names)}"
     )
 
@@ -166,13 +159,13 @@ def read_layers(path: Path, above: Sequence[Path] = ()) -> tuple[dict[str, Any],
     if path.resolve() in (one.resolve() for one in above):
         raise CharrnnError(f"{place}: extends: goes in a circle: {' → '.join(map(str, [*above, path]))}")
     if not isinstance(name, str) or not name:
-        raise CharrnnError(f"{place}: extends: expected the name of a file, not {_show(name)}")
+        raise CharrnnError(f"{place}: extends: expected the name of a file, not {show(name)}")
     try:
         base = find_config(path.parent / name if (path.parent / name).is_file() else name)
     except (CharrnnError, OSError):
         raise CharrnnError(
             f"{place}: extends: {name}: no such file beside {path.name}, and no ready-made config of that name"
-            f"{_nearest(name, ready_made())}"
+            f"{nearest(name, ready_made())}"
         ) from None
     merged, places = read_layers(base, [*above, path])
     for section, keys in data.items():
@@ -200,6 +193,18 @@ def parse_config(text: str, source: str = "config", overrides: Sequence[str] = (
     return validate(data, source, marks)
 
 
+def config_of(sections: dict[str, Any], overrides: Sequence[str] = ()) -> Config:
+    """The validated config of sections given in Python, which stay as they are. Raises CharrnnError for a mistake."""
+    data = {
+        key: section.model_dump() if isinstance(section, Section) else copy.deepcopy(section)
+        for key, section in sections.items()
+    }
+    marks: Marks = {}
+    for override in overrides:
+        apply_override(data, marks, override)
+    return validate(data, "config", marks)
+
+
 EARLIER: dict[str, dict[str, Any]] = {"corpus": {"holdout": "tail", "shared_run": None}}
 """What runs did before there were keys for it, so that they evaluate and go on as they began."""
 
@@ -217,13 +222,7 @@ def parse_run_config(file: Path, overrides: Sequence[str] = ()) -> Config:
 
 def validate(data: Any, source: str, marks: Marks | None = None) -> Config:
     """The `Config` that plain `data` describes. Raises CharrnnError with one line for each mistake."""
-    try:
-        return Config.model_validate(data)
-    except ValidationError as error:
-        lines = [_explain(dict(item), data, source, marks or {}) for item in error.errors(include_url=False)]
-        told = list(dict.fromkeys(lines))
-        more = [f"{source}: and {len(told) - MAX_MISTAKES:,} more mistakes"] if len(told) > MAX_MISTAKES else []
-        raise CharrnnError("\n".join(told[:MAX_MISTAKES] + more)) from None
+    return Config.model_validate(data, context=Place(source, marks or {}))
 
 
 def dump(config: Config) -> str:
@@ -257,7 +256,7 @@ def read_yaml(text: str, source: str) -> tuple[dict[str, Any], Marks]:
         detail = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CharrnnError(f"{source}: not valid YAML: {detail}") from None
     if not isinstance(data, dict):
-        raise CharrnnError(f"{source}: sections such as `corpus: {{name: tang}}` were expected, not {_show(data)}")
+        raise CharrnnError(f"{source}: sections such as `corpus: {{name: tang}}` were expected, not {show(data)}")
     return data, marks
 
 
@@ -323,76 +322,9 @@ def set_key(data: dict[str, Any], path: KeyPath, value: Any) -> None:
     section[path[1]] = value
 
 
-def _explain(item: dict[str, Any], data: Any, source: str, marks: Marks) -> str:
-    """The line for one of pydantic's errors: the place, the key, what was expected and what was found."""
-    path = _path_in(data, item["loc"])
-    kind, message = item["type"], item["msg"]
-    context = item.get("ctx", {})
-    if kind in ("extra_forbidden", "missing"):
-        path = tuple(str(part) for part in item["loc"])
-    place = next((marks[path[:n]] for n in range(len(path), -1, -1) if path[:n] in marks), "")
-    where = place or source
-    key = ".".join(path)
-    if kind == "extra_forbidden":
-        valid = _keys(path[:-1])
-        if key == "sweep":
-            return f"{where}: a config with a sweep is many trainings: charrnn sweep {source}"
-        what = "section" if len(path) == 1 else "key"
-        return f"{where}: {key}: unknown {what}{_nearest(path[-1], valid)}; valid here: {', '.join(valid)}"
-    if kind == "missing":
-        example = (
-            " such as `corpus: {name: tiny-shakespeare}` or `corpus: {path: novel.txt}`" if key == "corpus" else ""
-        )
-        return f"{where}: {key}: missing; it is needed{example}"
-    if kind == "value_error":
-        return f"{where}: {key + ': ' if key else ''}expected {context['error']}"
-    expected = message.replace("Input should be ", "").replace(
-        "a valid dictionary or instance of", "a section of keys, as in"
-    )
-    expected = expected.replace("a valid integer", "an integer").replace("a valid ", "a ").replace("a string", "a text")
-    return f"{where}: {key}: expected {expected}, not {_show(item['input'])}"
-
-
-def _path_in(data: Any, loc: Iterable[str | int]) -> KeyPath:
-    """The part of pydantic's location that exists in the data; the rest names branches of unions."""
-    path: list[str] = []
-    for part in loc:
-        if isinstance(data, dict) and part in data:
-            data = data[part]
-        elif isinstance(data, list) and isinstance(part, int) and part < len(data):
-            data = data[part]
-        else:
-            break
-        path.append(str(part))
-    return tuple(path)
-
-
-def _keys(section: KeyPath) -> list[str]:
-    """The valid keys of a section; for the empty path, the names of the sections."""
-    fields = Config.model_fields
-    if not section:
-        return list(fields)
-    model = fields[section[0]].annotation if section[0] in fields else None
-    return list(getattr(model, "model_fields", {}))
-
-
-def _nearest(word: str, valid: Iterable[str]) -> str:
-    """The text ' (nearest: X)' if a valid word X is close to `word`, else an empty text."""
-    close = difflib.get_close_matches(word, list(valid), n=1, cutoff=0.5)
-    return f" (nearest: {close[0]})" if close else ""
-
-
 def _nearest_path(key: str) -> str:
-    return _nearest(key, [f"{section}.{name}" for section in Config.model_fields for name in _keys((section,))])
-
-
-def _show(value: Any) -> str:
-    """The value as a text of at most 60 characters, for a message."""
-    try:
-        text = "nothing" if value is None else repr(value)
-    except ValueError:  # an integer of more than 4300 digits
-        return "so large a number"
-    return text if len(text) <= 60 else text[:57] + "..."
+    sections = Config.model_fields
+    return nearest(key, [f"{section}.{name}" for section in sections for name in keys_of(Config, (section,))])
 
 
 def absolute(config: Config) -> Config:

@@ -71,6 +71,9 @@ def main() -> None:
     """Runs the command. A user's mistake gives one message and exit code 2; a bug gives a traceback."""
     streams.install()
     try:
+        from charrnn.terminal import say_on_standard_error
+
+        say_on_standard_error()
         try:
             app()
         finally:

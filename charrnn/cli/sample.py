@@ -69,8 +69,8 @@ def sample(
     seed: Annotated[
         int | None,
         typer.Option(
-            help="The same seed gives the same text; sample i has the seed SEED + i. Default: another one each time, "
-            "which is printed."
+            help="The same seed gives the same texts, however many there are. Default: another one each time, which is "
+            "printed."
         ),
     ] = None,
     samples: Annotated[int, typer.Option(help="How many texts to write, side by side.")] = 1,
@@ -159,7 +159,7 @@ def _facts(one: Sample, vocabulary: Vocabulary) -> dict[str, Any]:
 
     text = one.text if one.data is None else vocabulary.text_of(one.data)
     told = {"base64": b64encode(one.data).decode("ascii")} if one.data is not None and text is None else {"text": text}
-    return {**told, "log_prob": one.log_prob, "seed": one.seed}
+    return {**told, "log_prob": one.log_prob, "seed": one.seed, "index": one.index}
 
 
 def _tell_seed(given: int | None, drawn: int) -> None:

@@ -128,8 +128,8 @@ def test_without_a_seed_each_text_is_another_and_can_be_had_again(folder: Path) 
 def test_sample_json_and_several(folder: Path) -> None:
     done = charrnn("sample", "run", "--samples", "3", "--seed", "5", "--length", "20", "--json", cwd=folder)
     rows = json.loads(done.stdout)
-    assert [set(row) for row in rows] == [{"text", "log_prob", "seed", "step"}] * 3
-    assert [row["seed"] for row in rows] == [5, 6, 7]
+    assert [set(row) for row in rows] == [{"text", "log_prob", "seed", "index", "step"}] * 3
+    assert [(row["seed"], row["index"]) for row in rows] == [(5, 0), (5, 1), (5, 2)]
     assert all(row["log_prob"] < 0 for row in rows)
 
 
