@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from charrnn.evaluation.surprise import Scored
     from charrnn.experiments.compare import compare
     from charrnn.experiments.sweep import sweep
+    from charrnn.generation.constraints import Constraint
     from charrnn.generation.fill import Filled
     from charrnn.generation.filters import Filter
     from charrnn.generation.sampler import Sample
@@ -46,6 +47,7 @@ _HOME = {
     "Filled": "charrnn.generation.fill",
     "Config": "charrnn.config",
     "Filter": "charrnn.generation.filters",
+    "Constraint": "charrnn.generation.constraints",
     "Listener": "charrnn.training.events",
     "Event": "charrnn.training.events",
     "RecurrentLayer": "charrnn.models.base",
@@ -58,6 +60,7 @@ _HOME = {
 __all__ = [
     "CharrnnError",
     "Config",
+    "Constraint",
     "Diverged",
     "Event",
     "Filled",

@@ -28,11 +28,13 @@ if TYPE_CHECKING:  # imported only where they are needed: writing on a CPU does 
 
     from charrnn.evaluation.likelihood import Likelihood
     from charrnn.evaluation.surprise import Scored
+    from charrnn.generation.constraints import Constraint
     from charrnn.generation.fill import Filled
     from charrnn.generation.stepper import Stepper
     from charrnn.models import LanguageModel
     from charrnn.text.dataset import SplitName
     from charrnn.text.given import By
+    from charrnn.verse.automaton import At, Verse
 
 
 class Run(RunFolder):
@@ -106,6 +108,7 @@ class Run(RunFolder):
         stop: str | None = None,
         unknown: Unknown = "error",
         strict: bool = False,
+        constraint: Constraint | None = None,
     ) -> list[Sample]:
         """Texts that continue `prompt`. The section `sampling` of the run's config replaces each None.
 
@@ -113,14 +116,58 @@ class Run(RunFolder):
         functions of your own on the log-probabilities (`charrnn.Filter`), which come before temperature, top-k and
         top-p. A text ends after `stop`. `unknown` says what happens to characters of the prompt that the model knows in
         no form: `error`, `replace` (by <unk>), `skip`, or `keep`, which shows them; `strict` takes no other form of a
-        character. Raises CharrnnError for a prompt with unknown characters and for values out of bounds.
+        character. Texts keep the `constraint`, such as that of `verse`, which ends them instead of `stop`. Raises
+        CharrnnError for a prompt with unknown characters and for values out of bounds.
         """
         chosen = Filters.of(self.config.sampling, temperature, top_k, top_p, repetition_penalty, filters)
         begin, length = self._beginning(prompt, length, unknown, strict)
         check_samples(samples)
-        written = self.sampler(chosen).sample(begin.ids, length, seed, samples, stop, begin.text)
+        if constraint is None:
+            written = self.sampler(chosen).sample(begin.ids, length, seed, samples, stop, begin.text)
+        elif stop is None:
+            sampler = self.sampler(chosen)
+            written = sampler.sample_within(constraint, begin.ids, length, seed, samples, begin.text)
+        else:
+            raise CharrnnError(f"‹stop={stop}›: a constraint ends a text by itself; leave it out")
         _check_finite(one.log_prob for one in written)
         return written
+
+    def verse(
+        self,
+        form: str,
+        *,
+        tones: bool = False,
+        rhyme: str | None = None,
+        acrostic: str = "",
+        acrostic_at: At | int = "start",
+        repeat_characters: bool | None = None,
+        rhyme_table: str | Path | None = None,
+    ) -> Verse:
+        """A form of verse as a constraint for `sample`: every poem is right (docs/verse.md).
+
+        `form` is a name (wujue, 七律), a size (5x8) or a YAML file. `tones` asks for the tones of the form, `rhyme` for
+        rhymes: `pingshui` for any group of the table, or a group or a character of it, such as 東. The characters of an
+        `acrostic` stand one in each line, at its `start`, `end`, on the `diagonal`, or at a place from 1. Characters
+        may occur twice unless `repeat_characters` is false, which it is by default where tones are asked for.
+        `rhyme_table` replaces Pingshui's tones and rhymes by those of a YAML file.
+
+        Raises CharrnnError where no poem is possible, for a form that is not known, and where the table is missing.
+        """
+        from charrnn.verse.automaton import Verse, Wish
+        from charrnn.verse.forms import find_form
+        from charrnn.verse.readings import own_table, pingshui
+
+        found = find_form(form)
+        readings = None
+        if tones or rhyme is not None:
+            readings = pingshui() if rhyme_table is None else own_table(Path(rhyme_table))
+        group = "" if rhyme in (None, "pingshui", "any") or readings is None else readings.find(str(rhyme))
+        letters = self.vocabulary.decode(self.read_prompt(acrostic, remedy="choose others").ids) if acrostic else ""
+        repeat = not tones if repeat_characters is None else repeat_characters
+        wish = Wish(tones, rhyme is not None, group, letters, acrostic_at, repeat)
+        if self.vocabulary.kind == "byte":
+            raise CharrnnError(f"‹form={form}›: {self.path} is a model of bytes; verse needs one of characters")
+        return Verse(found, wish, self.vocabulary.characters, readings, len(self.vocabulary))
 
     def stream(
         self,

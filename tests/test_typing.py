@@ -47,6 +47,21 @@ class Half:
         return log_probs / 2
 
 
+class Odd:
+    def begin(self) -> int:
+        return 0
+
+    def allowed(self, state: int) -> npt.NDArray[np.bool_]:
+        mask: npt.NDArray[np.bool_] = np.arange(len(run.vocabulary)) % 2 == 1
+        return mask
+
+    def after(self, state: int, character: int) -> int | None:
+        return state
+
+    def is_over(self, state: int) -> bool:
+        return True
+
+
 def told(event: charrnn.Event) -> None:
     print(event.kind)
 
@@ -81,6 +96,9 @@ text: str = written[0].text + str(written[0])
 facts: tuple[float, int, int, bytes | None] = (
     written[0].log_prob, written[0].seed, written[0].index, written[0].data
 )
+odd: charrnn.Constraint = Odd()
+kept_odd: list[charrnn.Sample] = run.sample("to", length=9, constraint=odd)
+poem: str = str(run.sample(constraint=run.verse("qijue", tones=True, rhyme="東", acrostic="春夏秋冬"), length=99)[0])
 pieces: list[str] = list(run.stream("to", length=9, top_p=0.9, repetition_penalty=1.1, filters=filters, unknown="skip"))
 likelihood: charrnn.Likelihood = run.evaluate(split="test", block=256)
 bits: float = likelihood.bits_per_char + likelihood.nats_per_char + likelihood.perplexity
@@ -183,6 +201,10 @@ event.metrics["val_loss"].text
 event.kind == 3 or event.steps
 late: charrnn.Listener = Deaf()
 one: charrnn.Filter = of_a_text
+two: charrnn.Constraint = of_a_text
+run.sample("to", constraint=of_a_text)
+run.verse(7)
+run.verse("qijue", acrostic_at="middle")
 Layer("wide", 3)
 charrnn.CharrnnError("told").told
 diverged.messages

@@ -14,14 +14,16 @@ import numpy.typing as npt
 from charrnn.errors import CharrnnError
 from charrnn.generation.filters import MEMORY, Filters, draw, log_softmax, races
 from charrnn.generation.stepper import Stepper
+from charrnn.text.vocab import Vocabulary
 
 Mask = npt.NDArray[np.bool_]
 
 
 class Constraint(Protocol):
-    """An automaton over the ids of characters. From each of its states a right text can be finished.
+    """An automaton over the ids of characters, in the order of `run.vocabulary`. A text is only written where a right
+    one can still be finished.
 
-    States are any hashable values. A text is right when `is_over` is true of the state after its last character.
+    States are any values; None is none. See docs/verse.md for an example.
     """
 
     def begin(self) -> Any:
@@ -29,7 +31,8 @@ class Constraint(Protocol):
         ...
 
     def allowed(self, state: Any) -> Mask:
-        """Which ids may come next, `[V]`: at least all those after which `after` gives a state."""
+        """Which ids may come next, `[V]`: at least all those after which `after` gives a state. None of them: the text
+        ends here."""
         ...
 
     def after(self, state: Any, character: int) -> Any | None:
@@ -37,7 +40,7 @@ class Constraint(Protocol):
         ...
 
     def is_over(self, state: Any) -> bool:
-        """Whether the text is whole."""
+        """Whether the text may end here."""
         ...
 
 
@@ -106,63 +109,72 @@ class Unfit(CharrnnError):
 
 def write(
     model: Stepper,
-    boundary: int,
+    vocabulary: Vocabulary,
     prompt: Sequence[int],
     constraint: Constraint,
     filters: Filters,
     generators: Sequence[np.random.Generator],
     longest: int,
+    documents: bool = False,
 ) -> list[Kept]:
-    """A text for each generator, all of which the constraint ends.
+    """A text for each generator. It ends where the constraint allows nothing more, at the `longest` number of
+    characters, or with `documents` where the model ends it; in each case only if the constraint takes it as whole.
 
-    Raises Unfit where the prompt does not fit it, and CharrnnError where no character is left, or where a text is not
-    over after the `longest` number of characters.
+    Raises Unfit where the prompt does not fit, and CharrnnError where nothing is allowed before a text is whole, or
+    where it is not whole at its longest.
 
     A character is drawn from those that are allowed, with the filters on the model's probabilities among them. One that
     `after` refuses is taken out, and the same random numbers draw again.
     """
-    count = len(generators)
+    count, boundary, unknown = len(generators), vocabulary.boundary, vocabulary.unknown
     states = [walk(constraint, prompt)] * count
     model = copy(model)
     model.begin([boundary, *prompt], count)
     texts: list[list[int]] = [[] for _ in generators]
     gained, price = np.zeros(count), np.zeros(count)
     recent = np.array([prompt[-MEMORY:]] * count, np.int64).reshape(count, -1)
-    running = [not constraint.is_over(state) for state in states]
+    running = set(range(count))
     for _ in range(longest):
-        if not any(running):
-            return [Kept(text, float(g), float(p)) for text, g, p in zip(texts, gained, price, strict=True)]
         log_probs = log_softmax(model.logits())
-        mask = np.stack(
-            [
-                constraint.allowed(state) if on else _anything(log_probs)
-                for state, on in zip(states, running, strict=True)
-            ]
-        )
+        mask = np.zeros(log_probs.shape, np.bool_)
+        for row in list(running):
+            mask[row] = constraint.allowed(states[row])
+            mask[row, [unknown, boundary]] = False, documents and constraint.is_over(states[row])
+            if not mask[row].any():
+                if not constraint.is_over(states[row]):
+                    raise _cannot()
+                running.remove(row)
+        if not running:
+            break
+        mask[[row not in running for row in range(count)]] = True  # what they draw is not kept
         race = races(generators, 1, log_probs.shape[1])[:, 0]
         chosen = _draw(log_probs, mask, filters, recent, race)
-        for row in [row for row in range(count) if running[row]]:
+        for row in list(running):
             one = int(chosen[row])
-            while (state := constraint.after(states[row], one) if mask[row, one] else None) is None:
+            while one != boundary and (state := constraint.after(states[row], one)) is None:
                 mask[row, one] = False
                 if not mask[row].any():
-                    raise CharrnnError(
-                        "the constraints leave no character at one place: together they cannot be met from here"
-                    )
+                    raise _cannot()
                 own = slice(row, row + 1)
                 one = int(_draw(log_probs[own], mask[own], filters, recent[own], race[own])[0])
-            states[row], chosen[row] = state, one
-            texts[row].append(one)
             gained[row] += log_probs[row, one]
             price[row] -= np.logaddexp.reduce(log_probs[row][mask[row]].astype(np.float64))
-            running[row] = not constraint.is_over(state)
+            if one == boundary:
+                running.remove(row)
+            else:
+                states[row], chosen[row] = state, one
+                texts[row].append(one)
         recent = np.concatenate([recent, chosen[:, None]], axis=1)[:, -MEMORY:]
         model.step(chosen)
-    raise CharrnnError(f"the constraints are not met after {longest:,} characters")
+    if unfinished := [row for row in running if not constraint.is_over(states[row])]:
+        raise CharrnnError(
+            f"‹length={longest}›: {len(unfinished)} of {count} texts are not whole after so many characters; give more"
+        )
+    return [Kept(text, float(g), float(p)) for text, g, p in zip(texts, gained, price, strict=True)]
 
 
-def _anything(log_probs: npt.NDArray[np.float32]) -> Mask:
-    return np.ones(log_probs.shape[1], np.bool_)
+def _cannot() -> CharrnnError:
+    return CharrnnError("the constraints leave no character at one place: together they cannot be met from here")
 
 
 def _draw(

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from charrnn.errors import CharrnnError
+from charrnn.generation import constraints
+from charrnn.generation.constraints import Constraint
 from charrnn.generation.filters import MEMORY, Filters
 from charrnn.generation.stepper import Stepper
 from charrnn.terminal import printable
@@ -61,6 +63,9 @@ class Sample:
     """Which of the samples of this seed it is, from 0."""
     data: bytes | None = None
     """The bytes of a model of bytes, not all of which need be text; None from a model of characters."""
+    constraint_bits: float | None = None
+    """What a constraint cost, in bits per character: -log2 of the probability that the model gave to what was allowed.
+    None without one."""
 
     def __str__(self) -> str:
         return self.text
@@ -115,6 +120,43 @@ class Sampler:
             whole = "".join(piece.text for piece in (begin, *text))
             written.append(Sample(whole, sum(piece.log_prob for piece in text), seed, i, data))
         return written
+
+    def sample_within(
+        self,
+        constraint: Constraint,
+        prompt: Sequence[int],
+        length: int,
+        seed: int,
+        samples: int = 1,
+        shown: str | None = None,
+    ) -> list[Sample]:
+        """`sample`, of texts that keep a constraint. Raises CharrnnError as `constraints.write` does too."""
+        if length < 1:
+            raise CharrnnError(f"‹length={length}›: expected 1 or more characters")
+        check_samples(samples)
+        check_seed(seed)
+        generators = [generator(seed, i) for i in range(samples)]
+        try:
+            kept = constraints.write(
+                self.model, self.vocabulary, prompt, constraint, self.filters, generators, length, self.documents
+            )
+        except constraints.Unfit as unfit:
+            character = self.vocabulary.decode([prompt[unfit.place]])
+            raise CharrnnError(
+                f"‹prompt›: {character!r}, its character {unfit.place + 1}, does not fit what is asked for"
+            ) from None
+        begin = self.vocabulary.decode(prompt) if shown is None else shown
+        return [
+            Sample(
+                begin + self.vocabulary.decode(one.ids),
+                one.log_prob,
+                seed,
+                i,
+                self.data([*prompt, *one.ids]) if self.vocabulary.kind == "byte" else None,
+                one.bits,
+            )
+            for i, one in enumerate(kept)
+        ]
 
     def data(self, ids: Sequence[int]) -> bytes:
         """The bytes of some ids; none for a model of characters."""

@@ -143,7 +143,8 @@ class Verse:
         """For each way that can be gone to its end, the patterns that each line may take. Raises CharrnnError if none
         can.
         """
-        found, refused = {}, ""
+        found: dict[int, list[list[int]]] = {}
+        refused: list[str] = []
         ways = self.form.patterns if self.wish.tones else self._rhyme_ways()
         for way in range(len(ways)):
             lines = [
@@ -151,17 +152,28 @@ class Verse:
                 for line in range(len(self.form.lines))
             ]
             if bad := [line for line, patterns in enumerate(lines) if not patterns]:
-                refused = refused or f"line {bad[0] + 1}"
+                refused.append(self._reason(bad[0]))
             elif self.wish.rhyme and not self._groups_of(way):
-                refused = refused or "the rhyme"
+                refused.append("no rhyme group has enough of the characters that this model knows, and those asked for")
             else:
                 found[way] = lines
         if not found:
             given = f"‹acrostic={self.wish.acrostic}›: " if self.wish.acrostic else ""
-            raise CharrnnError(
-                f"{given}no poem of the form {self.form.name} can have this: {refused}, as it is asked for"
-            )
+            raise CharrnnError(f"{given}no poem of the form {self.form.name} can be so: {refused[0]}")
         return found
+
+    def _reason(self, line: int) -> str:
+        """Why a line cannot be written, in words."""
+        if not self._ideographs.any():
+            return "this model knows no Chinese characters"
+        fixed = [self._characters[one] for (own, _), one in self._fixed.items() if own == line]
+        if not fixed:
+            return f"line {line + 1}: this model knows too few characters with such tones"
+        assert self._readings is not None  # without tones every character fits
+        tones = "".join(sorted(self._readings.tones(fixed[0])))
+        return f"line {line + 1}: {fixed[0]} has " + (
+            f"the tone {tones}, which does not fit" if tones else "no known tone"
+        )
 
     def _rhyme_ways(self) -> tuple[tuple[tuple[str, ...], ...], ...]:
         """The ways of a form whose tones nobody asks for: they differ in the lines that rhyme."""

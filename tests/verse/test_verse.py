@@ -13,6 +13,7 @@ from charrnn.errors import CharrnnError
 from charrnn.generation.constraints import Both, Unfit, walk, write
 from charrnn.generation.filters import Filters
 from charrnn.generation.stepper import Stepper
+from charrnn.text.vocab import Vocabulary
 from charrnn.verse.automaton import Verse, Wish
 from charrnn.verse.check import judge, lines_of
 from charrnn.verse.forms import FORMS, KINDS, find_form, tones_of
@@ -20,6 +21,7 @@ from charrnn.verse.readings import Readings, own_table, pingshui
 
 CHARACTERS = [chr(0x4E00 + i) for i in range(240)]
 MARKS = ["，", "。", "？", "\n"]
+VOCABULARY = Vocabulary("char", [*CHARACTERS, *MARKS])
 
 
 def readings(seed: int) -> Readings:
@@ -43,6 +45,9 @@ class Anything(Stepper):
         self._row = (np.random.default_rng(seed).standard_normal(size) * 2).astype(np.float32)
         self._count = 0
 
+    def like(self, one: int) -> None:
+        self._row[one] = 5
+
     def begin(self, ids: object, count: int) -> None:
         self._count = count
 
@@ -55,10 +60,10 @@ class Anything(Stepper):
 def poems(verse: Verse, seed: int, prompt: str = "", count: int = 3) -> list[str]:
     """Poems of an automaton, in an order of characters that has nothing to do with verse."""
     alphabet = [*CHARACTERS, *MARKS]
-    model = Anything(len(alphabet) + 2, seed)
+    model = Anything(len(VOCABULARY), seed)
     generators = [np.random.default_rng([seed, i]) for i in range(count)]
     begin = [alphabet.index(character) for character in prompt]
-    kept = write(model, len(alphabet) + 1, begin, verse, Filters(), generators, 500)
+    kept = write(model, VOCABULARY, begin, verse, Filters(), generators, 500)
     assert all(one.price >= 0 and one.log_prob <= 0 for one in kept)
     return [prompt + "".join(alphabet[i] for i in one.ids) for one in kept]
 
@@ -151,7 +156,8 @@ def test_constraints_of_ones_own_are_kept_beside_the_form() -> None:
     table = readings(4)
     verse = Verse(FORMS["wujue"], Wish(tones=True), [*CHARACTERS, *MARKS], table, 246)
     alphabet = [*CHARACTERS, *MARKS]
-    kept = write(Anything(246, 1), 245, [], Both([verse, Without()]), Filters(), [np.random.default_rng(0)], 99)
+    both = Both([verse, Without()])
+    kept = write(Anything(246, 1), VOCABULARY, [], both, Filters(), [np.random.default_rng(0)], 99)
     poem = "".join(alphabet[i] for i in kept[0].ids)
     assert all(CHARACTERS.index(character) % 2 for line in lines_of(poem) for character in line)
 
@@ -233,3 +239,33 @@ def test_a_form_and_a_table_of_ones_own(tmp_path: Path) -> None:
 def test_what_cannot_be_is_refused_before_the_first_character(wish: Wish, words: str) -> None:
     with pytest.raises(CharrnnError, match=words):
         Verse(FORMS["wujue"], wish, [*CHARACTERS, *MARKS], None, 246)
+
+
+def test_a_constraint_that_never_ends_a_text_leaves_the_end_to_the_length() -> None:
+    class Odd:
+        """Any text of odd ids."""
+
+        def begin(self) -> int:
+            return 0
+
+        def allowed(self, state: int) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+            return np.arange(246) % 2 == 1  # 243 is a mark, 245 the boundary
+
+        def after(self, state: int, character: int) -> int | None:
+            return 0
+
+        def is_over(self, state: int) -> bool:
+            return True
+
+    (one,) = write(Anything(246, 1), VOCABULARY, [], Odd(), Filters(), [np.random.default_rng(0)], 30)
+    assert len(one.ids) == 30 and all(i % 2 for i in one.ids) and max(one.ids) < 244
+    model = Anything(246, 1)
+    model.like(245)
+    ended = write(model, VOCABULARY, [], Odd(), Filters(), [np.random.default_rng(0)], 3000, documents=True)
+    assert len(ended[0].ids) < 30, "the model ended it"
+
+
+def test_a_length_that_is_too_short_for_a_form_is_told() -> None:
+    verse = Verse(FORMS["wujue"], Wish(), [*CHARACTERS, *MARKS], None, 246)
+    with pytest.raises(CharrnnError, match="length=10"):
+        write(Anything(246, 1), VOCABULARY, [], verse, Filters(), [np.random.default_rng(0)], 10)
