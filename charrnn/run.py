@@ -39,7 +39,7 @@ from charrnn.store.weights import COUNTS, Misfit, fill, load_arrays
 from charrnn.terminal import say
 from charrnn.text.documents import joint
 from charrnn.text.prompts import Prompt, Unknown, read_prompts
-from charrnn.text.reader import Report, find_files, read_corpus
+from charrnn.text.reader import Report, find_files
 from charrnn.text.vocab import Vocabulary
 from charrnn.version import __version__
 
@@ -52,7 +52,7 @@ if TYPE_CHECKING:  # imported only where they are needed: writing on a CPU does 
     from charrnn.generation.stepper import Stepper
     from charrnn.models import LanguageModel
     from charrnn.text.dataset import Dataset, Part, SplitName
-    from charrnn.text.given import By
+    from charrnn.text.given import By, GivenText
 
 
 @dataclass(frozen=True)
@@ -370,8 +370,9 @@ class Run:
         block: int | None = None,
         dynamic: float | None = None,
         progress: Report = lambda _: None,
+        encoding: str | None = None,
     ) -> Likelihood:
-        """The likelihood of a part of the run's corpus, or of a text file.
+        """The likelihood of a part of the run's corpus, or of a text file, which is read as `score` reads it.
 
         `block` is a number of characters after which the state is fresh again. `dynamic` is a rate at which the model
         goes on learning from the characters that it has been scored on (see `dynamic_likelihood`); `progress` is then
@@ -389,7 +390,7 @@ class Run:
         if dynamic is not None and not 0 < dynamic < 1:
             raise CharrnnError(f"‹dynamic={dynamic:g}›: expected above 0, below 1")
         if text is not None:
-            part, what = self.read_part(text), str(text)
+            part, what = self._given(text, encoding).part, str(text)
         else:
             part, what = self.dataset().part(split, self.config.corpus), f"the {split} part of the corpus"
         if not part.characters:
@@ -403,15 +404,21 @@ class Run:
         _check_finite([result.nats])
         return result
 
-    def score(self, text: str | Path, by: By = "line", progress: Report = lambda _: None) -> list[Scored]:
+    def score(
+        self,
+        text: str | Path,
+        by: By = "line",
+        progress: Report = lambda _: None,
+        encoding: str | None = None,
+    ) -> list[Scored]:
         """The surprise of each line, document or character of a text file, which are shown as they stand there.
 
-        Raises CharrnnError for an empty file.
+        The text is in `encoding`; None is that of the corpus, unless the text surely is in another. That, and what the
+        model does not know, is said on standard error. Raises CharrnnError for an empty file.
         """
         from charrnn.evaluation.surprise import score
-        from charrnn.text.given import GivenText
 
-        given = GivenText(find_files(str(text), "text"), self._reading, self.vocabulary)
+        given = self._given(text, encoding)
         if not given.part.characters:
             raise CharrnnError(f"{text}: the text is empty")
         rows = score(self.model, given, by, progress)
@@ -432,10 +439,16 @@ class Run:
 
     def read_part(self, text: str | Path) -> Part:
         """A text file in this run's alphabet, read in the same way as its corpus."""
-        from charrnn.text.dataset import encode_text
+        return self._given(text, None).part
 
-        raw = self.vocabulary.kind == "byte"
-        return encode_text(read_corpus(find_files(str(text), "text"), self._reading, raw), self.vocabulary)
+    def _given(self, text: str | Path, encoding: str | None) -> GivenText:
+        """A text file as the model reads it. What a person should know of it is said on standard error."""
+        from charrnn.text.given import GivenText
+
+        given = GivenText(find_files(str(text), "text"), self._reading, self.vocabulary, encoding)
+        for note in given.notes:
+            say(note)
+        return given
 
     @property
     def _reading(self) -> CorpusConfig:
