@@ -38,6 +38,9 @@ Encoding = Annotated[
         help="The encoding of the file. Default: that of the run's corpus, unless the file surely is in another.",
     ),
 ]
+TextEncoding = Annotated[
+    str, typer.Option("--encoding", metavar="NAME|auto", help="The encoding of the text; auto recognises it.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text for people.")]
 RunFolder = Annotated[
     Path, typer.Argument(metavar="RUN", help="The folder that `charrnn train` printed.", show_default=False)

@@ -202,6 +202,14 @@ def common(found: Sequence[Recognised]) -> Recognised:
     return Recognised(names.pop() if len(names) == 1 else "auto", min(one.confidence for one in found))
 
 
+def told(found: Sequence[Recognised]) -> str:
+    """The encodings of several files in words, the most frequent first."""
+    counts = Counter(one.name for one in found)
+    if len(counts) == 1:
+        return str(common(found))
+    return " and ".join(f"{name} ({count:,} file{'s' * (count != 1)})" for name, count in counts.most_common())
+
+
 def _whole_lines(data: bytes) -> bytes:
     """The data from its first line end on: a part that begins inside a two-byte character looks like another text."""
     return data[data.find(b"\n") + 1 :]
