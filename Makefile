@@ -4,12 +4,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-all lint clean
+.PHONY: demo test test-all lint docs clean
 
-demo: $(VENV)/.installed-tang
+demo: $(VENV)/.installed-demo
 	@set -e; run=$$($(BIN)/charrnn train demo); \
-	for prompt in 秋 春 月; do echo; $(BIN)/charrnn sample "$$run" --prompt $$prompt --length 100; done; \
-	echo; echo "The run lies in $$run: try  $(BIN)/charrnn sample $$run --prompt 山"
+	poems=$$(for prompt in 秋 春 月; do \
+	$(BIN)/charrnn sample "$$run" --form qilü --tones --rhyme pingshui --prompt $$prompt; echo; done); \
+	echo; echo "$$poems"; echo; echo "$$poems" | $(BIN)/charrnn verse check -; \
+	echo "The run lies in $$run: try  $(BIN)/charrnn sample $$run --prompt 山"
 
 test: $(VENV)/.installed-dev lint
 	$(BIN)/python -m pytest
@@ -22,6 +24,9 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: $(VENV)/.installed-dev
+	$(BIN)/python docs/api.py
 
 # Installed anew whenever pyproject.toml changes.
 $(VENV)/.installed-%: pyproject.toml

@@ -55,7 +55,7 @@ from charrnn.generation.torch_stepper import TorchStepper
 from charrnn.run import load
 run = load(sys.argv[1], "cpu")
 sampler = Sampler(TorchStepper(run.model), run.vocabulary, Filters.of(run.config.sampling), False)
-print(sampler.sample([], 500, [0])[0].text)
+print(sampler.sample([], 500, 0)[0].text)
 """
 
 
@@ -135,7 +135,7 @@ def in_turns(sides: Mapping[str, Callable[[int], object]], repeat: int, seconds:
 def writes(stepper: Stepper, count: int) -> Callable[[int], object]:
     """The side `charrnn`: `Sampler.sample`, as the command calls it."""
     sampler = Sampler(stepper, VOCABULARY, Filters(0.8), documents=False)
-    return lambda length: sampler.sample([0, 1], length, list(range(count)))
+    return lambda length: sampler.sample([0, 1], length, 0, count)
 
 
 def lstm(layers: int, hidden: int, count: int) -> Callable[[int], object]:

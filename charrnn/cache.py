@@ -8,7 +8,7 @@ from pathlib import Path
 import platformdirs
 
 from charrnn.errors import CharrnnError
-from charrnn.terminal import say_once
+from charrnn.terminal import warn_once
 from charrnn.trust import Untrusted, trusted
 
 
@@ -24,7 +24,7 @@ def cache_folder(part: str) -> Path:
             return trusted(folder, make=True)
         except (Untrusted, PermissionError) as error:
             reason = str(error) if isinstance(error, Untrusted) else f"{given}: {error.strerror}"
-            say_once(f"charrnn: CHARRNN_CACHE: {reason}; your own cache folder is used in its place")
+            warn_once(f"charrnn: CHARRNN_CACHE: {reason}; your own cache folder is used in its place")
         except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: links in a circle, in older Pythons
             where, why = getattr(error, "filename", None) or folder, getattr(error, "strerror", None) or error
             raise CharrnnError(f"CHARRNN_CACHE: {where}: cannot be written: {why}") from None

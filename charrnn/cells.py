@@ -25,6 +25,8 @@ class Cell:
     """Keys that it shares with others."""
     plugin: str = ""
     """The name of the file that it came from, if it is not charrnn's own."""
+    code: str = ""
+    """The SHA-256 of that file."""
 
     @property
     def keys(self) -> tuple[str, ...]:

@@ -8,11 +8,22 @@ from __future__ import annotations
 import re
 import string
 from functools import cache
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
 
 from charrnn.cells import CELLS, cells_with, recurrent_cells
+from charrnn.mistakes import Place, mistakes, nearest
 
 
 class Interval(NamedTuple):
@@ -41,7 +52,8 @@ def _known_cell(name: str) -> str:
     if name not in CELLS:
         *others, last = map(repr, CELLS)
         raise ValueError(
-            f"{', '.join(others)} or {last}, not {name[:60]!r}; a cell of your own comes by ‹plugin=FILE.py›"
+            f"{', '.join(others)} or {last}, not {name[:60]!r}{nearest(name, CELLS)}; a cell of your own comes by "
+            "‹plugin=FILE.py›"
         )
     return name
 
@@ -265,22 +277,26 @@ class ModelConfig(Section):
             raise ValueError("no model.tie_embedding, because model.bidirectional is on and has two output layers")
         return self
 
+    @property
+    def shape(self) -> str:
+        """The model in three words: its cell, depth and width."""
+        if self.cell == "ngram":
+            return f"ngram of order {self.order}"
+        return f"{'bidirectional ' if self.bidirectional else ''}{self.cell} {self.num_layers} × {self.hidden_size}"
+
     def describe(self) -> str:
         """The model in one line: its cell, depth and width, and every key that differs from its default."""
         if self.cell == "ngram":
-            return f"ngram of order {self.order}"
+            return self.shape
         named = {"cell", "num_layers", "hidden_size", "embedding_size", "bidirectional", "ngram", "options"}
         others = [
             key if value is True else f"{key} {value}"
             for key, value in (self.model_dump(exclude=named) | self.options).items()
             if key in self.options or value != type(self).model_fields[key].default
         ]
-        cell = f"bidirectional {self.cell}" if self.bidirectional else self.cell
         if self.ngram:
             others.append("with an n-gram" + ("" if self.ngram.order == "auto" else f" of order {self.ngram.order}"))
-        return ", ".join(
-            [f"{cell} {self.num_layers} × {self.hidden_size}", f"embedding {self.embedding_size}", *others]
-        )
+        return ", ".join([self.shape, f"embedding {self.embedding_size}", *others])
 
 
 class TrainingConfig(Section):
@@ -405,13 +421,34 @@ class SamplingConfig(Section):
 
 
 class Config(Section):
-    """A whole config: corpus, vocabulary, model, training and sampling."""
+    """A whole config: corpus, vocabulary, model, training and sampling.
+
+    In Python a section is a dict of its keys, or a section of another config: `Config(corpus={"path": "novel.txt"},
+    model=run.config.model)`. Raises CharrnnError, with a line for each mistake: its key, what was expected, and the
+    nearest valid key.
+    """
+
+    if TYPE_CHECKING:  # pydantic tells type checkers of sections alone
+
+        def __init__(
+            self,
+            *,
+            corpus: CorpusConfig | dict[str, Any],
+            vocab: VocabConfig | dict[str, Any] = ...,
+            model: ModelConfig | dict[str, Any] = ...,
+            training: TrainingConfig | dict[str, Any] = ...,
+            sampling: SamplingConfig | dict[str, Any] = ...,
+        ) -> None: ...
 
     corpus: CorpusConfig
     vocab: VocabConfig = Field(default_factory=VocabConfig)
     model: ModelConfig = Field(default_factory=ModelConfig)
     training: TrainingConfig = Field(default_factory=TrainingConfig)
     sampling: SamplingConfig = Field(default_factory=SamplingConfig)
+
+    def with_keys(self, section: str, **values: Any) -> Config:
+        """The config with other values of some keys of a section, which are not validated."""
+        return self.model_copy(update={section: getattr(self, section).model_copy(update=values)})
 
     @model_validator(mode="after")
     def _penalties_of_recurrences(self) -> Config:
@@ -423,9 +460,18 @@ class Config(Section):
                 )
         return self
 
+    @model_validator(mode="wrap")  # the last, and so around all others
+    @classmethod
+    def _told(cls, data: Any, validate: ModelWrapValidatorHandler[Config], info: ValidationInfo) -> Config:
+        try:
+            return validate(data)
+        except ValidationError as error:
+            raise mistakes(error, cls, data, info.context or Place()) from None
+
 
 EXCLUSIVE = (
     ("corpus.name", "corpus.path"),
     ("training.minutes", "training.steps", "training.epochs"),
+    ("sweep.grid", "sweep.variants"),
 )
 """Groups of keys of which a config gives one. An override of one key removes the other keys of its group."""

@@ -3,29 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
+import copy
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
 import yaml
-from pydantic import ValidationError
 
-from charrnn.config import EXCLUSIVE, Config
+from charrnn.config import EXCLUSIVE, Config, Section
 from charrnn.errors import CharrnnError
 from charrnn.files import read_small
+from charrnn.mistakes import KeyPath, Marks, Place, keys_of, nearest, show
 
 MAX_BYTES = 100_000
 """The most bytes of a config file. A config is a page; parsing a much larger file would take half a minute."""
-
-MAX_MISTAKES = 20
-"""The most mistakes of a config that one message lists."""
-
-KeyPath = tuple[str, ...]
-Marks = dict[KeyPath, str]
-"""Where each key was given: "line 3", or "‹overrides=model.cell=gru›"."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -109,7 +102,7 @@ def find_config(config: str | Path) -> Path:
     if str(config) in names:
         return names[str(config)]
     raise CharrnnError(
-        f"{config}: no such file, and no ready-made config of that name{_nearest(str(config), names)}; "
+        f"{config}: no such file, and no ready-made config of that name{nearest(str(config), names)}; "
         f"the ready-made ones are {', '.join(names)}"
     )
 
@@ -120,7 +113,71 @@ def load_config(config: str | Path, overrides: Sequence[str] = ()) -> Config:
     Raises CharrnnError with the file, the line, the key path, what was expected and the nearest valid key.
     """
     path = find_config(config)
-    return parse_config(read_config(path), str(path), overrides)
+    data, marks = read_layers(path)
+    for override in overrides:
+        apply_override(data, marks, override)
+    return validate(data, str(path), marks)
+
+
+def load_base(config: str | Path, overrides: Sequence[str] = ()) -> Config:
+    """`load_config`, also of a sweep, whose variants are left out."""
+    whole, *_ = _base(find_config(config), overrides)
+    return whole
+
+
+def explained(config: str | Path, overrides: Sequence[str] = ()) -> list[tuple[str, str, Any, str]]:
+    """Every key of a config: its section, its name, its value, and where it was given; nothing for a default."""
+    whole, data, marks = _base(find_config(config), overrides)
+
+    def place(section: str, key: str) -> str:
+        """One key may have taken away another, such as `steps` of a file that is extended by `minutes`."""
+        given = marks.get((section, key), "") if key in data.get(section, {}) else ""
+        return given.replace("‹overrides=", "--set ").removesuffix("›")
+
+    return [
+        (section, key, value, place(section, key))
+        for section, keys in whole.model_dump().items()
+        for key, value in keys.items()
+    ]
+
+
+def _base(path: Path, overrides: Sequence[str]) -> tuple[Config, dict[str, Any], Marks]:
+    data, marks = read_layers(path)
+    data.pop("sweep", None)
+    for override in overrides:
+        apply_override(data, marks, override)
+    return validate(data, str(path), marks), data, marks
+
+
+def read_layers(path: Path, above: Sequence[Path] = ()) -> tuple[dict[str, Any], Marks]:
+    """The plain data of a config file over that of the file that it `extends`, and where each key was given.
+
+    `extends` names a file beside this one, or a ready-made config. Raises CharrnnError where there is no such file, or
+    where the `above` files that extend this one are extended by it in turn.
+    """
+    data, marks = read_yaml(read_config(path), str(path))
+    if "extends" not in data:
+        return data, marks
+    name, place = data.pop("extends"), marks[("extends",)]
+    if path.resolve() in (one.resolve() for one in above):
+        raise CharrnnError(f"{place}: extends: goes in a circle: {' → '.join(map(str, [*above, path]))}")
+    if not isinstance(name, str) or not name:
+        raise CharrnnError(f"{place}: extends: expected the name of a file, not {show(name)}")
+    try:
+        base = find_config(path.parent / name if (path.parent / name).is_file() else name)
+    except (CharrnnError, OSError):
+        raise CharrnnError(
+            f"{place}: extends: {name}: no such file beside {path.name}, and no ready-made config of that name"
+            f"{nearest(name, ready_made())}"
+        ) from None
+    merged, places = read_layers(base, [*above, path])
+    for section, keys in data.items():
+        if not isinstance(keys, dict) or not isinstance(merged.get(section), dict):
+            merged[section] = keys
+            continue
+        for key, value in keys.items():
+            set_key(merged, (section, key), value)
+    return merged, places | marks
 
 
 def read_config(path: Path) -> str:
@@ -137,6 +194,18 @@ def parse_config(text: str, source: str = "config", overrides: Sequence[str] = (
     for override in overrides:
         apply_override(data, marks, override)
     return validate(data, source, marks)
+
+
+def config_of(sections: dict[str, Any], overrides: Sequence[str] = ()) -> Config:
+    """The validated config of sections given in Python, which stay as they are. Raises CharrnnError for a mistake."""
+    data = {
+        key: section.model_dump() if isinstance(section, Section) else copy.deepcopy(section)
+        for key, section in sections.items()
+    }
+    marks: Marks = {}
+    for override in overrides:
+        apply_override(data, marks, override)
+    return validate(data, "config", marks)
 
 
 EARLIER: dict[str, dict[str, Any]] = {"corpus": {"holdout": "tail", "shared_run": None}}
@@ -156,13 +225,7 @@ def parse_run_config(file: Path, overrides: Sequence[str] = ()) -> Config:
 
 def validate(data: Any, source: str, marks: Marks | None = None) -> Config:
     """The `Config` that plain `data` describes. Raises CharrnnError with one line for each mistake."""
-    try:
-        return Config.model_validate(data)
-    except ValidationError as error:
-        lines = [_explain(dict(item), data, source, marks or {}) for item in error.errors(include_url=False)]
-        told = list(dict.fromkeys(lines))
-        more = [f"{source}: and {len(told) - MAX_MISTAKES:,} more mistakes"] if len(told) > MAX_MISTAKES else []
-        raise CharrnnError("\n".join(told[:MAX_MISTAKES] + more)) from None
+    return Config.model_validate(data, context=Place(source, marks or {}))
 
 
 def dump(config: Config) -> str:
@@ -196,7 +259,7 @@ def read_yaml(text: str, source: str) -> tuple[dict[str, Any], Marks]:
         detail = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CharrnnError(f"{source}: not valid YAML: {detail}") from None
     if not isinstance(data, dict):
-        raise CharrnnError(f"{source}: sections such as `corpus: {{name: tang}}` were expected, not {_show(data)}")
+        raise CharrnnError(f"{source}: sections such as `corpus: {{name: tang}}` were expected, not {show(data)}")
     return data, marks
 
 
@@ -204,18 +267,24 @@ def _mark(node: yaml.Node, path: KeyPath, marks: Marks, source: str) -> None:
     """Writes the line of every key into `marks`. Raises CharrnnError for a key given twice and for deep nesting."""
     if len(path) > 8:
         raise CharrnnError(f"{source}, line {node.start_mark.line + 1}: {'.'.join(path)}: nested too deeply")
-    marks.setdefault(path, f"line {node.start_mark.line + 1}")
+    marks.setdefault(path, f"{source}, line {node.start_mark.line + 1}")
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             here = (*path, str(key.value))
             if here in marks:
                 line = key.start_mark.line + 1
-                raise CharrnnError(f"{source}, line {line}: {'.'.join(here)}: given twice (first on {marks[here]})")
-            marks[here] = f"line {key.start_mark.line + 1}"
+                raise CharrnnError(
+                    f"{source}, line {line}: {'.'.join(here)}: given twice (first on {marks[here].rpartition(', ')[2]})"
+                )
+            marks[here] = f"{source}, line {key.start_mark.line + 1}"
             _mark(value, here, marks, source)
     elif isinstance(node, yaml.SequenceNode):
         for i, value in enumerate(node.value):
             _mark(value, (*path, str(i)), marks, source)
+
+
+_SECOND = re.compile(rf",\s*((?:{'|'.join(Config.model_fields)})\.[a-z_]+=)")
+"""The beginning of a second key in the value of an override."""
 
 
 def apply_override(data: dict[str, Any], marks: Marks, override: str) -> None:
@@ -226,6 +295,9 @@ def apply_override(data: dict[str, Any], marks: Marks, override: str) -> None:
     path = tuple(part.strip() for part in key.split("."))
     if not equals or not all(path):
         raise CharrnnError(f"‹overrides={override}›: key.path=value was expected, such as training.minutes=3")
+    if second := _SECOND.search(value):
+        first, rest = override[: -len(value) + second.start()], value[second.end() - len(second[1]) :]
+        raise CharrnnError(f"‹overrides={override}›: one key each: ‹overrides={first}› ‹overrides={rest}›")
     if len(path) != 2:
         raise CharrnnError(
             f"‹overrides={override}›: a section and a key were expected, such as training.minutes=3{_nearest_path(key)}"
@@ -289,76 +361,9 @@ def set_key(data: dict[str, Any], path: KeyPath, value: Any) -> None:
     section[path[1]] = value
 
 
-def _explain(item: dict[str, Any], data: Any, source: str, marks: Marks) -> str:
-    """The line for one of pydantic's errors: the place, the key, what was expected and what was found."""
-    path = _path_in(data, item["loc"])
-    kind, message = item["type"], item["msg"]
-    context = item.get("ctx", {})
-    if kind in ("extra_forbidden", "missing"):
-        path = tuple(str(part) for part in item["loc"])
-    place = next((marks[path[:n]] for n in range(len(path), -1, -1) if path[:n] in marks), "")
-    where = place if place.startswith("‹overrides=") else f"{source}, {place}" if place else source
-    key = ".".join(path)
-    if kind == "extra_forbidden":
-        valid = _keys(path[:-1])
-        if key == "sweep":
-            return f"{where}: a config with a sweep is many trainings: charrnn sweep {source}"
-        what = "section" if len(path) == 1 else "key"
-        return f"{where}: {key}: unknown {what}{_nearest(path[-1], valid)}; valid here: {', '.join(valid)}"
-    if kind == "missing":
-        example = (
-            " such as `corpus: {name: tiny-shakespeare}` or `corpus: {path: novel.txt}`" if key == "corpus" else ""
-        )
-        return f"{where}: {key}: missing; it is needed{example}"
-    if kind == "value_error":
-        return f"{where}: {key + ': ' if key else ''}expected {context['error']}"
-    expected = message.replace("Input should be ", "").replace(
-        "a valid dictionary or instance of", "a section of keys, as in"
-    )
-    expected = expected.replace("a valid integer", "an integer").replace("a valid ", "a ").replace("a string", "a text")
-    return f"{where}: {key}: expected {expected}, not {_show(item['input'])}"
-
-
-def _path_in(data: Any, loc: Iterable[str | int]) -> KeyPath:
-    """The part of pydantic's location that exists in the data; the rest names branches of unions."""
-    path: list[str] = []
-    for part in loc:
-        if isinstance(data, dict) and part in data:
-            data = data[part]
-        elif isinstance(data, list) and isinstance(part, int) and part < len(data):
-            data = data[part]
-        else:
-            break
-        path.append(str(part))
-    return tuple(path)
-
-
-def _keys(section: KeyPath) -> list[str]:
-    """The valid keys of a section; for the empty path, the names of the sections."""
-    fields = Config.model_fields
-    if not section:
-        return list(fields)
-    model = fields[section[0]].annotation if section[0] in fields else None
-    return list(getattr(model, "model_fields", {}))
-
-
-def _nearest(word: str, valid: Iterable[str]) -> str:
-    """The text ' (nearest: X)' if a valid word X is close to `word`, else an empty text."""
-    close = difflib.get_close_matches(word, list(valid), n=1, cutoff=0.5)
-    return f" (nearest: {close[0]})" if close else ""
-
-
 def _nearest_path(key: str) -> str:
-    return _nearest(key, [f"{section}.{name}" for section in Config.model_fields for name in _keys((section,))])
-
-
-def _show(value: Any) -> str:
-    """The value as a text of at most 60 characters, for a message."""
-    try:
-        text = "nothing" if value is None else repr(value)
-    except ValueError:  # an integer of more than 4300 digits
-        return "so large a number"
-    return text if len(text) <= 60 else text[:57] + "..."
+    sections = Config.model_fields
+    return nearest(key, [f"{section}.{name}" for section in sections for name in keys_of(Config, (section,))])
 
 
 def absolute(config: Config) -> Config:

@@ -10,10 +10,19 @@ from pathlib import Path
 
 from charrnn.errors import CharrnnError
 
+PREFIX = "charrnn_plugin_"
+
+
+def loaded_plugins() -> list[Path]:
+    """The files that were run."""
+    return [
+        Path(module.__file__) for name, module in sys.modules.items() if name.startswith(PREFIX) and module.__file__
+    ]
+
 
 def load_plugin(file: Path) -> None:
     """Runs a Python file, once in a process. Raises CharrnnError where it is not a Python file, or fails."""
-    name = f"charrnn_plugin_{file.stem}"
+    name = PREFIX + file.stem
     if not os.path.isfile(file) or file.suffix != ".py":  # noqa: PTH113 (Path.is_file raises where a name is too long)
         raise CharrnnError(f"‹plugin={file}›: a Python file was expected, such as my_cell.py")
     loaded = sys.modules.get(name)

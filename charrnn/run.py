@@ -1,201 +1,58 @@
-"""A run: the folder that a training leaves, which is complete in itself, and what can be done with it.
-
-config.yaml     the whole config, with every default written out
-run.json        format, corpus, parameters
-vocab.json      the alphabet
-metrics.jsonl   a line for every log and every evaluation
-samples.txt     the samples that the model wrote during the training
-checkpoints/    weights and optimizer state
-"""
+"""A run: what can be done with the model that a training leaves in its folder (`store/run_folder.py`)."""
 
 from __future__ import annotations
 
 import math
-import os
 import re
-import uuid
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain, zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from charrnn.cache import cache_folder
-from charrnn.cells import CELLS
-from charrnn.config import Config, CorpusConfig
 from charrnn.device import find_device, is_cpu
 from charrnn.errors import CharrnnError, NoNumbers
-from charrnn.files import read_json, read_record, replace_text, write_json
 from charrnn.generation.fast import stepper as fast_stepper
-from charrnn.generation.filters import Filters
+from charrnn.generation.filters import Filter, Filters
 from charrnn.generation.sampler import Piece, Sample, Sampler, check_samples
-from charrnn.loading import dump, parse_run_config
-from charrnn.store.checkpoint import WEIGHTS, Checkpoint, Checkpoints, Which
-from charrnn.store.facts import FORMAT, Facts
-from charrnn.store.folder import is_run
-from charrnn.store.history import read_history
+from charrnn.notebook import as_html
+from charrnn.store.checkpoint import WEIGHTS, Which
+from charrnn.store.run_folder import RunFolder
 from charrnn.store.weights import COUNTS, Misfit, fill, load_arrays
 from charrnn.terminal import say
-from charrnn.text.documents import joint
 from charrnn.text.prompts import Prompt, Unknown, read_prompts
-from charrnn.text.reader import Report, find_files
-from charrnn.text.vocab import Vocabulary
-from charrnn.version import __version__
+from charrnn.text.reader import Report
 
 if TYPE_CHECKING:  # imported only where they are needed: writing on a CPU does without PyTorch, and begins at once
     import torch
 
     from charrnn.evaluation.likelihood import Likelihood
     from charrnn.evaluation.surprise import Scored
+    from charrnn.generation.constraints import Constraint
     from charrnn.generation.fill import Filled
     from charrnn.generation.stepper import Stepper
     from charrnn.models import LanguageModel
-    from charrnn.text.dataset import Dataset, Part, SplitName
-    from charrnn.text.given import By, GivenText
+    from charrnn.text.dataset import SplitName
+    from charrnn.text.given import By
+    from charrnn.verse.automaton import At, Verse
 
 
-@dataclass(frozen=True)
-class Run:
-    """The folder of a training. `Run.create` makes one and `charrnn.load` opens one."""
+class Run(RunFolder):
+    """A trained model in its folder: it writes, fills blanks, and measures texts. `charrnn.load` opens one."""
 
-    path: Path
-    config: Config
-    vocabulary: Vocabulary
-    facts: Facts
-    where: str
-    """The name of the device, which may be `auto`."""
-    which: Which = "best"
-    """The checkpoint that is asked for; `checkpoint` is the one that is taken."""
+    def __repr__(self) -> str:
+        """What it is, in a line: `Run runs/x: lstm 1 × 256, 2.13 bits`, the bits per character of its best step."""
+        bits = self.best_bits
+        return f"Run {self.path}: {self.config.model.shape}" + ("" if bits is None else f", {bits:.2f} bits")
 
-    @classmethod
-    def create(
-        cls,
-        path: Path,
-        config: Config,
-        dataset: Dataset,
-        parameters: int,
-        device: torch.device,
-        init_from: str = "",
-        recognised: str = "",
-    ) -> Run:
-        """Writes a new run, without checkpoints, into a folder that is empty or does not exist yet.
-
-        `init_from` is the id of the run that it begins from, `recognised` the encoding that was recognised, in words.
-        """
-        import torch
-
-        plugin = CELLS[config.model.cell].plugin
-        facts = Facts(
-            format=FORMAT,
-            charrnn=__version__,
-            torch=str(torch.__version__),
-            id=uuid.uuid4().hex,
-            parameters=parameters,
-            fingerprint=dataset.fingerprint,
-            mode=dataset.mode,
-            characters={name: dataset.part(name, config.corpus).characters for name in ("train", "val", "test")},
-            documents=None if dataset.starts is None else len(dataset.starts) - 1,
-            vocabulary=len(dataset.vocabulary.characters),
-            rare=dataset.rare,
-            damage=dataset.damage,
-            recognised=recognised,
-            init_from=init_from,
-            plugin=plugin,
-            cell=config.model.cell if plugin else "",
-        )
-        vocabulary = dataset.vocabulary.in_encoding(config.corpus.encoding)
-        run = cls(path, config, vocabulary, facts, str(device))
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-            run.write()
-        except OSError as error:
-            raise CharrnnError(f"{error.filename or path}: the run cannot be written: {error.strerror}") from None
-        return run
-
-    def write(self) -> None:
-        """Writes the files that do not change in training. `run.json` comes last, because it makes the folder a run."""
-        (self.path / "config.yaml").write_text(dump(self.config), encoding="utf-8")
-        self.vocabulary.save(self.path / "vocab.json")
-        write_json(self.path / "run.json", self.facts.model_dump())
-
-    @classmethod
-    def open(cls, path: str | Path, device: str = "auto", checkpoint: Which = "best") -> Run:
-        """Opens a run. Raises CharrnnError where the folder is not a run, or has a newer format."""
-        path = Path(path)
-        if not is_run(path):
-            what = (
-                "no such folder"
-                if not os.path.exists(path)  # noqa: PTH110 (Path.exists raises where a name is too long)
-                else "not a run: run.json is not in it"
-                if path.is_dir()
-                else "not a folder"
-            )
-            raise CharrnnError(f"{path}: {what}; give the folder that `charrnn train` printed")
-        version = read_json(path / "run.json").get("format")
-        if not isinstance(version, int) or version > FORMAT:
-            shown = repr(version)[:30]
-            raise CharrnnError(
-                f"{path}: a run of format {shown}, and this charrnn ({__version__}) knows {FORMAT}: upgrade charrnn"
-            )
-        facts = read_record(path / "run.json", Facts)
-        if facts.plugin and facts.cell not in CELLS:
-            raise CharrnnError(
-                f"{path}: its cell {facts.cell} is not charrnn's own; give the file that defines it: "
-                f"‹plugin={facts.plugin}›"
-            )
-        config = parse_run_config(path / "config.yaml")
-        if not is_cpu(device):
-            device = str(find_device(device))
-        vocabulary = Vocabulary.load(path / "vocab.json").in_encoding(config.corpus.encoding)
-        return cls(path, config, vocabulary, facts, device, checkpoint)
-
-    def with_size(self, parameters: int) -> Run:
-        """The run with its number of parameters written down. That of an n-gram is known only after counting."""
-        if parameters == self.facts.parameters:
-            return self
-        facts = self.facts.model_copy(update={"parameters": parameters})
-        try:
-            write_json(self.path / "run.json", facts.model_dump())
-        except OSError as error:
-            raise CharrnnError(f"{self.path}/run.json: cannot be written: {error.strerror}") from None
-        return replace(self, facts=facts)
-
-    def with_config(self, config: Config) -> Run:
-        """The run with another config, which is also written. Raises CharrnnError where it cannot be written."""
-        try:
-            replace_text(self.path / "config.yaml", dump(config))
-        except OSError as error:
-            raise CharrnnError(f"{self.path}: config.yaml cannot be written: {error.strerror}") from None
-        return replace(self, config=config)
-
-    @property
-    def checkpoints(self) -> Checkpoints:
-        """The checkpoints of this run."""
-        return Checkpoints(self.path, self.facts.id)
-
-    @cached_property
-    def checkpoint(self) -> Checkpoint:
-        """The checkpoint whose weights the model has. Raises CharrnnError where the one that is wanted is not there."""
-        return self.checkpoints.find(self.which)
+    def _repr_html_(self) -> str:
+        """The same line for a notebook, with the curve of the training and its last sample."""
+        return as_html(repr(self), self.curve(), self.last_sample())
 
     @cached_property
     def device(self) -> torch.device:
         """The device that the model lives on."""
         return find_device(self.where)
-
-    @property
-    def is_documents(self) -> bool:
-        """Whether the corpus is many short texts, each read from a fresh state, instead of one long text."""
-        return self.facts.mode == "documents"
-
-    @property
-    def separator(self) -> str | None:
-        """The text between the documents of the corpus; None if the corpus is one long text."""
-        if not self.is_documents:
-            return None
-        corpus = self.config.corpus
-        return joint(corpus.separator) if corpus.field is None else ""
 
     @cached_property
     def model(self) -> LanguageModel:
@@ -245,31 +102,106 @@ class Run:
         top_k: int | None = None,
         top_p: float | None = None,
         repetition_penalty: float | None = None,
+        filters: Sequence[Filter] = (),
         seed: int = 0,
         samples: int = 1,
         stop: str | None = None,
         unknown: Unknown = "error",
         strict: bool = False,
+        constraint: Constraint | None = None,
     ) -> list[Sample]:
         """Texts that continue `prompt`. The section `sampling` of the run's config replaces each None.
 
-        Sample i has the seed `seed + i`. `unknown` and `strict` are those of `read_prompts`. Raises CharrnnError for a
-        prompt with unknown characters and for values out of bounds.
+        The same seed gives the same texts: sample i follows from the seed and i, however many there are. `filters` are
+        functions of your own on the log-probabilities (`charrnn.Filter`), which come before temperature, top-k and
+        top-p. A text ends after `stop`. `unknown` says what happens to characters of the prompt that the model knows in
+        no form: `error`, `replace` (by <unk>), `skip`, or `keep`, which shows them; `strict` takes no other form of a
+        character. Texts keep the `constraint`, such as that of `verse`, which ends them instead of `stop`. Raises
+        CharrnnError for a prompt with unknown characters and for values out of bounds.
         """
-        filters = Filters.of(self.config.sampling, temperature, top_k, top_p, repetition_penalty)
+        chosen = Filters.of(self.config.sampling, temperature, top_k, top_p, repetition_penalty, filters)
         begin, length = self._beginning(prompt, length, unknown, strict)
         check_samples(samples)
-        seeds = [seed + i for i in range(samples)]
-        written = self.sampler(filters).sample(begin.ids, length, seeds, stop, begin.text)
+        if constraint is None:
+            written = self.sampler(chosen).sample(begin.ids, length, seed, samples, stop, begin.text)
+        elif stop is None:
+            sampler = self.sampler(chosen)
+            written = sampler.sample_within(constraint, begin.ids, length, seed, samples, begin.text)
+        else:
+            raise CharrnnError(f"‹stop={stop}›: a constraint ends a text by itself; leave it out")
         _check_finite(one.log_prob for one in written)
         return written
 
-    def stream(self, prompt: str | bytes | None = None, **how: Any) -> Iterator[str]:
+    def verse(
+        self,
+        form: str,
+        *,
+        tones: bool = False,
+        rhyme: str | None = None,
+        acrostic: str = "",
+        acrostic_at: At | int = "start",
+        repeat_characters: bool | None = None,
+        rhyme_table: str | Path | None = None,
+    ) -> Verse:
+        """A form of verse as a constraint for `sample`: every poem is right (docs/verse.md).
+
+        `form` is a name (wujue, 七律), a size (5x8) or a YAML file. `tones` asks for the tones of the form, `rhyme` for
+        rhymes: `pingshui` for any group of the table, or a group or a character of it, such as 東. The characters of an
+        `acrostic` stand one in each line, at its `start`, `end`, on the `diagonal`, or at a place from 1. Characters
+        may occur twice unless `repeat_characters` is false, which it is by default where tones are asked for.
+        `rhyme_table` replaces Pingshui's tones and rhymes by those of a YAML file.
+
+        Raises CharrnnError where no poem is possible, for a form that is not known, and where the table is missing.
+        """
+        from charrnn.verse.automaton import Verse, Wish
+        from charrnn.verse.forms import find_form
+        from charrnn.verse.readings import own_table, pingshui
+
+        found = find_form(form)
+        readings = None
+        if tones or rhyme is not None:
+            readings = pingshui() if rhyme_table is None else own_table(Path(rhyme_table))
+        group = "" if rhyme in (None, "pingshui", "any") or readings is None else readings.find(str(rhyme))
+        letters = self.vocabulary.decode(self.read_prompt(acrostic, remedy="choose others").ids) if acrostic else ""
+        repeat = not tones if repeat_characters is None else repeat_characters
+        wish = Wish(tones, rhyme is not None, group, letters, acrostic_at, repeat)
+        if self.vocabulary.kind == "byte":
+            raise CharrnnError(f"‹form={form}›: {self.path} is a model of bytes; verse needs one of characters")
+        return Verse(found, wish, self.vocabulary.characters, readings, len(self.vocabulary))
+
+    def stream(
+        self,
+        prompt: str | bytes | None = None,
+        *,
+        length: int | None = None,
+        temperature: float | None = None,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        repetition_penalty: float | None = None,
+        filters: Sequence[Filter] = (),
+        seed: int = 0,
+        stop: str | None = None,
+        unknown: Unknown = "error",
+        strict: bool = False,
+    ) -> Iterator[str]:
         """The text of `sample` in pieces, as they are written: first the prompt, then one character at a time.
 
-        `how` holds what `pieces` takes.
+        What is refused is refused before the first piece. The parameters are those of `sample`.
         """
-        return (piece.text for piece in self.pieces(prompt, **how))
+        pieces = self.pieces(
+            prompt,
+            length=length,
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+            repetition_penalty=repetition_penalty,
+            filters=filters,
+            seed=seed,
+            stop=stop,
+            unknown=unknown,
+            strict=strict,
+        )
+        return (piece.text for piece in pieces)
 
     def pieces(
         self,
@@ -280,16 +212,17 @@ class Run:
         top_k: int | None = None,
         top_p: float | None = None,
         repetition_penalty: float | None = None,
+        filters: Sequence[Filter] = (),
         seed: int = 0,
         stop: str | None = None,
         unknown: Unknown = "error",
         strict: bool = False,
     ) -> Iterator[Piece]:
-        """What `stream` gives, with the bytes of a model of bytes."""
-        filters = Filters.of(self.config.sampling, temperature, top_k, top_p, repetition_penalty)
+        """What `stream` gives, with its log-probability and the bytes of a model of bytes."""
+        chosen = Filters.of(self.config.sampling, temperature, top_k, top_p, repetition_penalty, filters)
         begin, length = self._beginning(prompt, length, unknown, strict)
-        sampler = self.sampler(filters)
-        pieces = sampler.write(begin.ids, length, [seed], stop, block=1)
+        sampler = self.sampler(chosen)
+        pieces = sampler.write(begin.ids, length, seed, stop=stop, block=1)
         first = next(pieces)
         _check_finite([first[0].log_prob])  # what is refused is refused before anything is shown
         yield Piece(begin.text, 0.0, sampler.data(begin.ids))
@@ -321,16 +254,6 @@ class Run:
         if note:
             say(note)
         return prompts
-
-    def encode_prompt(
-        self,
-        text: str | bytes,
-        unknown: Unknown = "error",
-        remedy: str = "write the text without them",
-        strict: bool = False,
-    ) -> list[int]:
-        """The ids of a prompt. Raises CharrnnError for unknown characters, with the `remedy` that the caller offers."""
-        return self.read_prompt(text, unknown, strict, remedy).ids
 
     def fill(
         self,
@@ -382,6 +305,8 @@ class Run:
         from charrnn.evaluation.dynamic import dynamic_likelihood
         from charrnn.evaluation.likelihood import largest_block, likelihood
 
+        if split not in ("train", "val", "test"):
+            raise CharrnnError(f"‹split={split}›: train, val or test was expected")
         largest = largest_block(len(self.vocabulary))
         if block is not None and (not 1 <= block <= largest or self.is_documents or dynamic is not None):
             raise CharrnnError(
@@ -390,7 +315,7 @@ class Run:
         if dynamic is not None and not 0 < dynamic < 1:
             raise CharrnnError(f"‹dynamic={dynamic:g}›: expected above 0, below 1")
         if text is not None:
-            part, what = self._given(text, encoding).part, str(text)
+            part, what = self.given(text, encoding).part, str(text)
         else:
             part, what = self.dataset().part(split, self.config.corpus), f"the {split} part of the corpus"
         if not part.characters:
@@ -418,7 +343,9 @@ class Run:
         """
         from charrnn.evaluation.surprise import score
 
-        given = self._given(text, encoding)
+        if by not in ("line", "document", "character"):
+            raise CharrnnError(f"‹by={by}›: line, document or character was expected")
+        given = self.given(text, encoding)
         if not given.part.characters:
             raise CharrnnError(f"{text}: the text is empty")
         rows = score(self.model, given, by, progress)
@@ -436,70 +363,6 @@ class Run:
         from charrnn.evaluation.compression import decompress
 
         return decompress(self.model, self.vocabulary, self.separator, packed, progress, large)
-
-    def read_part(self, text: str | Path) -> Part:
-        """A text file in this run's alphabet, read in the same way as its corpus."""
-        return self._given(text, None).part
-
-    def _given(self, text: str | Path, encoding: str | None) -> GivenText:
-        """A text file as the model reads it. What a person should know of it is said on standard error."""
-        from charrnn.text.given import GivenText
-
-        given = GivenText(find_files(str(text), "text"), self._reading, self.vocabulary, encoding)
-        for note in given.notes:
-            say(note)
-        return given
-
-    @property
-    def _reading(self) -> CorpusConfig:
-        """How the corpus was read, with its mode."""
-        return self.config.corpus.model_copy(update={"mode": self.facts.mode})
-
-    def dataset(self, corpus: CorpusConfig | None = None) -> Dataset:
-        """The corpus that the run was trained on. It comes from the user's cache; a named corpus can be made again.
-
-        The files that the run's config names are never read, because a stranger may have written it. The user names
-        files in `corpus`. Raises CharrnnError where the text is not found, or is another text.
-        """
-        from charrnn.text.corpora import resolve
-        from charrnn.text.dataset import cached_dataset, load_dataset
-
-        fingerprint = self.facts.fingerprint
-        if corpus is None and (cached := cached_dataset(fingerprint)) is not None:
-            return self._checked(cached)
-        if corpus is None and (self.config.corpus.name is None or self.config.corpus.validation is not None):
-            raise CharrnnError(
-                f"{self.path}: its text is not in the cache ({cache_folder('ids').parent}), and a run may not say "
-                "which files are read; name the file yourself: ‹overrides=corpus.path=FILE› with ‹resume›, ‹text=FILE› "
-                "otherwise"
-            )
-        files, resolved = resolve(corpus or self.config.corpus)
-        dataset = load_dataset(files, resolved, self.config.vocab)
-        if dataset.fingerprint != fingerprint:
-            raise CharrnnError(
-                f"{self.path}: was trained on another text than {', '.join(map(str, files[:3]))}, "
-                "or on one that has changed since"
-            )
-        return self._checked(dataset)
-
-    def _checked(self, dataset: Dataset) -> Dataset:
-        """The dataset. Raises CharrnnError where its ids mean other characters: a stranger's run may name any text."""
-        wanted = (self.vocabulary.kind, self.vocabulary.characters, self.facts.mode)
-        if (dataset.vocabulary.kind, dataset.vocabulary.characters, dataset.mode) != wanted:
-            raise CharrnnError(
-                f"{self.path}: was not trained on the text that its run.json names: that has another alphabet or mode; "
-                "name a file: ‹text=FILE›"
-            )
-        return dataset
-
-    @property
-    def metrics(self) -> Path:
-        """The file of what was measured in the training (see `store.history`)."""
-        return self.path / "metrics.jsonl"
-
-    def history(self) -> list[dict[str, Any]]:
-        """The lines of metrics.jsonl, without lines that a kill cut short."""
-        return list(read_history(self.metrics))
 
 
 def _check_finite(numbers: Iterable[float]) -> None:

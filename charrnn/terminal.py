@@ -2,29 +2,91 @@
 
 from __future__ import annotations
 
-import contextlib
-import functools
+import logging
 import sys
 from collections.abc import Sequence
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
-from tqdm import tqdm
-from wcwidth import wcswidth
+if TYPE_CHECKING:  # imported where something is said or drawn: a command that writes a poem begins sooner without
+    from tqdm import tqdm
+
+LOG = logging.getLogger("charrnn")
+"""The logger through which all is said that the library says."""
+
+
+class StandardError(logging.Handler):
+    """Prints on standard error, above the progress bar if there is one.
+
+    If a line cannot be written (the disk is full, the terminal is closed), the work goes on all the same.
+    """
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Prints the message and nothing else."""
+        from tqdm import tqdm
+
+        try:
+            tqdm.write(self.format(record), file=sys.stderr)
+        except OSError:
+            pass
+
+
+_LAST_RESORT = StandardError()
 
 
 def say(text: str) -> None:
-    """Prints a line on standard error, printable, above the progress bar if there is one.
+    """Says something to the person at work, printable, through the logger `charrnn`."""
+    _log(logging.INFO, text)
 
-    If the line cannot be written (the disk is full, the terminal is closed), the work goes on all the same.
+
+def warn(text: str) -> None:
+    """Says something that a person should know of, although the work goes on."""
+    _log(logging.WARNING, text)
+
+
+@cache
+def warn_once(text: str) -> None:
+    """Warns of something once in a process."""
+    warn(text)
+
+
+def _log(level: int, text: str) -> None:
+    """Logs a text.
+
+    As long as nobody has given a handler to the logger `charrnn` or to the root, it is shown on standard error, INFO
+    too, unless the logger `charrnn` has another level. Python itself would show warnings only.
     """
-    with contextlib.suppress(OSError):
-        tqdm.write(printable(text), file=sys.stderr)
+    if LOG.hasHandlers():
+        LOG.log(level, "%s", printable(text), stacklevel=3)
+    elif level >= (LOG.level or logging.INFO) and level > logging.root.manager.disable and not LOG.disabled:
+        record = LOG.makeRecord(LOG.name, level, "", 0, "%s", (printable(text),), None)
+        if LOG.filter(record):
+            _LAST_RESORT.handle(record)
 
 
-@functools.cache
-def say_once(text: str) -> None:
-    """Says something once in a process."""
-    say(text)
+def say_on_standard_error() -> None:
+    """Has the command print what the library says, whatever else sets up logging in its process."""
+    if not any(isinstance(handler, StandardError) for handler in LOG.handlers):
+        LOG.addHandler(StandardError())
+    LOG.setLevel(logging.INFO)
+    LOG.propagate = False
+
+
+def bar(*, hidden: bool = False, **how: Any) -> tqdm[Any]:
+    """A progress bar of the library, as tqdm takes it: on a terminal or in a notebook, and nowhere if `hidden`."""
+    notebook = "ipykernel" in sys.modules
+    how["disable"] = True if hidden else False if notebook else None  # None: shown on a terminal
+    if not notebook:
+        from tqdm import tqdm
+
+        return tqdm(**how)
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # without ipywidgets there is a bar of text, which is as good
+        from tqdm.auto import tqdm as in_notebook
+
+        return in_notebook(**how)
 
 
 def advance(bar: tqdm[Any], count: int) -> None:
@@ -34,8 +96,7 @@ def advance(bar: tqdm[Any], count: int) -> None:
 
 def reading(what: str, size: int, quiet: bool) -> tqdm[Any]:
     """A bar over `size` bytes that are read, which shows itself after a second; never where it should be `quiet`."""
-    hidden = True if quiet else None  # None: shown on a terminal
-    return tqdm(total=size, desc=what, unit="B", unit_scale=True, leave=False, delay=1, disable=hidden)
+    return bar(hidden=quiet, total=size, desc=what, unit="B", unit_scale=True, leave=False, delay=1)
 
 
 REORDERING = (0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
@@ -69,5 +130,7 @@ def table(rows: Sequence[Sequence[str]]) -> str:
 
 
 def _width(text: str) -> int:
+    from wcwidth import wcswidth
+
     width = wcswidth(text)
     return width if width >= 0 else len(text)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import settings
+
+from charrnn.terminal import LOG, say_on_standard_error
 
 settings.register_profile("charrnn", max_examples=50, deadline=None)
 settings.load_profile("charrnn")
@@ -23,6 +26,18 @@ def session_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("home")))
         patch.delenv("CHARRNN_MIRROR", raising=False)
         yield cache
+
+
+@pytest.fixture(autouse=True)
+def heard() -> Iterator[None]:
+    """What is said goes to standard error, as in the command: pytest has handlers of its own on the root logger."""
+    say_on_standard_error()
+    yield
+    for handler in [*LOG.handlers]:
+        LOG.removeHandler(handler)
+        handler.close()
+    LOG.setLevel(logging.NOTSET)
+    LOG.propagate = True
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ from charrnn import cache
 from charrnn.cache import cache_folder
 from charrnn.config import CorpusConfig, VocabConfig
 from charrnn.errors import CharrnnError
-from charrnn.terminal import say_once
+from charrnn.terminal import warn_once
 from charrnn.text.dataset import load_dataset
 from charrnn.text.keeping import PARTS, fault_of, kept, remove_kept
 
@@ -22,7 +22,7 @@ only_root = pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, 
 @pytest.fixture
 def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The user's own cache folder; $CHARRNN_CACHE is another one."""
-    say_once.cache_clear()
+    warn_once.cache_clear()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("CHARRNN_CACHE", str(tmp_path / "cache"))
     return tmp_path / "home" / "charrnn"

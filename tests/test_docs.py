@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import runpy
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
@@ -246,6 +247,21 @@ def test_files_that_are_named_exist(page: Path) -> None:
         span for span in read(page).spans if re.fullmatch(r"(benchmarks|charrnn|configs|tests)/[\w/-]+\.\w+", span)
     ]
     assert [file for file in named if not (ROOT / file).exists()] == []
+
+
+def test_the_reference_is_what_the_docstrings_say() -> None:
+    page = runpy.run_path(str(ROOT / "docs" / "api.py"))["page"]()
+    assert (ROOT / "docs" / "api.md").read_text(encoding="utf-8") == page, "make docs"
+
+
+def test_the_examples_of_the_library_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("novel.txt").write_text("the cat sat on the mat, quite at ease.\nthe dog sat on the log.\n" * 60, "utf-8")
+    names: dict[str, Any] = {"__name__": "example"}
+    for language, block in read(ROOT / "docs" / "library.md").blocks:
+        if language == "python":
+            exec("\n".join(block), names)
+    assert "a" not in names["text"] and "q" not in names["text"] and len(names["text"]) == 103
+    assert re.search(r"Run runs/run\S*: gru 1 × 64, \d\.\d\d bits", capsys.readouterr().out)
 
 
 def test_the_readme_is_short() -> None:

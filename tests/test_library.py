@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import pydoc
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -74,4 +78,57 @@ def test_names_are_found() -> None:
     for name in charrnn.__all__:
         assert getattr(charrnn, name) is not None
     with pytest.raises(AttributeError):
-        charrnn.nonsense
+        charrnn.nonsense  # type: ignore[attr-defined]
+    assert set(charrnn.__all__) <= set(dir(charrnn))
+
+
+def test_help_shows_every_name() -> None:
+    text = pydoc.plain(pydoc.render_doc(charrnn))
+    for name in charrnn.__all__:
+        thing = getattr(charrnn, name)
+        assert f"class {name}(" in text or f"{name}(" in text or f"{name} = " in text or name == "__version__", name
+        if isinstance(thing, type) and thing.__doc__:
+            assert thing.__doc__.splitlines()[0] in text
+
+
+def test_what_is_imported_does_not_wait_for_pytorch() -> None:
+    code = (
+        "import sys, charrnn; dir(charrnn); charrnn.Run, charrnn.Sample, charrnn.Config, charrnn.load_config, "
+        "charrnn.Filter, charrnn.CharrnnError; print('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+
+
+SECTIONS: dict[str, Any] = {"corpus": {"path": "text.txt"}}
+
+
+@pytest.mark.parametrize(
+    ("sections", "told"),
+    [
+        ({"model": {"cell": "lstn"}}, ["config: corpus: missing", "config: model.cell: ", "(nearest: lstm)"]),
+        (SECTIONS | {"model": {"hiden_size": 3}}, ["config: model.hiden_size: unknown key (nearest: hidden_size)"]),
+        (SECTIONS | {"modell": {}}, ["config: modell: unknown section (nearest: model)"]),
+        (SECTIONS | {"model": {"hidden_size": 0}}, ["config: model.hidden_size: expected greater than or equal to 1"]),
+        (SECTIONS | {"training": {"steps": 1, "minutes": 1.0}}, ["training: expected one of"]),
+        (
+            SECTIONS | {"model": {"cell": "mlp"}, "training": {"activation_penalty": 1.0}},
+            ["config: expected no training.activation_penalty"],
+        ),
+        ({"corpus": 3}, ["config: corpus: expected a section of keys", "not 3"]),
+    ],
+)
+def test_a_config_made_in_python_has_the_same_mistakes(sections: dict[str, Any], told: list[str]) -> None:
+    with pytest.raises(charrnn.CharrnnError) as same:
+        charrnn.Config.model_validate(sections)
+    with pytest.raises(charrnn.CharrnnError) as raised:
+        charrnn.Config(**sections)
+    assert [part for part in told if part not in str(raised.value)] == []
+    with pytest.raises(charrnn.CharrnnError) as trained:
+        charrnn.train(sections)
+    assert str(same.value) == str(raised.value) == str(trained.value)
+
+
+def test_a_config_is_made_of_sections_of_other_configs_too() -> None:
+    config = charrnn.Config(corpus={"path": "text.txt"}, model={"cell": "gru"}, training={"steps": 3})
+    assert charrnn.Config(corpus=config.corpus, model=config.model, training=config.training) == config
+    assert charrnn.Config(**config.model_dump()) == config

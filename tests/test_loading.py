@@ -14,16 +14,18 @@ from hypothesis import strategies as st
 from charrnn.cli.configs import schema
 from charrnn.config import EXCLUSIVE, Config, CorpusConfig, parse_interval
 from charrnn.errors import CharrnnError
-from charrnn.experiments import sweep
+from charrnn.experiments import variants
 from charrnn.loading import (
     NULLS,
     _Loader,
     apply_override,
     configs_folder,
     dump,
+    explained,
     find_config,
     load_config,
     parse_config,
+    parse_run_config,
     ready_made,
 )
 
@@ -278,11 +280,11 @@ def test_the_schema_prints_and_knows_every_key(capsys: pytest.CaptureFixture[str
 
 @pytest.mark.parametrize("name", sorted(ready_made()))
 def test_every_ready_made_config_loads(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sweep, "_sized", lambda config, *_: config)  # it would download the corpus
+    monkeypatch.setattr(variants, "_sized", lambda config, *_: config)  # it would download the corpus
     text = ready_made()[name].read_text(encoding="utf-8")
     assert text.startswith("# ")
     if "\nsweep:" in text:
-        configs = list(sweep.load_sweep(name).values())
+        configs = list(variants.load_sweep(name).values())
         assert len(configs) > 1
     else:
         configs = [load_config(name)]
@@ -514,3 +516,67 @@ def test_an_escaped_line_end_in_a_template_or_a_separator_is_one() -> None:
         assert CorpusConfig(path="a", field=typed).field == field
     for typed, separator in ((r"\n***\n", "\n***\n"), (r"/\n\[/", r"/\n\[/")):
         assert CorpusConfig(path="a", separator=typed).separator == separator
+
+
+def test_a_config_extends_another_and_says_where_each_key_is_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("deep").mkdir()
+    Path("deep/base.yaml").write_text(CORPUS + "model: {cell: gru, hidden_size: 64}\ntraining: {steps: 9}\n")
+    Path("deep/middle.yaml").write_text("extends: base.yaml\ntraining: {minutes: 2}\n")
+    Path("top.yaml").write_text("extends: deep/middle.yaml\nmodel: {hidden_size: 32}\n")
+    config = load_config("top.yaml", ["model.num_layers=2"])
+    assert (config.model.cell, config.model.hidden_size, config.model.num_layers) == ("gru", 32, 2)
+    assert (config.training.minutes, config.training.steps) == (2, None)
+    places = {f"{section}.{key}": place for section, key, _, place in explained("top.yaml", ["model.num_layers=2"])}
+    assert places["model.cell"] == "deep/base.yaml, line 2"
+    assert places["model.hidden_size"] == "top.yaml, line 2"
+    assert places["training.minutes"] == "deep/middle.yaml, line 2"
+    assert places["training.steps"] == "", "minutes took its place"
+    assert places["model.num_layers"] == "--set model.num_layers=2"
+    Path("deep/base.yaml").write_text(CORPUS + "model: {cell: gro}\n")
+    with pytest.raises(CharrnnError, match=r"deep/base\.yaml, line 2: model\.cell"):
+        load_config("top.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("extends: my.yaml", "my.yaml, line 1: extends: goes in a circle: my.yaml → my.yaml"),
+        ("extends: other.yaml", "goes in a circle: my.yaml → other.yaml → my.yaml"),
+        ("extends: nowhere.yaml", "my.yaml, line 1: extends: nowhere.yaml: no such file beside my.yaml"),
+        ("extends: shakespear", "(nearest: shakespeare)"),
+        ("extends: [a, b]", "extends: expected the name of a file"),
+        ("extends:", "extends: expected the name of a file, not nothing"),
+        ("extends: .", "no such file beside"),
+    ],
+)
+def test_what_cannot_be_extended_is_told(
+    text: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("my.yaml").write_text(text, encoding="utf-8")
+    Path("other.yaml").write_text("extends: my.yaml", encoding="utf-8")
+    with pytest.raises(CharrnnError) as raised:
+        load_config("my.yaml")
+    assert words in str(raised.value)
+
+
+def test_a_strangers_run_extends_nothing(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("extends: shakespeare\n" + CORPUS, encoding="utf-8")
+    with pytest.raises(CharrnnError, match="extends: unknown section"):
+        parse_run_config(tmp_path / "config.yaml")
+
+
+@pytest.mark.parametrize("text", ["training.steps=5,model.cell=gru", "corpus.path=a.txt, training.seed=1"])
+def test_two_keys_in_one_override_are_refused_with_the_right_form(text: str) -> None:
+    first, second = (part.strip() for part in text.split(","))
+    with pytest.raises(CharrnnError) as raised:
+        parse_config(CORPUS, overrides=[text])
+    assert f"--set {first} --set {second}" in raised.value.for_command
+
+
+def test_a_comma_in_a_value_is_no_second_key() -> None:
+    assert parse_config(CORPUS, overrides=["sampling.prompt='a, b=c'"]).sampling.prompt == "a, b=c"
+    assert parse_config(CORPUS, overrides=["corpus.path=[a.txt, b.txt]"]).corpus.path == ["a.txt", "b.txt"]

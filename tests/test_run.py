@@ -17,6 +17,9 @@ from hypothesis import strategies as st
 import charrnn
 from charrnn.errors import CharrnnError
 from charrnn.files import read_record
+from charrnn.generation.filters import Filters, Floats
+from charrnn.generation.sampler import Sampler
+from charrnn.generation.torch_stepper import TorchStepper
 from charrnn.models import set_kernels
 from charrnn.run import Run
 from charrnn.store.facts import FORMAT, Facts
@@ -28,6 +31,10 @@ KINDS = ["stream", "documents", "byte"]
 PROMPTS = {"stream": "the cat", "documents": "山高", "byte": "é the 秋"}
 
 shared = settings(max_examples=15)
+
+
+def halved(log_probs: Floats) -> Floats:
+    return log_probs / np.float32(2)
 
 
 def trained(folder: Path, text: str, **sections: dict[str, Any]) -> Run:
@@ -91,6 +98,7 @@ def test_nothing_is_streamed_of_what_is_refused(runs: dict[str, Run], wrong: dic
     top_k=st.none() | st.integers(1, 9),
     top_p=st.none() | st.floats(0.1, 1.0),
     repetition_penalty=st.none() | st.floats(1.0, 2.0),
+    filters=st.sampled_from([[], [halved], [halved, halved]]),
     seed=st.integers(0, 2**40),
 )
 def test_what_is_streamed_is_the_sample(runs: dict[str, Run], kind: str, prompt: int, **keys: Any) -> None:
@@ -132,7 +140,8 @@ def test_two_streams_that_are_read_in_turns_do_not_disturb_each_other(runs: dict
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_not_given_is_as_the_config_has_it(runs: dict[str, Run], kind: str) -> None:
-    run, own = runs[kind], {"temperature": 0.4, "top_k": 3, "top_p": 0.9, "repetition_penalty": 1.3}
+    run = runs[kind]
+    own: dict[str, Any] = {"temperature": 0.4, "top_k": 3, "top_p": 0.9, "repetition_penalty": 1.3}
     sampling = run.config.sampling.model_copy(update={"prompt": PROMPTS[kind], "length": 23, **own})
     other = Run(run.path, run.config.model_copy(update={"sampling": sampling}), run.vocabulary, run.facts, "cpu")
     given_all = "".join(run.stream(PROMPTS[kind], length=23, seed=5, **own))
@@ -288,3 +297,27 @@ def test_facts_of_the_first_version_are_read(runs: dict[str, Run]) -> None:
     old = {key: value for key, value in told(runs["stream"]).items() if key not in ("plugin", "cell")}
     Path("run.json").write_text(json.dumps(old))
     assert read_record(Path("run.json"), Facts) == runs["stream"].facts
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_own_filter_decides_what_is_written_in_each_way_of_writing(runs: dict[str, Run], kind: str) -> None:
+    run = runs[kind]
+    (only,) = run.vocabulary.encode("\n")
+
+    def one_character(log_probs: Floats) -> Floats:
+        log_probs[:, np.arange(log_probs.shape[1]) != only] = -np.inf
+        return log_probs
+
+    written = run.sample("", length=20, filters=[one_character], samples=3)
+    assert [one.text for one in written] == ["\n" * 20] * 3
+    by_pytorch = Sampler(TorchStepper(run.model), run.vocabulary, Filters(own=[one_character]), run.is_documents)
+    assert by_pytorch.sample([], 20, 0)[0].text == "\n" * 20
+    plain = run.sample("", length=20, filters=[lambda log_probs: log_probs], seed=3, samples=2)
+    assert [one.text for one in plain] == [one.text for one in run.sample("", length=20, seed=3, samples=2)]
+
+
+def test_words_that_are_none_are_named(runs: dict[str, Run]) -> None:
+    with pytest.raises(CharrnnError, match="split=validation: train, val or test"):
+        runs["stream"].evaluate(split="validation")  # type: ignore[arg-type]
+    with pytest.raises(CharrnnError, match="by=word: line, document or character"):
+        runs["stream"].score("text.txt", by="word")  # type: ignore[arg-type]

@@ -7,7 +7,22 @@ from typing import Annotated
 
 import typer
 
-from charrnn.cli import cache, compare, compress, configs, corpus, eval, fill, info, sample, score, streams, train
+from charrnn.cli import (
+    cache,
+    compare,
+    compress,
+    configs,
+    corpus,
+    eval,
+    fill,
+    forms,
+    info,
+    sample,
+    score,
+    streams,
+    train,
+    verse,
+)
 from charrnn.cli.usage import Command, Group
 from charrnn.errors import CharrnnError
 from charrnn.version import __version__
@@ -33,6 +48,8 @@ app.command(cls=Command)(compress.compress)
 app.command(cls=Command)(compress.decompress)
 app.add_typer(corpus.app, name="corpus")
 app.add_typer(configs.app, name="configs")
+app.add_typer(forms.app, name="forms")
+app.add_typer(verse.app, name="verse")
 app.add_typer(cache.app, name="cache")
 
 
@@ -54,6 +71,9 @@ def main() -> None:
     """Runs the command. A user's mistake gives one message and exit code 2; a bug gives a traceback."""
     streams.install()
     try:
+        from charrnn.terminal import say_on_standard_error
+
+        say_on_standard_error()
         try:
             app()
         finally:

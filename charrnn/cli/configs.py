@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +13,9 @@ from charrnn.cli.options import Json, TextEncoding, complete_config
 from charrnn.cli.output import show, show_json
 from charrnn.cli.usage import Command, Group
 from charrnn.errors import CharrnnError
+
+if TYPE_CHECKING:
+    from charrnn.config import Config
 
 app = typer.Typer(
     cls=Group,
@@ -71,6 +75,64 @@ def recipe(
     from charrnn.training.recipe import find_recipe
 
     show(str(find_recipe(texts, minutes, False, encoding, "‹encoding›")).rstrip("\n"))
+
+
+@app.command("show", cls=Command)
+def show_config(
+    config: Annotated[
+        str,
+        typer.Argument(help="A YAML file, or a ready-made config.", autocompletion=complete_config, show_default=False),
+    ],
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY.PATH=VALUE", help="Set a key, as in `charrnn train`. May be repeated. Default: none."
+        ),
+    ] = None,
+    defaults: Annotated[bool, typer.Option("--defaults", help="Show the keys too that nobody gives.")] = False,
+) -> None:
+    """Print a config with what it extends, and where each key comes from. What is printed is a config too."""
+    from charrnn.loading import dump_value, explained
+
+    rows = [
+        (section, f"  {key}: {dump_value(value)}", place)
+        for section, key, value, place in explained(config, overrides or [])
+        if place or defaults
+    ]
+    width = min(60, max((len(line) for _, line, _ in rows), default=0))
+    for section, group in itertools.groupby(rows, key=lambda row: row[0]):
+        show(f"{section}:")
+        for _, line, place in group:
+            show(f"{line:{width}}  # {place or 'default'}")
+
+
+@app.command(cls=Command)
+def diff(
+    one: Annotated[
+        str, typer.Argument(metavar="A", help="A YAML file, a ready-made config, or a run.", show_default=False)
+    ],
+    other: Annotated[str, typer.Argument(metavar="B", help="Another one.", show_default=False)],
+    as_json: Json = False,
+) -> None:
+    """Print the keys in which two configs differ, with the values of both. Defaults count as given."""
+    from charrnn.experiments.differences import flat, varied
+    from charrnn.loading import dump_value
+    from charrnn.terminal import table
+
+    configs = [_config_of(one), _config_of(other)]
+    values, keys = [flat(config) for config in configs], varied(configs)
+    if as_json:
+        show_json({key: [own[key] for own in values] for key in keys})
+    elif keys:
+        show(table([["key", one, other], *([key, *(dump_value(own[key]) for own in values)] for key in keys)]))
+
+
+def _config_of(name: str) -> Config:
+    """The config of a run, a file or a ready-made name. A sweep counts without its variants."""
+    from charrnn.loading import load_base, parse_run_config
+    from charrnn.store.folder import is_run
+
+    return parse_run_config(Path(name) / "config.yaml") if is_run(Path(name)) else load_base(name)
 
 
 @app.command(cls=Command)

@@ -10,7 +10,7 @@ import typer
 
 from charrnn.cli.opening import open_run, regular
 from charrnn.cli.options import Checkpoint, Device, Encoding, Json, Plugin, RunFolder
-from charrnn.cli.output import show, show_json
+from charrnn.cli.output import show, show_csv, show_json
 from charrnn.errors import CharrnnError
 
 
@@ -34,6 +34,7 @@ def evaluate(
     checkpoint: Checkpoint = "best",
     plugin: Plugin = None,
     device: Device = "auto",
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print a CSV table instead of text for people.")] = False,
     as_json: Json = False,
 ) -> None:
     """Measure how well a model predicts a text, in bits per character, over every character.
@@ -51,7 +52,7 @@ def evaluate(
 
     from charrnn.terminal import advance
 
-    opened = open_run(run, device, checkpoint, quiet=as_json)
+    opened = open_run(run, device, checkpoint, quiet=as_json or as_csv)
     part = cast(Literal["train", "val", "test"], split)
     if dynamic and protocol == "blocks":
         raise CharrnnError("--dynamic reads on from block to block: give it without --protocol blocks")
@@ -70,14 +71,18 @@ def evaluate(
             encoding=encoding,
         )
     measure = "likelihood" if opened.model.causal else "pseudo-likelihood"
-    if as_json:
+    if as_json or as_csv:
         keys = ("bits_per_char", "nats_per_char", "standard_error", "perplexity", "characters")
         document = {key: getattr(result, key) for key in keys} | {
             "protocol": "dynamic" if dynamic else protocol,
             "measure": measure,
             "step": opened.checkpoint.step,
         }
-        show_json(document, indent=None)
+        if as_csv:
+            own = {"run": str(run), "text": str(text or part), "seed": opened.config.training.seed}
+            show_csv([own | {"parameters": opened.facts.parameters} | document])
+        else:
+            show_json(document, indent=None)
     else:
         notes = [f"blocks of {block} from a fresh state"] if protocol == "blocks" else []
         if dynamic:

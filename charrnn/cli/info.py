@@ -23,17 +23,16 @@ MOST = 1000
 def info(run: RunFolder, checkpoint: Checkpoint = "best", plugin: Plugin = None, as_json: Json = False) -> None:
     """Describe a run: architecture, corpus, vocabulary, how its training ended, its checkpoints and evaluations."""
     from charrnn.run import load
-    from charrnn.store.history import read_history
     from charrnn.terminal import table
     from charrnn.training.closing import closing_line
 
     opened = load(run, "cpu", checkpoint)
-    evaluations = list(deque(read_history(opened.metrics, "val_loss"), MOST))
+    if as_json:
+        show_json(document(opened))
+        return
+    evaluations = _evaluations(opened)
     last = opened.checkpoints.summary("last")
     saved = _checkpoints(opened, evaluations)
-    if as_json:
-        show_json(_document(opened, last, saved, evaluations))
-        return
     show(table(_rows(opened, last, evaluations)) + "\n\n" + closing_line(opened, last))
     if saved:
         head = ["checkpoint", "val nats", "val bits/char", "MB", ""]
@@ -44,9 +43,18 @@ def info(run: RunFolder, checkpoint: Checkpoint = "best", plugin: Plugin = None,
         show("\n" + table([head, *shown]))
 
 
-def _document(run: Run, last: Summary, saved: list[Line], evaluations: list[Line]) -> Line:
+def _evaluations(run: Run) -> list[Line]:
+    from charrnn.store.history import read_history
+
+    return list(deque(read_history(run.metrics, "val_loss"), MOST))
+
+
+def document(run: Run) -> Line:
+    """A run and its figures, for JSON."""
     from charrnn.training.closing import closing_line, verdict_of
 
+    evaluations, last = _evaluations(run), run.checkpoints.summary("last")
+    saved = _checkpoints(run, evaluations)
     verdict = verdict_of(run)
     return {
         "run": str(run.path),

@@ -32,7 +32,9 @@ COMMANDS = {
     },
     "configs": {
         "list": "ls all names",
-        "copy": "cp get new init show cat print",
+        "copy": "cp get new init",
+        "show": "cat print view",
+        "diff": "compare",
         "recipe": "for text make create generate choose",
         "schema": "keys validate check json",
     },

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import sys
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 
@@ -19,6 +22,16 @@ def show(text: str, end: str = "\n") -> None:
 def show_bytes(data: bytes) -> None:
     """Writes bytes as they are. Standard output is UTF-8, in which surrogate escapes stand for any byte (PEP 383)."""
     sys.stdout.write(data.decode("utf-8", "surrogateescape"))
+
+
+def show_csv(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Writes rows as CSV with the keys of all rows as columns. What is None is an empty field."""
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    show(text.getvalue(), end="")
 
 
 def show_json(document: Any, indent: int | None = 1) -> None:

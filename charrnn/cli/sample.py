@@ -6,7 +6,7 @@ import secrets
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -18,9 +18,12 @@ from charrnn.errors import CharrnnError
 if TYPE_CHECKING:
     from charrnn.generation.sampler import Sample
     from charrnn.text.vocab import Vocabulary
+    from charrnn.verse.automaton import At
 
 SEEDS = 1_000_000
 """One of so many seeds is drawn, if none is given: enough, and short to type."""
+VERSE = 10_000
+"""The most characters of a poem. Its form ends it."""
 MAX_PROMPT = 10_000_000
 """The most bytes of a prompt."""
 
@@ -69,8 +72,8 @@ def sample(
     seed: Annotated[
         int | None,
         typer.Option(
-            help="The same seed gives the same text; sample i has the seed SEED + i. Default: another one each time, "
-            "which is printed."
+            help="The same seed gives the same texts, however many there are. Default: another one each time, which is "
+            "printed."
         ),
     ] = None,
     samples: Annotated[int, typer.Option(help="How many texts to write, side by side.")] = 1,
@@ -80,6 +83,51 @@ def sample(
     ] = None,
     unknown: Unknown = "error",
     strict: Strict = False,
+    form: Annotated[
+        str | None,
+        typer.Option(
+            "--form",
+            help="A form of verse that every poem keeps: a name (`charrnn forms list`), a size such as 5x8 for eight "
+            "lines of five, or a YAML file. Default: none.",
+        ),
+    ] = None,
+    tones: Annotated[bool, typer.Option("--tones", help="Keep the tones of --form.")] = False,
+    rhyme: Annotated[
+        str | None,
+        typer.Option(
+            "--rhyme",
+            metavar="pingshui|GROUP",
+            help="Rhyme where --form does, in any group of the table or in one, such as 東. Default: no rhyme.",
+        ),
+    ] = None,
+    acrostic: Annotated[
+        str | None,
+        typer.Option("--acrostic", help="Characters that stand one in each line of --form. Default: none."),
+    ] = None,
+    acrostic_at: Annotated[
+        str,
+        typer.Option(
+            "--acrostic-at",
+            metavar="start|end|diagonal|N",
+            help="Where in its line each character of --acrostic stands; N counts from 1.",
+        ),
+    ] = "start",
+    repeat_characters: Annotated[
+        bool | None,
+        typer.Option(
+            "--repeat-characters/--no-repeat-characters",
+            help="Whether a character may occur twice in a poem. Default: no with --tones, yes otherwise.",
+        ),
+    ] = None,
+    rhyme_table: Annotated[
+        Path | None,
+        typer.Option(
+            "--rhyme-table",
+            metavar="FILE",
+            help="A YAML file with tones and rhymes of your own: level and oblique, each {group: characters}. Default: "
+            "Pingshui.",
+        ),
+    ] = None,
     stream: Annotated[
         bool | None,
         typer.Option("--stream/--no-stream", help="Show characters as they are written. Default: on a terminal."),
@@ -113,8 +161,25 @@ def sample(
         "unknown": unknown,
         "strict": strict,
     }
+    verse = None
+    if form is not None:
+        verse = opened.verse(
+            form,
+            tones=tones,
+            rhyme=rhyme,
+            acrostic=acrostic or "",
+            acrostic_at=_place(acrostic_at),
+            repeat_characters=repeat_characters,
+            rhyme_table=rhyme_table,
+        )
+        text = "" if text is None else text  # the config's prompt may be no beginning of a poem
+        how["length"] = VERSE if length is None else length
+    elif tones or rhyme is not None or acrostic is not None:
+        raise CharrnnError("--tones, --rhyme and --acrostic belong to a form of verse: give --form too")
     if stream is None:
-        stream = sys.stdout.isatty() and samples == 1 and not as_json
+        stream = sys.stdout.isatty() and samples == 1 and not as_json and verse is None
+    if stream and verse is not None:
+        raise CharrnnError("--stream shows a text as it comes, without --form")
     if stream:
         if samples != 1 or as_json:
             raise CharrnnError("--stream shows one text as it comes, without --samples and --json")
@@ -128,7 +193,7 @@ def sample(
             show("")
         _tell_seed(seed, drawn)
         return
-    written = opened.sample(text, samples=samples, **how)
+    written = opened.sample(text, samples=samples, constraint=verse, **how)
     if as_json:
         show_json([_facts(one, vocabulary) | {"step": opened.checkpoint.step} for one in written])
         return
@@ -137,6 +202,8 @@ def sample(
         _show_bytes([between.join(one.data or b"" for one in written)], vocabulary)
     else:
         _show_texts([one.text for one in written])
+    if verse is not None:
+        _tell_price([one.constraint_bits or 0.0 for one in written])
     _tell_seed(seed, drawn)
 
 
@@ -168,7 +235,23 @@ def _facts(one: Sample, vocabulary: Vocabulary) -> dict[str, Any]:
 
     text = one.text if one.data is None else vocabulary.text_of(one.data)
     told = {"base64": b64encode(one.data).decode("ascii")} if one.data is not None and text is None else {"text": text}
-    return {**told, "log_prob": one.log_prob, "seed": one.seed}
+    price = {} if one.constraint_bits is None else {"constraint_bits": one.constraint_bits}
+    return {**told, "log_prob": one.log_prob, **price, "seed": one.seed, "index": one.index}
+
+
+def _tell_price(bits: list[float]) -> None:
+    from charrnn.terminal import say
+
+    say(f"the form took {sum(bits) / len(bits):.2f} bits per character from what the model would have written")
+
+
+def _place(at: str) -> At | int:
+    """Where the characters of an acrostic stand. Raises CharrnnError for anything else."""
+    if at in ("start", "end", "diagonal"):
+        return cast("At", at)
+    if at.isascii() and at.isdigit() and int(at) > 0:
+        return int(at)
+    raise CharrnnError(f"--acrostic-at {at}: start, end, diagonal or a number from 1 was expected")
 
 
 def _tell_seed(given: int | None, drawn: int) -> None:

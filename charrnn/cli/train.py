@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from charrnn.cli.options import Device, Plugin, complete_config
-from charrnn.cli.output import show
+from charrnn.cli.output import show, show_json
 from charrnn.errors import CharrnnError
 
 
@@ -40,6 +40,10 @@ def train(
             help="The whole length of the training in minutes; with --resume, that from its first start. Default: the "
             "config's length; for a text, 5."
         ),
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(help="Seed of the weights, the order of the text and dropout. Default: the config's, which is 0."),
     ] = None,
     resume: Annotated[
         Path | None, typer.Option("--resume", metavar="RUN", help="Go on with this run. Default: a new one.")
@@ -72,6 +76,9 @@ def train(
         ),
     ] = "1",
     quiet: Annotated[bool, typer.Option(help="Print no progress bar, no log and no samples.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the run and its figures as JSON instead of its folder.")
+    ] = False,
 ) -> None:
     """Train a model on a text, or as a config says, and print the folder of its run.
 
@@ -87,6 +94,9 @@ def train(
     if resume is not None and (out is not None or overwrite):
         raise CharrnnError("train: --resume goes on in the run's own folder, without --out and --overwrite")
 
+    if resume is not None and seed is not None:
+        raise CharrnnError("train: --resume goes on with the run's own seed, without --seed")
+
     if resume is not None and (init_from is not None or freeze):
         raise CharrnnError("train: --resume goes on with the run's own weights, without --init-from and --freeze")
 
@@ -100,6 +110,7 @@ def train(
     from charrnn.terminal import say
     from charrnn.training import attendance, distributed, session
 
+    seeds = [] if seed is None else [f"training.seed={seed}"]
     try:
         if resume is not None:
             run = session.resume(resume, overrides=overrides or [], minutes=minutes, device=device, quiet=quiet)
@@ -107,7 +118,7 @@ def train(
             assert what
             run = session.train(
                 what[0] if len(what) == 1 else what,
-                overrides=overrides or [],
+                overrides=[*(overrides or []), *seeds],
                 minutes=minutes,
                 out=out,
                 overwrite=overwrite,
@@ -124,4 +135,9 @@ def train(
             say(f"charrnn: {lost}")
         raise typer.Exit(1) from None
     if distributed.is_first():
-        show(str(run.path))
+        if as_json:
+            from charrnn.cli.info import document
+
+            show_json(document(run))
+        else:
+            show(str(run.path))

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from charrnn.errors import CharrnnError
+from charrnn.generation import constraints
+from charrnn.generation.constraints import Constraint
 from charrnn.generation.filters import MEMORY, Filters
 from charrnn.generation.stepper import Stepper
+from charrnn.terminal import printable
 from charrnn.text.vocab import Decoder, Vocabulary
 
 BLOCK = 256
@@ -36,9 +39,18 @@ def check_seed(seed: int) -> None:
         raise CharrnnError(f"‹seed={seed}›: expected 0 to 2^63 - 1")
 
 
+def generator(seed: int, index: int) -> np.random.Generator:
+    """The random numbers of one sample of a seed. No two samples share them, of one seed or of two.
+
+    The first sample has those of the seed itself, and sample i those of its i-th child (numpy's SeedSequence): seed + i
+    would be the first sample of the next seed.
+    """
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(index,) if index else ()))
+
+
 @dataclass(frozen=True)
 class Sample:
-    """A text that a model wrote."""
+    """A text that a model wrote. `str(sample)` is the text, and a notebook shows it."""
 
     text: str
     """The prompt and the characters after it."""
@@ -46,9 +58,21 @@ class Sample:
     """ln of the model's probability of the characters after the prompt (at temperature 1, without filters), and of the
     end of a document, if the model ended it."""
     seed: int
-    """The seed that gives the same text again."""
+    """The seed that gives the same text again, as sample `index`."""
+    index: int = 0
+    """Which of the samples of this seed it is, from 0."""
     data: bytes | None = None
     """The bytes of a model of bytes, not all of which need be text; None from a model of characters."""
+    constraint_bits: float | None = None
+    """What a constraint cost, in bits per character: -log2 of the probability that the model gave to what was allowed.
+    None without one."""
+
+    def __str__(self) -> str:
+        return self.text
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """Shows the text in IPython and in notebooks, also within a list, with nothing that controls a terminal."""
+        printer.text(printable(self.text))
 
 
 class Piece(NamedTuple):
@@ -62,7 +86,8 @@ class Piece(NamedTuple):
 
 
 class Sampler:
-    """Writes with a model. Each sample has a random generator of its own, so that its text depends on its seed.
+    """Writes with a model. Each sample has a random generator of its own, so that its text depends on the seed and on
+    its place among the samples of that seed, and not on how many there are.
 
     NumPy draws the random numbers for all steppers. Two steppers write the same text unless rounding decides a draw. If
     log-probabilities agree to 1e-6, that happens in less than one of 500 texts of 500 characters (see `filters.draw`).
@@ -77,33 +102,74 @@ class Sampler:
         self,
         prompt: Sequence[int],
         length: int,
-        seeds: Sequence[int],
+        seed: int,
+        samples: int = 1,
         stop: str | None = None,
         shown: str | None = None,
     ) -> list[Sample]:
-        """A text for each seed: the prompt and at most `length` characters. `stop` (kept) or the model may end it.
+        """So many texts: the prompt and at most `length` characters. `stop` (kept) or the model may end each.
 
         The text begins with the prompt as it is `shown`, or else as its ids are decoded. Raises CharrnnError for a
         length, a seed or a number of samples out of bounds.
         """
         begin = Piece(self.vocabulary.decode(prompt) if shown is None else shown, 0.0, self.data(prompt))
-        texts = [[begin] for _ in seeds]
-        for pieces in self.write(prompt, length, seeds, stop):
-            for text, piece in zip(texts, pieces, strict=True):
-                text.append(piece)
-        samples = []
-        for text, seed in zip(texts, seeds, strict=True):
-            data = b"".join(piece.data for piece in text) if self.vocabulary.kind == "byte" else None
-            written = "".join(piece.text for piece in text)
-            samples.append(Sample(written, sum(piece.log_prob for piece in text), seed, data))
-        return samples
+        blocks = list(self.write(prompt, length, seed, samples, stop))
+        written = []
+        for i, text in enumerate(zip(*blocks, strict=True)):
+            data = b"".join(piece.data for piece in (begin, *text)) if self.vocabulary.kind == "byte" else None
+            whole = "".join(piece.text for piece in (begin, *text))
+            written.append(Sample(whole, sum(piece.log_prob for piece in text), seed, i, data))
+        return written
+
+    def sample_within(
+        self,
+        constraint: Constraint,
+        prompt: Sequence[int],
+        length: int,
+        seed: int,
+        samples: int = 1,
+        shown: str | None = None,
+    ) -> list[Sample]:
+        """`sample`, of texts that keep a constraint. Raises CharrnnError as `constraints.write` does too."""
+        if length < 1:
+            raise CharrnnError(f"‹length={length}›: expected 1 or more characters")
+        check_samples(samples)
+        check_seed(seed)
+        generators = [generator(seed, i) for i in range(samples)]
+        try:
+            kept = constraints.write(
+                self.model, self.vocabulary, prompt, constraint, self.filters, generators, length, self.documents
+            )
+        except constraints.Unfit as unfit:
+            character = self.vocabulary.decode([prompt[unfit.place]])
+            raise CharrnnError(
+                f"‹prompt›: {character!r}, its character {unfit.place + 1}, does not fit what is asked for"
+            ) from None
+        begin = self.vocabulary.decode(prompt) if shown is None else shown
+        return [
+            Sample(
+                begin + self.vocabulary.decode(one.ids),
+                one.log_prob,
+                seed,
+                i,
+                self.data([*prompt, *one.ids]) if self.vocabulary.kind == "byte" else None,
+                one.bits,
+            )
+            for i, one in enumerate(kept)
+        ]
 
     def data(self, ids: Sequence[int]) -> bytes:
         """The bytes of some ids; none for a model of characters."""
         return bytes(i for i in ids if i < self.vocabulary.unknown) if self.vocabulary.kind == "byte" else b""
 
     def write(
-        self, prompt: Sequence[int], length: int, seeds: Sequence[int], stop: str | None = None, block: int = BLOCK
+        self,
+        prompt: Sequence[int],
+        length: int,
+        seed: int,
+        samples: int = 1,
+        stop: str | None = None,
+        block: int = BLOCK,
     ) -> Iterator[list[Piece]]:
         """Yields, for at most `block` characters at a time, the new piece of each sample.
 
@@ -111,18 +177,17 @@ class Sampler:
         """
         if length < 1:
             raise CharrnnError(f"‹length={length}›: expected 1 or more characters")
-        check_samples(len(seeds))
-        for seed in seeds:
-            check_seed(seed)
+        check_samples(samples)
+        check_seed(seed)
         vocabulary = self.vocabulary
         never = [vocabulary.unknown] if self.documents else [vocabulary.unknown, vocabulary.boundary]
-        generators = [np.random.default_rng(seed) for seed in seeds]
+        generators = [generator(seed, i) for i in range(samples)]
         pieces = [*vocabulary.characters, "\ufffd", ""] if vocabulary.kind == "char" else None
-        texts = [_Text(vocabulary, pieces, stop) for _ in seeds]
-        recent = np.array([prompt[-MEMORY:]] * len(seeds), np.int64).reshape(len(seeds), -1)
+        texts = [_Text(vocabulary, pieces, stop) for _ in generators]
+        recent = np.array([prompt[-MEMORY:]] * samples, np.int64).reshape(samples, -1)
         model = copy(self.model)  # so that two calls can be consumed in turns
-        model.begin([vocabulary.boundary, *prompt], len(seeds))
-        block = max(1, min(block, NUMBERS // (len(seeds) * len(vocabulary))))
+        model.begin([vocabulary.boundary, *prompt], samples)
+        block = max(1, min(block, NUMBERS // (samples * len(vocabulary))))
         now, written = FIRST, 0
         while written < length and any(text.running for text in texts):
             now = min(now, block, length - written)

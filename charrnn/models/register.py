@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 import sys
 from functools import partial
@@ -48,7 +49,16 @@ def register_cell(name: str, layer: type[RecurrentLayer]) -> None:
         raise CharrnnError(f"register_cell: {name}: charrnn has a cell of that name; give yours another one")
     file = getattr(sys.modules.get(layer.__module__), "__file__", None)
     plugin = Path(file).name if file else layer.__module__
-    CELLS[name] = Cell(layer, shared=RECURRENT if layer.recurrent_weights else (*STACK, "bidirectional"), plugin=plugin)
+    shared = RECURRENT if layer.recurrent_weights else (*STACK, "bidirectional")
+    CELLS[name] = Cell(layer, shared=shared, plugin=plugin, code=_checksum(file))
+
+
+def _checksum(file: str | None) -> str:
+    """The SHA-256 of a file; nothing where there is none, as in a notebook."""
+    try:
+        return hashlib.sha256(Path(file or "").read_bytes()).hexdigest()
+    except OSError:
+        return ""
 
 
 def _class_of(cell: Cell) -> type:

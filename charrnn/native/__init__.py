@@ -28,7 +28,7 @@ from pathlib import Path
 from charrnn.cache import cache_folder
 from charrnn.errors import CharrnnError
 from charrnn.files import read_json, remove, sha256, sync
-from charrnn.terminal import say_once
+from charrnn.terminal import warn_once
 from charrnn.trust import Untrusted, check_file, trusted
 
 SOURCES = Path(__file__).parent
@@ -64,7 +64,7 @@ def load(name: str, openmp: bool = False) -> ctypes.CDLL | None:
         except OSError as error:
             refused = f"{error.filename or name}: {error.strerror or error}"
     if refused:
-        say_once(f"charrnn: goes on more slowly, without C: {refused}")
+        warn_once(f"charrnn: goes on more slowly, without C: {refused}")
     return None
 
 
@@ -88,7 +88,7 @@ def _library(source: Path, threads: str) -> Path:
         key.update(file.read_bytes())
     library = folder / f"{source.stem}-{key.hexdigest()[:24]}.so"
     if library.exists() and (found := fault(library)):
-        say_once(f"charrnn: {library}: {found}; it is compiled again")
+        warn_once(f"charrnn: {library}: {found}; it is compiled again")
         for path in (library, _manifest(library)):
             remove(path)
     if not library.exists():
@@ -118,6 +118,18 @@ def _compiler() -> list[str]:
     if not compiler or not shutil.which(compiler[0]):
         raise NoLibrary(f"CC={compiler[0]}: there is no such compiler" if compiler else "")
     return compiler
+
+
+def compiler_version() -> str:
+    """The first line with which the compiler names itself; nothing where there is no compiler, or none is wanted."""
+    if os.environ.get("CHARRNN_NATIVE", "1") == "0" or os.name == "nt":
+        return ""
+    try:
+        command = [*_compiler(), "--version"]
+        said = subprocess.run(command, capture_output=True, check=True, timeout=PATIENCE, stdin=subprocess.DEVNULL)
+    except (NoLibrary, OSError, subprocess.SubprocessError):
+        return ""
+    return said.stdout.decode("utf-8", "replace").partition("\n")[0].strip()[:200]
 
 
 def _compile(source: Path, compiling: list[str], linking: list[str], library: Path) -> None:

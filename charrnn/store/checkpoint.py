@@ -22,7 +22,7 @@ from safetensors import SafetensorError
 from charrnn.errors import CharrnnError
 from charrnn.files import Amount, Count, Record, is_hollow, read_record, remove, sha256, sync
 from charrnn.store.weights import COUNTS
-from charrnn.terminal import say
+from charrnn.terminal import warn
 
 if TYPE_CHECKING:  # PyTorch is imported only where it is needed: writing on a CPU does without it
     from torch import Tensor
@@ -196,7 +196,7 @@ class Checkpoints:
             fault = self._fault(one.folder)
             if fault is None:
                 return one
-            say(f"{one.folder}: {fault}; taking another checkpoint instead")
+            warn(f"{one.folder}: {fault}; taking another checkpoint instead")
         what = "no whole checkpoint is left" if newest else "holds no checkpoint yet"
         raise CharrnnError(f"{self.folder.parent}: {what}; train it again, or from the start with ‹overwrite=True›")
 

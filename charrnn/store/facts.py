@@ -7,11 +7,17 @@ from typing import Literal
 from pydantic import Field
 
 from charrnn.files import Count, Record
+from charrnn.store.machine import Machine
 from charrnn.text.reader import Damage
 from charrnn.text.vocab import Rare
 
 FORMAT = 1
 """The format of a run's folder. A run of a newer format is refused; older formats will still be read."""
+
+
+RESULTS = 1
+"""A number that goes up with every change after which the same config, text and seed give other weights. A sweep trains
+a variant anew whose run has another one."""
 
 
 class Facts(Record):
@@ -20,6 +26,10 @@ class Facts(Record):
     format: Count
     charrnn: str = ""
     torch: str = ""
+    results: Count = 0
+    """The `RESULTS` of the charrnn that trained it; 0 of one that had none."""
+    machine: Machine | None = None
+    """What it was begun on."""
     id: str
     parameters: Count
     fingerprint: str
@@ -39,3 +49,5 @@ class Facts(Record):
     """The name of the file that defines the cell, if the cell is not charrnn's own. Only messages use the name."""
     cell: str = ""
     """The name of that cell."""
+    code: str = ""
+    """The SHA-256 of that file."""

@@ -44,7 +44,7 @@ def cut_history(file: Path, step: int) -> None:
         raise CharrnnError(f"{file}: cannot be written: {error.strerror}") from None
 
 
-def _measured(line: bytes) -> dict[str, float] | None:
+def _measured(line: bytes) -> dict[str, Any] | None:
     """The object in a line of metrics.jsonl; None if the line is broken."""
     try:
         document = json.loads(line)
@@ -52,7 +52,9 @@ def _measured(line: bytes) -> dict[str, float] | None:
         return None
     if not isinstance(document, dict) or not {"step", "minutes", "epochs"} <= document.keys():
         return None
-    if not all(type(value) in (int, float) and abs(value) < 1e15 for value in document.values()):
+    numbers = [value for key, value in document.items() if key != "kind"]
+    if not all(type(value) in (int, float) and abs(value) < 1e15 for value in numbers):
         return None  # not finite, or too large
     whole = isinstance(document["step"], int) and ("val_loss" in document) == ("val_bits_per_char" in document)
+    whole = whole and document.get("kind", "") in ("", "step", "evaluation", "explosion")  # early runs have no kind
     return document if whole else None

@@ -27,6 +27,10 @@ SILENCE = 300.0
 """The seconds without a sign of life after which the process of another machine counts as dead."""
 
 
+class Taken(CharrnnError):
+    """A living process holds the run."""
+
+
 class Holder(NamedTuple):
     """A process that holds a lock."""
 
@@ -40,7 +44,7 @@ class Holder(NamedTuple):
 
 @contextmanager
 def locked(run: Path) -> Iterator[None]:
-    """A context in which this process holds `run`. Raises CharrnnError where a living process holds it."""
+    """A context in which this process holds `run`. Raises Taken where a living process holds it."""
     take(run)
     done = Event()
     heart = Thread(target=_beat, args=(run, done), daemon=True)
@@ -55,7 +59,7 @@ def locked(run: Path) -> Iterator[None]:
 
 
 def take(run: Path) -> None:
-    """Writes the lock, and replaces that of a dead process. Raises CharrnnError where a living process holds it."""
+    """Writes the lock, and replaces that of a dead process. Raises Taken where a living process holds it."""
     file, own = run / NAME, run / f".{NAME}-{os.getpid()}"
     for _ in range(3):
         try:
@@ -67,7 +71,7 @@ def take(run: Path) -> None:
         except FileExistsError:
             holder = _holder(file, now=own.stat().st_mtime if own.exists() else None)
             if holder is not None:
-                raise CharrnnError(
+                raise Taken(
                     f"{run}: {holder} is training in it; wait for it, stop it, or give ‹out› another folder; "
                     f"if that process is something else, remove {file}"
                 ) from None
@@ -77,7 +81,7 @@ def take(run: Path) -> None:
         finally:
             with suppress(OSError):
                 own.unlink()
-    raise CharrnnError(f"{run}: another process took it just now")
+    raise Taken(f"{run}: another process took it just now")
 
 
 def _beat(run: Path, done: Event) -> None:

@@ -31,13 +31,12 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from tqdm import tqdm
 
 from charrnn.cache import cache_folder
 from charrnn.config import CorpusConfig
 from charrnn.errors import CharrnnError
 from charrnn.files import remove
-from charrnn.terminal import printable
+from charrnn.terminal import bar, printable
 from charrnn.text.encoding import common, recognise, told
 from charrnn.text.entries import ABANDONED, is_whole, put
 from charrnn.text.reader import find_files, read_text
@@ -271,8 +270,8 @@ def _fetch(entry: NamedCorpus) -> Iterator[Path]:
         if left.name not in entry.sources and time.time() - left.stat().st_mtime > ABANDONED:
             left.unlink(missing_ok=True)
     pooch.get_logger().setLevel("ERROR")  # charrnn's own bar says the same
-    with tqdm(entry.sources, desc="download", unit="file", leave=False, disable=None) as bar:
-        for name in bar:
+    with bar(iterable=entry.sources, desc="download", unit="file", leave=False) as sources:
+        for name in sources:
             place = Path(store.path) / name
             if place.exists() and not place.is_file():  # such as a pipe, which would be waited for
                 remove(place)

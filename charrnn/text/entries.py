@@ -18,7 +18,7 @@ import numpy as np
 from charrnn.errors import CharrnnError
 from charrnn.files import Count, Record, read_record, sha256, sync, write_json
 from charrnn.files import remove as remove_path
-from charrnn.terminal import say
+from charrnn.terminal import warn
 from charrnn.text.reader import Damage
 from charrnn.text.vocab import Rare
 from charrnn.trust import Untrusted, check, check_file
@@ -115,7 +115,7 @@ def open_entry(folder: Path, fingerprint: str) -> Entry | None:
         if entry.fingerprint == fingerprint:
             return entry
         found = "is that of another text"
-    say(f"{folder}: {found}; it is removed from the cache")
+    warn(f"{folder}: {found}; it is removed from the cache")
     remove(folder)
     return None
 
@@ -173,7 +173,7 @@ def is_whole(file: Path) -> bool:
         return False
     found = fault_of_file(file)
     if found is not None:
-        say(f"{file}: {found}; it is made again")
+        warn(f"{file}: {found}; it is made again")
         remove(file)
         remove(file.with_suffix(".json"))
     return found is None

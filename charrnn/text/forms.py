@@ -105,6 +105,11 @@ def _converters() -> tuple[Callable[[str], str], ...]:
     return tuple(OpenCC(name).convert for name in CONVERSIONS)
 
 
+def variants(character: str) -> list[str]:
+    """The other forms that OpenCC has for a character on its own; none without OpenCC."""
+    return [form for form in dict.fromkeys(_conversions_alone(character)) if form != character]
+
+
 @cache
 def _conversions_alone(character: str) -> list[str]:
     return [convert(character) for convert in _converters()]

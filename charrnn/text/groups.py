@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from charrnn.config import CorpusConfig
-from charrnn.terminal import say
+from charrnn.terminal import warn
 from charrnn.text.entries import is_whole, put
 from charrnn.text.forms import is_ideograph
 from charrnn.text.vocab import Vocabulary
@@ -121,7 +121,7 @@ def groups_of(
     if file is not None and is_whole(file):
         return Groups(np.fromfile(file, np.int64))
     if int(starts[-1]) > MOST:
-        say(f"a corpus of more than {MOST:,} characters: its documents are not compared, and each is dealt by itself")
+        warn(f"a corpus of more than {MOST:,} characters: its documents are not compared, and each is dealt by itself")
         return alone
     groups = find_groups(ids, np.asarray(starts), kinds_of(vocabulary), run)
     if file is not None:

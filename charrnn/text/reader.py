@@ -107,7 +107,7 @@ def passed_over(path: str | Sequence[str], files: Sequence[Path]) -> str:
             others = [file for file in inside if file.suffix.lower() != ".txt"]
             if others:
                 told.append(f"{endings(others)} in {entry}, since a folder stands for its *.txt files")
-    empty = [file for file in files if not file.stat().st_size]
+    empty = [file for file in files if file.exists() and not file.stat().st_size]
     if empty:
         told.append(f"{len(empty):,} empty file{'s' * (len(empty) != 1)}, such as {empty[0].name}")
     return f"passed over: {'; '.join(told)}" if told else ""

@@ -18,7 +18,7 @@ from typing import Protocol
 import torch.distributed as dist
 
 from charrnn.errors import CharrnnError
-from charrnn.terminal import say
+from charrnn.terminal import warn
 
 SILENCE = 20.0
 """Seconds without an answer of another worker after which that is told."""
@@ -83,7 +83,7 @@ class Attendance:
             if self._meeting_of(self._rank) != meeting:
                 self._store.set(f"waiting/{self._rank}", str(meeting))
             if self._rank == 0 and waited > max(self._silence, 2 * told):
-                say(f"{self._names()} not answered for {waited:.0f} s")
+                warn(f"{self._names()} not answered for {waited:.0f} s")
                 told = waited
 
     def await_until(self, work: dist.Work, is_time_up: Callable[[], bool]) -> None:

@@ -2,47 +2,90 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
-
-from torch import Tensor
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
 from charrnn.config import TrainingConfig
-from charrnn.errors import Diverged
-from charrnn.models import LanguageModel
+from charrnn.errors import CharrnnError, Diverged
 from charrnn.store.checkpoint import Summary
 from charrnn.training.schedule import Progress
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from charrnn.models import LanguageModel
 
 
 @dataclass(frozen=True)
 class Event:
     """Something that happened in a training.
 
-    `step`: a step was made. `metrics` is filled every `log_every` steps, and before evaluations and checkpoints.
-    `evaluation`: the validation loss is in `metrics`.
-    `sample`: it is time to write a sample.
-    `checkpoint`: it is time to save a checkpoint. The first and the last event of a training are of this kind.
-    `explosion`: several steps in a row had no finite gradient and were not applied. When all listeners have heard of
-    it, the training goes back to its last checkpoint.
+    - `step`: a step was made. `metrics` is filled every `log_every` steps, and before evaluations and checkpoints.
+    - `evaluation`: the validation loss is in `metrics`.
+    - `sample`: it is time to write a sample.
+    - `checkpoint`: it is time to save a checkpoint. The first and the last event of a training are of this kind.
+    - `explosion`: several steps in a row had no finite gradient and were not applied. When all listeners have heard of
+      it, the training goes back to its last checkpoint.
     """
 
     kind: Literal["step", "evaluation", "sample", "checkpoint", "explosion"]
+    """What happened."""
     progress: Progress
+    """How far the training is: `steps`, `minutes`, `epochs`, and the `fraction` of the whole that is done."""
     metrics: dict[str, float] = field(default_factory=dict)
+    """What was measured, as in metrics.jsonl: `loss`, `val_loss` (nats), `val_bits_per_char`, ..."""
     is_best: bool = False
+    """Whether an evaluation is the best so far."""
 
 
 class Listener(Protocol):
-    """Hears every event of a training, and is closed at its end."""
+    """Hears every event of a training, and is closed at its end.
 
-    def hear(self, event: Event) -> None:
-        """Handles an event. The training waits for it."""
+    `charrnn.train` and `charrnn.resume` take such objects and plain functions as `listeners`. A function is called with
+    every event, as `hear` is; `event.kind` says what happened. The lines of metrics.jsonl and samples.txt for an event
+    are written before they hear of it, and a checkpoint after. With several workers, only the first one has listeners.
+    """
+
+    def hear(self, event: Event, /) -> None:
+        """Handles an event. The training waits for it. An exception ends the training, and comes out of it."""
         ...
 
     def close(self) -> None:
-        """Is called when the training has ended, with success or not."""
+        """Is called when a training that has begun ends, with success or not."""
         ...
+
+
+class _Function:
+    """A plain function as a listener."""
+
+    def __init__(self, hear: Callable[[Event], object]) -> None:
+        self._hear = hear
+
+    def hear(self, event: Event) -> None:
+        """Calls it."""
+        self._hear(event)
+
+    def close(self) -> None:
+        """Does nothing."""
+
+
+def as_listeners(given: Sequence[Listener | Callable[[Event], object]]) -> list[Listener]:
+    """Listeners, with functions in the form of one. Raises CharrnnError for what is neither."""
+    if callable(given):
+        raise CharrnnError(f"‹listeners›: {given!r}: a list of functions of an event was expected")
+    return [_as_listener(one) for one in given]
+
+
+def _as_listener(given: Listener | Callable[[Event], object]) -> Listener:
+    if not isinstance(given, type):  # a class could be called, and would hear nothing
+        if callable(getattr(given, "hear", None)) and callable(getattr(given, "close", None)):
+            return cast(Listener, given)
+        if callable(given) and not hasattr(given, "hear"):
+            return _Function(given)
+    raise CharrnnError(
+        f"‹listeners›: {given!r}: a function of an event, or an object with the methods hear and close, was expected"
+    )
 
 
 class Training(Protocol):

@@ -51,8 +51,6 @@ def headline(run: Run, dataset: Dataset, model: LanguageModel) -> str:
 
 LOOKED_AT = 2**20
 """The bytes of a text that are looked at for larger documents."""
-
-
 LITTLE = 2_000
 """A text of fewer characters is little."""
 NAMES = ("blank-line", "blank-lines: 2", "line", "file")

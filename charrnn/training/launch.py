@@ -18,7 +18,7 @@ from pathlib import Path
 
 from charrnn.device import cores
 from charrnn.errors import CharrnnError
-from charrnn.terminal import say
+from charrnn.terminal import warn
 
 RENDEZVOUS = "CHARRNN_RENDEZVOUS"
 """The variable with the file by which the workers of `--workers N` find each other. torchrun has its own way."""
@@ -110,8 +110,10 @@ def _verdict(workers: Sequence[subprocess.Popen[bytes]], folder: Path) -> int:
     first = workers[0].returncode
     for rank, worker in enumerate(workers):
         if worker.returncode < 0:
-            say(f"charrnn: worker {rank} (process {worker.pid}) was ended by {signal.Signals(-worker.returncode).name}")
+            warn(
+                f"charrnn: worker {rank} (process {worker.pid}) was ended by {signal.Signals(-worker.returncode).name}"
+            )
         if worker.returncode and rank and (worker.returncode < 0 or first in (0, 1)):  # otherwise worker 0 printed it
             for line in (folder / f"{rank}").read_text(encoding="utf-8", errors="replace").splitlines():
-                say(f"worker {rank}: {line}")
+                warn(f"worker {rank}: {line}")
     return next((code if code > 0 else 1 for code in (worker.returncode for worker in workers) if code), 0)

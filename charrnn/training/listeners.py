@@ -8,8 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from charrnn.config import Config
 from charrnn.errors import CharrnnError
 from charrnn.files import open_to_append
@@ -19,7 +17,7 @@ from charrnn.generation.torch_stepper import TorchStepper
 from charrnn.run import Run
 from charrnn.store.history import cut_history, read_history
 from charrnn.store.lock import held
-from charrnn.terminal import say
+from charrnn.terminal import bar, say, warn
 from charrnn.text.prompts import read_prompts
 from charrnn.text.vocab import Vocabulary
 from charrnn.training.events import Event, Training
@@ -33,12 +31,11 @@ class Bar:
     def __init__(self, run: Run, training: Training) -> None:
         self._words = Words(read_history(run.metrics))
         form = "{percentage:3.0f}% {bar} {elapsed} < {remaining}{postfix}"
-        self._bar = tqdm(
+        self._bar = bar(
             total=100.0,
             initial=self._percent(training.progress),
             bar_format=form,
             dynamic_ncols=True,
-            disable=None,
         )
         self._train = math.nan
 
@@ -93,7 +90,8 @@ class Log:
         """Writes a line if the event has metrics."""
         if event.metrics:
             at = event.progress
-            line = {"step": at.steps, "minutes": round(at.minutes, 4), "epochs": round(at.epochs, 4)}
+            line: dict[str, Any] = {"kind": event.kind}
+            line |= {"step": at.steps, "minutes": round(at.minutes, 4), "epochs": round(at.epochs, 4)}
             line |= {key: float(f"{value:.6g}") for key, value in event.metrics.items()}
             self._unwritten += json.dumps(line).encode() + b"\n"
             self._write()
@@ -107,7 +105,7 @@ class Log:
             self._failed = False
         except OSError as error:
             if not self._failed:
-                say(f"{self._file}: cannot be written: {error.strerror}; its lines are kept until it can")
+                warn(f"{self._file}: cannot be written: {error.strerror}; its lines are kept until it can")
             self._failed = True
 
     def close(self) -> None:
@@ -132,13 +130,13 @@ class Samples:
             return
         model, step = self._model, event.progress.steps
         model.eval()
-        sample = self._sampler.sample(self._prompt, self._run.config.sampling.length, [step])[0]
+        sample = self._sampler.sample(self._prompt, self._run.config.sampling.length, step)[0]
         model.train()
         try:
             with open_to_append(self._run.path / "samples.txt") as file:
                 file.write(f"=== step {step}\n{sample.text}\n\n".encode())
         except OSError as error:
-            say(f"{self._run.path}/samples.txt: cannot be written: {error.strerror}; going on without this sample")
+            warn(f"{self._run.path}/samples.txt: cannot be written: {error.strerror}; going on without this sample")
         if not self._quiet:
             say(f"--- sample at step {step:,}\n{sample.text}\n---")
 

@@ -8,12 +8,11 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from charrnn.config import TrainingConfig
 from charrnn.models import NGramModel
 from charrnn.store.checkpoint import Summary
-from charrnn.terminal import advance
+from charrnn.terminal import advance, bar
 from charrnn.text.dataset import Part
 from charrnn.training.events import Event
 from charrnn.training.schedule import Progress
@@ -40,8 +39,8 @@ class NGramTrainer:
     def events(self) -> Iterator[Event]:
         """Counts the whole text and evaluates. Raises CharrnnError for an empty text."""
         started = time.perf_counter()
-        with tqdm(total=self.model.order, desc="count", unit="order", leave=False, delay=1, disable=None) as bar:
-            self.model.fit(self.text, lambda count: advance(bar, count))
+        with bar(total=self.model.order, desc="count", unit="order", leave=False, delay=1) as shown:
+            self.model.fit(self.text, lambda count: advance(shown, count))
         seconds = time.perf_counter() - started
         self.standing = Summary(step=1, seconds=seconds, finished=True)
         megabytes = self.model.nbytes / 2**20

@@ -10,7 +10,7 @@ from statistics import median
 from typing import NamedTuple
 
 from charrnn.run import Run
-from charrnn.terminal import say
+from charrnn.terminal import warn
 from charrnn.training.events import Event, Training
 from charrnn.training.standing import Standing
 
@@ -118,7 +118,7 @@ class Pace:
         self._first = self._first or steps
         if said := diagnosis(slowdown(self._first, steps), waits):
             resume = f"charrnn train --resume {shlex.quote(str(self._run.path))}"
-            say(f"slow: {said}. Ctrl-C saves, and this goes on later: {resume}")
+            warn(f"slow: {said}. Ctrl-C saves, and this goes on later: {resume}")
             self._told = True
         self._begin()
 

@@ -12,7 +12,7 @@ from charrnn.run import Run
 from charrnn.store.checkpoint import Snapshot
 from charrnn.store.folder import is_run
 from charrnn.store.lock import held, take
-from charrnn.terminal import say
+from charrnn.terminal import warn
 from charrnn.training.events import Event, Training
 from charrnn.training.restoring import restore
 
@@ -89,10 +89,10 @@ class CheckpointSaver:
                 run.checkpoints.save(snapshot, keep)
             except OSError as error:
                 where = error.filename or run.path
-                say(f"{where}: step {snapshot.step:,} cannot be saved: {error.strerror}; trying again later")
+                warn(f"{where}: step {snapshot.step:,} cannot be saved: {error.strerror}; trying again later")
                 return
             except CharrnnError as error:
-                say(f"step {snapshot.step:,} cannot be saved: {error}")
+                warn(f"step {snapshot.step:,} cannot be saved: {error}")
                 return
             del self._unsaved[0]
 
@@ -108,7 +108,7 @@ class CheckpointSaver:
         if not held(run.path):
             take(run.path)
         if not there:
-            say(f"{run.path}: was deleted under the training; it is made again, with what is known")
+            warn(f"{run.path}: was deleted under the training; it is made again, with what is known")
             run.write()
 
     def close(self) -> None:

@@ -5,31 +5,33 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Sequence
-from contextlib import nullcontext, suppress
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from charrnn.config import Config, TrainingConfig
 from charrnn.device import find_device
 from charrnn.errors import CharrnnError
-from charrnn.loading import absolute, find_config, load_config, parse_config, parse_run_config
+from charrnn.loading import absolute, config_of, find_config, load_config, parse_config, parse_run_config
+from charrnn.mistakes import check_values
 from charrnn.models import Mixture, NGramModel, build_model
 from charrnn.run import Run
 from charrnn.store.folder import check_folders, new_folder
 from charrnn.store.lock import locked
-from charrnn.terminal import advance, reading, say, say_once
-from charrnn.text.batches import fitting, training_batches
-from charrnn.text.corpora import resolve, settled, with_encoding
+from charrnn.terminal import advance, reading, say, warn_once
+from charrnn.text.batches import training_batches
+from charrnn.text.corpora import resolve
 from charrnn.text.dataset import Dataset, load_dataset
 from charrnn.text.reader import find_files
 from charrnn.training.attendance import WorkerLost
 from charrnn.training.beginning import Beginning, keep_frozen
 from charrnn.training.closing import closing_line, next_command
 from charrnn.training.distributed import Workers, joined, own_device
-from charrnn.training.events import Listener, Training
+from charrnn.training.events import Event, Listener, Training, as_listeners
 from charrnn.training.headline import headline, undivided
 from charrnn.training.listeners import Bar, Log, Samples, TensorBoard, encode_prompt
 from charrnn.training.mixing import ALONE, Mixing, set_aside
@@ -39,6 +41,7 @@ from charrnn.training.recipe import find_recipe, is_text, namesake
 from charrnn.training.restoring import restore
 from charrnn.training.saver import CheckpointSaver
 from charrnn.training.schedule import Progress
+from charrnn.training.settling import fitted, settled
 from charrnn.training.signals import heeded
 from charrnn.training.trainer import Trainer
 from charrnn.waiting import SPIN, TOO_LATE
@@ -56,10 +59,13 @@ class Interrupted(KeyboardInterrupt):
 
 
 def train(
-    config: Config | str | Path | Sequence[str | Path],
+    config: Config | dict[str, Any] | str | Path | Sequence[str | Path],
     *,
     overrides: Sequence[str] = (),
     minutes: float | None = None,
+    steps: int | None = None,
+    seed: int | None = None,
+    listeners: Sequence[Listener | Callable[[Event], object]] = (),
     out: str | Path | None = None,
     overwrite: bool = False,
     init_from: str | Path | None = None,
@@ -69,30 +75,34 @@ def train(
 ) -> Run:
     """Trains a model and returns its run.
 
-    `config` is a `Config`, a YAML file, the name of a ready-made config, or a text: a file, a folder or several of
-    them, for which `training/recipe.py` chooses a config. `overrides` are texts "key.path=value".
-    `minutes` replaces the config's length. `out` is the run's folder (default: runs/NAME, with a number if that is
-    taken). `quiet` prints nothing on standard error. Ctrl-C saves and raises `Interrupted`.
+    `config` is a `Config`, a dict of its sections, a YAML file, the name of a ready-made config, or a text: a file, a
+    folder or several of them, for which `training/recipe.py` chooses a config. `overrides` are texts "key.path=value".
+    `minutes` or `steps` replaces the config's length, and `seed` its `training.seed`. `out` is the run's folder
+    (default: runs/NAME, with a number if that is taken). `listeners` hear what happens in the training: functions of an
+    `Event`, or objects as `Listener` describes them. `quiet` prints nothing on standard error. Ctrl-C saves and raises
+    `Interrupted`.
 
     `init_from` is a run whose best weights are the first ones here; its architecture replaces the config's.
     `freeze` replaces `training.freeze`: beginnings of the names of weights that do not learn.
 
     Raises CharrnnError for mistakes in the config, the text or the folder, and where that run does not fit.
     """
+    hearing = as_listeners(listeners)
+    length = _length(minutes, steps)
+    if seed is not None:
+        check_values(TrainingConfig, seed=seed)
+        overrides = [*overrides, f"training.seed={seed}"]
     if freeze is not None:
         overrides = [*overrides, f"training.freeze={json.dumps(list(freeze))}"]
-    name, chosen, needed = _chosen(config, minutes, overrides, quiet)
+    name, chosen, needed = _chosen(config, minutes, overrides, length, quiet)
     beginning = None
     if init_from is not None:
         beginning = Beginning.of(Run.open(init_from, "cpu"))
         chosen = beginning.config(chosen, overrides)
         needed.append(beginning.run.path)
-    corpus, recognised = settled(chosen.corpus), ""
-    with suppress(CharrnnError) if chosen.vocab.kind == "byte" else nullcontext():  # bytes need not be text
-        corpus, recognised = with_encoding(corpus)
-    chosen = absolute(chosen.model_copy(update={"corpus": corpus}))
+    chosen, recognised = settled(chosen)
     where = own_device(find_device(device))
-    return _train(chosen, name, needed, beginning, out, overwrite, where, quiet, recognised)
+    return _train(chosen, name, needed, beginning, out, overwrite, where, hearing, quiet, recognised)
 
 
 def _train(
@@ -103,6 +113,7 @@ def _train(
     out: str | Path | None,
     overwrite: bool,
     where: torch.device,
+    listeners: Sequence[Listener],
     quiet: bool,
     recognised: str,
 ) -> Run:
@@ -110,7 +121,7 @@ def _train(
     with joined(where, config.training.worker_timeout) as workers:
         dataset = workers.one_first(lambda: _read_corpus(config, quiet or workers.rank > 0))
         _check_divided(config, dataset)
-        config, fitted = _fitted(config, dataset, workers)
+        config, changed = fitted(config, dataset, workers.count)
         training = _training(config, dataset, where, workers, beginning)
         encode_prompt(
             config, dataset.vocabulary.in_encoding(config.corpus.encoding)
@@ -127,11 +138,11 @@ def _train(
             workers.from_first(os.fsencode(path.absolute()))
             if not quiet:
                 say(headline(run, dataset, training.model))
-                if fitted:
-                    say(fitted)
+                if changed:
+                    say(changed)
                 if beginning is not None:
                     say(beginning.told(config, dataset.vocabulary))
-            return _drive(run, training, quiet)
+            return _drive(run, training, listeners, quiet)
 
 
 def resume(
@@ -139,18 +150,22 @@ def resume(
     *,
     overrides: Sequence[str] = (),
     minutes: float | None = None,
+    steps: int | None = None,
+    listeners: Sequence[Listener | Callable[[Event], object]] = (),
     device: str = "auto",
     quiet: bool = False,
 ) -> Run:
     """Goes on with a run from its last checkpoint and returns it.
 
-    `overrides` may change the sections training and sampling, for example to make a finished training longer. They may
-    also name the text again (corpus.path), if it is no longer in the cache.
+    `minutes` or `steps` is the new length of the whole training, with what was trained before. `listeners` and `quiet`
+    are those of `train`. `overrides` may change the sections training and sampling, for example to make a finished
+    training longer. They may also name the text again (corpus.path), if it is no longer in the cache.
+
     Raises CharrnnError where the folder is not a run, its corpus is gone, or it has finished.
     """
+    hearing = as_listeners(listeners)
+    overrides = [*overrides, *_length(minutes, steps)]
     run = Run.open(path, device)
-    if minutes is not None:
-        overrides = [*overrides, f"training.minutes={minutes}"]
     for override in overrides:
         if not override.strip().startswith(("training.", "sampling.", *TEXTS)):
             raise CharrnnError(
@@ -164,7 +179,7 @@ def resume(
             return _follow(*_restored(run, overrides, workers))
         check_folders(run.path)
         with locked(run.path):
-            return _drive(*_restored(run, overrides, workers), quiet)
+            return _drive(*_restored(run, overrides, workers), hearing, quiet)
 
 
 def _restored(run: Run, overrides: Sequence[str], workers: Workers) -> tuple[Run, Trainer]:
@@ -182,12 +197,12 @@ def _restored(run: Run, overrides: Sequence[str], workers: Workers) -> tuple[Run
             f"‹init_from={run.path}›"
         )
     dataset = workers.one_first(lambda: run.dataset(config.corpus if named else None))
-    config, fitted = _fitted(config, dataset, workers)
+    config, changed = fitted(config, dataset, workers.count)
     trainer = _trainer(config, dataset, run.device, workers)
     if workers.rank:
         return run, trainer
-    if fitted:
-        say(fitted)
+    if changed:
+        say(changed)
     if run.checkpoints.none_yet:
         if run.facts.init_from:
             raise CharrnnError(
@@ -231,13 +246,25 @@ def _finished(training: TrainingConfig, progress: Progress) -> str:
     )
 
 
+def _length(minutes: float | None, steps: int | None) -> list[str]:
+    """The override for the length of a training, none if no length is given. Raises CharrnnError for two lengths."""
+    given = {key: value for key, value in (("minutes", minutes), ("steps", steps)) if value is not None}
+    if len(given) > 1:
+        raise CharrnnError(f"‹minutes={minutes}› and ‹steps={steps}›: a training has one length; give one of them")
+    check_values(TrainingConfig, **given)
+    return [f"training.{key}={value}" for key, value in given.items()]
+
+
 def _chosen(
-    given: Config | str | Path | Sequence[str | Path], minutes: float | None, overrides: Sequence[str], quiet: bool
+    given: Config | dict[str, Any] | str | Path | Sequence[str | Path],
+    minutes: float | None,
+    overrides: Sequence[str],
+    length: Sequence[str],
+    quiet: bool,
 ) -> tuple[str, Config, list[Path]]:
-    """The name of a new run, its config, and the config's own file."""
-    length = [] if minutes is None else [f"training.minutes={minutes}"]
-    if isinstance(given, Config):
-        return "run", parse_config(given.model_dump_json(), "config", [*overrides, *length]), []
+    """The name of a new run, its config, and the config's own file. `length` is an override too."""
+    if isinstance(given, Config | dict):
+        return "run", config_of(dict(given), [*overrides, *length]), []
     if not quiet and isinstance(given, str | Path) and (both := namesake(given)):
         say(both)
     if not isinstance(given, str | Path) or is_text(given):
@@ -248,6 +275,8 @@ def _chosen(
             overrides, values = [*overrides, "corpus.mode=documents"], values | {"corpus.mode": "documents"}
         if {"corpus.mode", "corpus.field"} & values.keys():  # the user says whether it is a stream
             recipe = recipe.without("corpus.mode", "training.forget")
+        if minutes is None:  # the recipe knows of minutes: it may read a small text fewer times
+            overrides = [*overrides, *length]
         return recipe.name, parse_config(str(recipe), "the recipe", overrides), []
     file = find_config(given)
     return file.stem, load_config(file, [*overrides, *length]), [file]
@@ -285,37 +314,6 @@ def _training(
     model = NGramModel(len(dataset.vocabulary), config.model.order)
     keep_frozen(model, config.training.freeze)
     return NGramTrainer(model, part, validation, config.training, device)
-
-
-def _fitted(config: Config, dataset: Dataset, workers: Workers) -> tuple[Config, str]:
-    """The config with batches that the text fills, and what that has changed, in words; nothing for most texts."""
-    training = config.training
-    if config.model.cell == "ngram":
-        return config, ""
-    if training.batch_size % workers.count:
-        raise CharrnnError(
-            f"training.batch_size: {training.batch_size}: a multiple of the {workers.count} workers was expected, "
-            f"since each takes as many texts; try {-(-training.batch_size // workers.count) * workers.count}"
-        )
-    part = dataset.part("train", config.corpus)
-    if config.model.ngram:
-        part, _ = set_aside(part, len(dataset.vocabulary))
-    wanted = training.batch_size, training.window
-    fits = fitting(part, *wanted, workers.count)
-    if fits == wanted:
-        return config, ""
-    count, what = (len(part.spans), "document") if part.documents is not None else (part.characters, "character")
-    keys = "batch_size", "window"
-    told = [
-        f"training.{key} is {now} instead of {was}"
-        for key, now, was in zip(keys, fits, wanted, strict=True)
-        if now != was
-    ]
-    fitted = training.model_copy(update=dict(zip(keys, fits, strict=True)))
-    return (
-        config.model_copy(update={"training": fitted}),
-        f"{' and '.join(told)}, with {count:,} {what}{'s' * (count != 1)} to learn from",
-    )
 
 
 def _trainer(
@@ -363,13 +361,13 @@ def _follow(run: Run, training: Training) -> Run:
     return run
 
 
-def _drive(run: Run, training: Training, quiet: bool) -> Run:
-    """Runs a training with all its listeners."""
+def _drive(run: Run, training: Training, own: Sequence[Listener], quiet: bool) -> Run:
+    """Runs a training with all its listeners, the user's `own` too."""
     step = training.standing.step
     if step and not quiet:
         say(f"going on with {run.path} from step {step:,}")
     if TOO_LATE and not quiet:
-        say_once(
+        warn_once(
             "PyTorch was imported before charrnn, so its threads wait in a way that is slow beside other processes: "
             f"import charrnn first, or set GOMP_SPINCOUNT={SPIN}"
         )
@@ -379,19 +377,19 @@ def _drive(run: Run, training: Training, quiet: bool) -> Run:
     # The saver comes last, so that all before a checkpoint has been logged when it is written.
     saver = CheckpointSaver(run, training)
     training.recall = saver.recall
-    listeners += [saver] if quiet else [Bar(run, training), Pace(run, training), saver]
-    try:
-        with heeded(training) as received, saver:
-            for event in training.events():
-                for listener in listeners:
-                    listener.hear(event)
-    except WorkerLost as lost:
-        standing = training.standing
-        how = "" if standing.finished else f", go on with: charrnn train --resume {run.path}"
-        raise WorkerLost(f"{run.path}: {lost}; step {standing.step:,} is saved{how}") from None
-    finally:
-        for listener in listeners:
-            listener.close()
+    listeners += [*own, saver] if quiet else [Bar(run, training), Pace(run, training), *own, saver]
+    with ExitStack() as closing:  # each listener is closed, whatever happens to another
+        for listener in reversed(listeners):
+            closing.callback(listener.close)
+        try:
+            with heeded(training) as received, saver:
+                for event in training.events():
+                    for listener in listeners:
+                        listener.hear(event)
+        except WorkerLost as lost:
+            standing = training.standing
+            how = "" if standing.finished else f", go on with: charrnn train --resume {run.path}"
+            raise WorkerLost(f"{run.path}: {lost}; step {standing.step:,} is saved{how}") from None
     run = run.with_size(training.model.size)
     if received.number is not None:
         raise Interrupted(run, received.number)

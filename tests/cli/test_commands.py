@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import os
@@ -96,6 +97,8 @@ def test_a_run_is_complete(folder: Path) -> None:
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines if "loss" in line][-1] == 40
     assert any("val_bits_per_char" in line for line in lines)
+    assert {line["kind"] for line in lines} == {"step", "evaluation"}
+    assert all(("val_loss" in line) == (line["kind"] == "evaluation") for line in lines)
     assert not list(run.rglob("*.tmp")) and not list(run.rglob("*.pt"))
 
 
@@ -125,8 +128,8 @@ def test_without_a_seed_each_text_is_another_and_can_be_had_again(folder: Path) 
 def test_sample_json_and_several(folder: Path) -> None:
     done = charrnn("sample", "run", "--samples", "3", "--seed", "5", "--length", "20", "--json", cwd=folder)
     rows = json.loads(done.stdout)
-    assert [set(row) for row in rows] == [{"text", "log_prob", "seed", "step"}] * 3
-    assert [row["seed"] for row in rows] == [5, 6, 7]
+    assert [set(row) for row in rows] == [{"text", "log_prob", "seed", "index", "step"}] * 3
+    assert [(row["seed"], row["index"]) for row in rows] == [(5, 0), (5, 1), (5, 2)]
     assert all(row["log_prob"] < 0 for row in rows)
 
 
@@ -525,9 +528,10 @@ def test_the_whole_zoo_from_config_files(folder: Path) -> None:
     }
     (folder / "sweep.yaml").write_text(yaml.safe_dump(sweep), encoding="utf-8")
     done = charrnn("sweep", "sweep.yaml", "--out", "zoo", "--plot", "zoo.png", cwd=folder)
-    lines = done.stdout.splitlines()
-    assert {line.split()[0] for line in lines[1:5]} == {f"zoo/{name}" for name in ("ngram", "mlp", "minlstm", "both")}
-    assert lines[4].startswith("zoo/both") and "*" in lines[4]
+    lines = [line for line in done.stdout.splitlines() if line.startswith("zoo/")]
+    assert {line.split()[0] for line in lines} == {f"zoo/{name}" for name in ("ngram", "mlp", "minlstm", "both")}
+    assert lines[3].startswith("zoo/both") and "*" in lines[3]
+    assert "pseudo-likelihood" in done.stdout.split("zoo/both")[0], "a table of its own"
     assert (folder / "zoo.png").read_bytes().startswith(b"\x89PNG")
     rows = json.loads(charrnn("compare", "zoo/ngram", "zoo/mlp", "--json", cwd=folder).stdout)
     assert {"run", "architecture", "parameters", "bits_per_char", "minutes", "characters_seen"} <= set(rows[0])
@@ -665,3 +669,31 @@ def test_what_a_text_is_beside_a_plain_one_is_told(folder: Path) -> None:
         assert "1 × .doc" in done.stdout + done.stderr
     done = charrnn("train", "list.json", *sets, "--out", "list", cwd=folder)
     assert "in 100 documents" in done.stderr
+
+
+def test_train_takes_a_seed_and_gives_json(folder: Path) -> None:
+    steps = ("--set", "training.steps=3", "--quiet")
+    config = next(folder.glob("*.yaml")).name
+    done = charrnn("train", config, "--seed", "7", "--json", "--out", "seeded", *steps, cwd=folder)
+    document = json.loads(done.stdout)
+    assert document["run"] == "seeded" and document["training"]["seed"] == 7 and document["steps"] == 3
+    assert document["machine"]["threads"] >= 1 and document["results"] >= 1
+
+
+def test_figures_as_csv(folder: Path) -> None:
+    evaluated = json.loads(charrnn("eval", "run", "--json", cwd=folder).stdout)
+    for command in (("eval", "run"), ("compare", "run")):
+        rows = list(csv.DictReader(charrnn(*command, "--csv", cwd=folder).stdout.splitlines()))
+        row = next(row for row in rows if Path(row["run"]).name == "run")
+        assert float(row["bits_per_char"]) == pytest.approx(evaluated["bits_per_char"], rel=1e-6)
+        assert {"seed", "parameters", "standard_error", "characters"} <= row.keys()
+
+
+def test_configs_show_and_diff(folder: Path) -> None:
+    (folder / "more.yaml").write_text("extends: shakespeare\nmodel: {hidden_size: 77}\n", encoding="utf-8")
+    shown = charrnn("configs", "show", "more.yaml", cwd=folder).stdout
+    assert "hidden_size: 77" in shown and "# more.yaml, line 2" in shown and "shakespeare.yaml, line " in shown
+    (folder / "again.yaml").write_text(shown, encoding="utf-8")
+    assert charrnn("configs", "diff", "more.yaml", "again.yaml", cwd=folder).stdout == ""
+    both = json.loads(charrnn("configs", "diff", "more.yaml", "shakespeare", "--json", cwd=folder).stdout)
+    assert both.keys() == {"model.hidden_size"} and both["model.hidden_size"][0] == 77

@@ -86,6 +86,15 @@ def build(variant: str) -> tuple[ModelConfig, LanguageModel]:
     return config, model
 
 
+def halved(log_probs: Floats) -> Floats:
+    return log_probs * np.float32(0.5)
+
+
+def without_a(log_probs: Floats) -> Floats:
+    log_probs[:, VOCABULARY.encode("a")] = -np.inf
+    return log_probs
+
+
 def arrays(model: LanguageModel) -> dict[str, Array]:
     return {name: value.numpy() for name, value in model.state_dict().items()}
 
@@ -145,14 +154,15 @@ def test_probabilities_are_those_of_the_model(variant: str, count: int) -> None:
         (Filters(0.8), True),
         (Filters(0), False),
         (Filters(1.3, top_k=5, top_p=0.9, repetition_penalty=1.5), False),
+        (Filters(0.8, top_k=9, repetition_penalty=1.5, own=[halved, without_a]), True),
     ],
-    ids=["temperature", "documents", "likeliest", "all filters"],
+    ids=["temperature", "documents", "likeliest", "all filters", "own filters"],
 )
 def test_the_same_text_for_the_same_seed(variant: str, filters: Filters, documents: bool) -> None:
     config, model = build(variant)
-    prompt, seeds = VOCABULARY.encode("to be"), list(range(20, 27))
+    prompt = VOCABULARY.encode("to be")
     found = {
-        name: Sampler(way, VOCABULARY, filters, documents).sample(prompt, 70, seeds)
+        name: Sampler(way, VOCABULARY, filters, documents).sample(prompt, 70, 20, samples=7)
         for name, way in every_way(config, model).items()
     }
     for name, samples in found.items():
@@ -168,19 +178,19 @@ def test_threads_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     sampler, texts = Sampler(way, VOCABULARY, Filters(), False), []
     for threads in ("1", "2", "5"):
         monkeypatch.setenv("OMP_NUM_THREADS", threads)
-        texts.append(sampler.sample([1, 2], 70, list(range(131))))
+        texts.append(sampler.sample([1, 2], 70, 7, samples=131))
     assert texts[0] == texts[1] == texts[2]
-    alone = sampler.sample([1, 2], 70, [130])[0]
-    assert alone.text == texts[0][130].text
-    assert alone.log_prob == pytest.approx(texts[0][130].log_prob, rel=1e-6)  # summed in other portions
+    for one, among in zip(sampler.sample([1, 2], 70, 7, samples=3), texts[0], strict=False):
+        assert one.text == among.text
+        assert one.log_prob == pytest.approx(among.log_prob, rel=1e-6)  # summed in other portions
 
 
 @pytest.mark.parametrize("variant", ["lstm", "mlp", "ngram"])
 def test_two_texts_written_in_turns_do_not_meet(variant: str) -> None:
     for way in every_way(*build(variant)).values():
         sampler = Sampler(way, VOCABULARY, Filters(), False)
-        alone = ["".join(p[0][0] for p in sampler.write([seed], 40, [seed], block=4)) for seed in (1, 2)]
-        pairs = list(zip(*(sampler.write([seed], 40, [seed], block=4) for seed in (1, 2)), strict=True))
+        alone = ["".join(p[0][0] for p in sampler.write([seed], 40, seed, block=4)) for seed in (1, 2)]
+        pairs = list(zip(*(sampler.write([seed], 40, seed, block=4) for seed in (1, 2)), strict=True))
         assert ["".join(pair[i][0][0] for pair in pairs) for i in (0, 1)] == alone
 
 

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from charrnn.errors import CharrnnError
-from charrnn.generation.filters import Filters, Floats, draw, log_softmax
+from charrnn.generation.filters import Filter, Filters, Floats, draw, log_softmax
 
 NONE = np.zeros((1, 0), np.int64)
 logits = st.lists(st.floats(-20, 20), min_size=2, max_size=12)
@@ -105,3 +108,76 @@ def test_roundings_hardly_ever_change_a_draw(values: list[float], seed: int) -> 
     race = rng.standard_exponential((n, len(values)))
     changed = draw(p, race) != draw(p * (1 + e * rng.choice([-1, 1], p.shape)).astype(np.float32), race)
     assert changed.mean() <= 2 * e + 5 * (2 * e / n) ** 0.5
+
+
+@given(logits, st.sets(st.integers(0, 11)), filters)
+def test_what_an_own_filter_forbids_is_never_drawn_and_the_rest_keeps_its_proportions(
+    values: list[float], forbidden: set[int], f: Filters
+) -> None:
+    columns = [i for i in forbidden if i < len(values)]
+
+    def without(given: Floats) -> Floats:
+        given[:, columns] = -np.inf
+        return given
+
+    before = log_probs(values)
+    if len(columns) == len(values):
+        with pytest.raises(CharrnnError, match=r"filters: without: no character is left"):
+            replace(f, own=[without])(before, NONE)
+        return
+    p = replace(f, own=[without])(before, NONE)
+    assert (p[:, columns] == 0).all()
+    assert p.sum().item() == pytest.approx(1, abs=1e-4)
+    left = np.exp(before)
+    left[:, columns] = 0
+    assert np.allclose(Filters(own=[without])(before, NONE), left / left.sum(), atol=1e-5)
+
+
+@given(logits, st.integers(0, 11))
+def test_an_own_filter_cannot_allow_what_is_forbidden(values: list[float], i: int) -> None:
+    before = log_probs(values)
+    before[:, i % len(values)] = -np.inf
+    assert Filters(own=[np.zeros_like])(before, NONE)[0, i % len(values)] == 0
+
+
+@given(logits, st.floats(-50, 50), st.floats(1, 5))
+def test_own_filters_need_not_normalise(values: list[float], shift: float, penalty: float) -> None:
+    before, recent = log_probs(values), np.array([[0, 1]])
+    moved = Filters(repetition_penalty=penalty, own=[lambda given: given + np.float32(shift)])(before, recent)
+    assert np.allclose(moved, Filters(repetition_penalty=penalty)(before, recent), atol=1e-3)
+
+
+def test_own_filters_come_one_after_the_other_and_before_top_k() -> None:
+    heard: list[str] = []
+
+    def named(name: str) -> Filter:
+        def listen(given: Floats) -> Floats:
+            heard.append(f"{name} {np.isfinite(given).sum()}")
+            return given
+
+        return listen
+
+    Filters(top_k=1, own=[named("one"), named("two")])(log_probs([0.0, 1.0, 2.0]), NONE)
+    assert heard == ["one 3", "two 3"]
+
+
+@pytest.mark.parametrize(
+    ("bad", "match"),
+    [
+        (lambda given: None, "not nothing"),
+        (lambda given: given[:, 1:], r"\[1, 3\] was expected, not float32 \[1, 2\]"),
+        (lambda given: given[0], r"\[1, 3\] was expected"),
+        (lambda given: given > 0, "not bool"),
+        (lambda given: given * np.nan, "NaN"),
+        (lambda given: given + np.inf, "inf"),
+    ],
+)
+def test_what_an_own_filter_may_not_give(bad: Filter, match: str) -> None:
+    with pytest.raises(CharrnnError, match=rf"^filters: <lambda>: .*{match}"):
+        Filters(own=[bad])(log_probs([0.0, 1.0, 2.0]), NONE)
+
+
+@pytest.mark.parametrize("bad", [[3], [None], log_softmax])
+def test_what_is_no_filter(bad: Any) -> None:
+    with pytest.raises(CharrnnError, match=r"^filters: .*a list of functions"):
+        Filters(own=bad)

@@ -1147,7 +1147,7 @@ def damaged_library(draw: Draw) -> bool:
             )  # others' are left alone
             if any(map(native.fault, mine)):
                 raise Wrong("a damaged library is left by `cache verify`")
-        terminal.say_once.cache_clear()
+        terminal.warn_once.cache_clear()
         loaded = native.load.__wrapped__("sampling")
     if loaded is None and "without C" not in said.getvalue():
         raise Wrong("no library, and nobody is told")

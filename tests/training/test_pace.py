@@ -78,7 +78,7 @@ class Made:
 @pytest.fixture
 def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     lines: list[str] = []
-    monkeypatch.setattr(pace, "say", lines.append)
+    monkeypatch.setattr(pace, "warn", lines.append)
     return lines
 
 

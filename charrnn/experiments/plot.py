@@ -1,0 +1,134 @@
+"""Draws the learning curves of runs that are compared."""
+
+from __future__ import annotations
+
+import warnings
+from collections import deque
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from charrnn.errors import CharrnnError
+from charrnn.experiments.compare import Group, Row, tables
+from charrnn.run import Run
+from charrnn.store.history import read_history
+from charrnn.terminal import printable, say
+
+MOST = 10_000
+"""The most points of a curve, the last ones."""
+CHINESE = ("Noto Sans CJK SC", "Noto Sans CJK JP", "Source Han Sans SC", "WenQuanYi Zen Hei", "Droid Sans Fallback")
+"""Fonts with Chinese characters, which systems have beside matplotlib's own."""
+OTHERS = ("PingFang SC", "Heiti SC", "Microsoft YaHei", "SimHei", "Arial Unicode MS")
+
+Floats = npt.NDArray[np.float64]
+
+
+def plot(runs: Sequence[Run], rows: Sequence[Row], file: Path) -> None:
+    """Draws the validation bits per character of trainings against minutes and against characters seen.
+
+    Several seeds are one line, their mean, in a band of one standard deviation. The scale is that of the likelihoods:
+    the line of a bidirectional model, which lies far below, may leave the picture. The ending of the file says what it
+    is: .png, .svg, .pdf. Raises CharrnnError if matplotlib is missing or the file cannot be written.
+    """
+    try:
+        import matplotlib as mpl
+    except ImportError:
+        raise CharrnnError("‹plot›: needs matplotlib: pip install 'charrnn[plot]'") from None
+    mpl.rcdefaults()  # a matplotlibrc in the current folder may be anybody's
+    mpl.use("Agg")
+    from matplotlib import font_manager
+    from matplotlib import pyplot as plt
+    from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullFormatter
+
+    installed = {font.name for font in font_manager.fontManager.ttflist}
+    mpl.rcParams["font.family"] = ["DejaVu Sans", *(name for name in (*CHINESE, *OTHERS) if name in installed)]
+    mpl.rcParams["svg.hashsalt"] = "charrnn"  # the same picture is the same file
+
+    shown = tables(rows)
+    groups = [group for table in shown for group in table.groups]
+    texts = {row.text for row in rows}
+    by_name = {str(run.path): run for run in runs}
+    figure, axes = plt.subplots(1, 2, figsize=(13, 5), sharey=True, layout="constrained")
+    colours = plt.get_cmap("tab20" if len(groups) > 10 else "tab10")
+    limits: list[float] = []
+    for i, group in enumerate(groups):
+        curves = [_curve(by_name[row.run]) for row in group.rows]
+        causal = group.rows[0].measure == "likelihood"
+        style = {"color": colours(i % colours.N), "linestyle": "-" if causal else ":"}
+        for column, axis in enumerate(axes):
+            x, mean, deviation = _joined([(curve[column], curve[2]) for curve in curves])
+            if len(x) == 1:  # an n-gram, which has counted at once
+                axis.axhline(mean[0], label=_label(group, len(texts)), **style | {"linestyle": "--"})
+            else:
+                axis.plot(x, mean, marker=".", label=_label(group, len(texts)), **style)
+            if len(curves) > 1:
+                axis.fill_between(x, mean - deviation, mean + deviation, color=style["color"], alpha=0.2, linewidth=0)
+            if causal or not any(one.rows[0].measure == "likelihood" for one in groups):
+                limits += [*(mean - deviation), *(mean + deviation)]
+    by_time, by_characters = axes
+    by_time.set(xlabel="minutes", ylabel="validation, bits per character", xlim=(0, None))
+    by_characters.set(xlabel="characters seen", xscale="log")
+    by_characters.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    by_characters.xaxis.set_major_formatter(EngFormatter(sep=""))
+    by_characters.xaxis.set_minor_formatter(NullFormatter())
+    by_time.yaxis.set_major_locator(MaxNLocator(10))
+    if limits:
+        low, high = min(limits), max(limits)
+        room = 0.04 * (high - low) or 0.1
+        by_time.set_ylim(low - room, high + room)
+    for axis in axes:
+        axis.grid(alpha=0.3)
+    title = min(texts) if len(texts) == 1 else f"{len(texts)} texts, whose figures must not be ranked together"
+    if any(row.measure != "likelihood" for row in rows):
+        title += "; dotted lines see both sides of a character"
+    figure.suptitle(_plain(title), fontsize=11)
+    handles, labels = by_time.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside right upper", title="best first")
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            figure.savefig(file, dpi=110)
+        if any("missing from" in str(warning.message) for warning in caught):
+            say("some characters of the names are in no font of this system: install one, such as Noto Sans CJK")
+    except (OSError, ValueError) as error:
+        raise CharrnnError(f"‹plot={file}›: cannot be written: {error}") from None
+    finally:
+        plt.close(figure)
+
+
+def _curve(run: Run) -> tuple[Floats, Floats, Floats]:
+    """Minutes, characters seen and validation bits per character at each evaluation of a training."""
+    points = list(deque(read_history(run.metrics, "val_bits_per_char"), MOST))
+    total = run.facts.characters["train"]
+    columns: list[list[Any]] = [
+        [point["minutes"] for point in points],
+        [max(point["epochs"], 1e-3) * total for point in points],
+        [point["val_bits_per_char"] for point in points],
+    ]
+    minutes, characters, bits = (np.array(column, np.float64) for column in columns)
+    return minutes, characters, bits
+
+
+def _joined(curves: Sequence[tuple[Floats, Floats]]) -> tuple[Floats, Floats, Floats]:
+    """Curves (x, y) as one: its x, the mean and the standard deviation of y, where all curves have been measured."""
+    curves = [curve for curve in curves if len(curve[0])]
+    if not curves:
+        nothing = np.zeros(0)
+        return nothing, nothing, nothing
+    x = curves[0][0]
+    x = x[(x >= max(own[0] for own, _ in curves)) & (x <= max(min(own[-1] for own, _ in curves), x[0]))]
+    y = np.stack([np.interp(x, *curve) for curve in curves])
+    return x, y.mean(axis=0), y.std(axis=0, ddof=1) if len(curves) > 1 else np.zeros_like(x)
+
+
+def _label(group: Group, texts: int) -> str:
+    seeds = f" ({len(group.rows)} seeds)" if len(group.rows) > 1 else ""
+    return _plain(Path(group.name).name + seeds + (f" [{group.rows[0].corpus}]" if texts > 1 else ""))
+
+
+def _plain(text: str) -> str:
+    """The text as a label of matplotlib's, in which a dollar would begin a formula."""
+    return printable(text).replace("$", r"\$")

@@ -1,0 +1,349 @@
+"""A form of verse as an automaton over characters, which a sampler can only leave with a right poem.
+
+The automaton is in several places at once: it does not yet know which of the ways of a regulated form the poem takes,
+or which group will rhyme. A character leaves the places that take it. What must come later is looked at beforehand, so
+that from every place a right end can be reached.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from charrnn.errors import CharrnnError
+from charrnn.text.forms import is_ideograph
+from charrnn.verse.forms import FINAL, MIDDLE, Form
+from charrnn.verse.readings import Readings
+
+Mask = npt.NDArray[np.bool_]
+"""Which characters of an alphabet, `[V]`."""
+At = Literal["start", "end", "diagonal"]
+
+LAYOUTS: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
+    ((MIDDLE,), (FINAL, "\n")),  # a couplet on each line
+    ((MIDDLE,), (FINAL,)),  # all on one line
+    (("\n",), ("\n",)),  # a line for each, without marks
+)
+"""How lines may be set: what stands after the first and after the second line of a couplet, one of some marks each. The
+first layout is taken whose marks a model all knows."""
+
+
+class Place(NamedTuple):
+    """A place of the automaton: the next character is to stand here."""
+
+    way: int
+    group: str
+    """The rhyme group; empty before the first rhyme."""
+    line: int
+    pattern: int
+    """Which of the tones that the line may have."""
+    slot: int
+    """The character of the line, or after the last one the mark."""
+
+
+class State(NamedTuple):
+    """Where the automaton is."""
+
+    places: frozenset[Place]
+    used: frozenset[int]
+    """The characters that may not come again."""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is asked of a poem beside its form."""
+
+    tones: bool = False
+    rhyme: bool = False
+    group: str = ""
+    """The rhyme group; empty for any."""
+    acrostic: str = ""
+    at: At | int = "start"
+    """Where a character of the acrostic stands in its line; a number counts from 1."""
+    repeat: bool = True
+    """Whether a character may occur twice. Rhyme words never do."""
+
+
+class Verse:
+    """The automaton of a form, for the characters that a model knows (a `generation.constraints.Constraint`)."""
+
+    def __init__(
+        self, form: Form, wish: Wish, characters: Sequence[str], readings: Readings | None, size: int | None = None
+    ) -> None:
+        """`characters` are those of the ids from 0, of `size` in all. Raises CharrnnError where no poem is possible."""
+        self.form, self.wish, self._readings = form, wish, readings
+        self._characters = list(characters)
+        self._size = size or len(self._characters)
+        if (wish.tones or wish.rhyme) and readings is None:
+            raise ValueError("tones and rhymes need readings")
+        if wish.tones and not form.regulated:
+            raise CharrnnError(
+                f"‹tones›: the form {form.name} has no tones; a regulated form, or a file with tones, has"
+            )
+        self._masks: dict[object, Mask] = {}
+        self._unions: dict[frozenset[Place], Mask] = {}
+        self._ideographs = self._mask(is_ideograph)
+        self._set = {c: i for i, c in enumerate(self._characters)}
+        self._layout = self._find_layout()
+        self._fixed = self._fix()
+        self._ways = self._possible()
+
+    # What a poem may be
+
+    @cached_property
+    def _levels(self) -> dict[str, Mask]:
+        """The level groups that may rhyme, each with the known characters in it."""
+        assert self._readings is not None
+        wanted = [self.wish.group] if self.wish.group else list(self._readings.level)
+        groups = {name: np.zeros(self._size, np.bool_) for name in wanted}
+        for i in np.flatnonzero(self._ideographs):
+            for name in self._readings.groups(self._characters[i]):
+                if name in groups:
+                    groups[name][i] = True
+        return groups
+
+    @cached_property
+    def _by_tone(self) -> dict[str, Mask]:
+        if not self.wish.tones:
+            return dict.fromkeys("平仄中", self._ideographs)
+        assert self._readings is not None
+        found = {tone: np.zeros(self._size, np.bool_) for tone in "平仄中"}
+        for i in np.flatnonzero(self._ideographs):
+            for tone in self._readings.tones(self._characters[i]):
+                found[tone][i] = found["中"][i] = True
+        return found
+
+    def _fix(self) -> dict[tuple[int, int], int]:
+        """The characters of the acrostic by line and slot. Raises CharrnnError where one has no place."""
+        fixed: dict[tuple[int, int], int] = {}
+        wish, lines = self.wish, self.form.lines
+        if len(wish.acrostic) > len(lines):
+            raise CharrnnError(f"‹acrostic={wish.acrostic}›: {len(wish.acrostic)} characters, and {len(lines)} lines")
+        for line, character in enumerate(wish.acrostic):
+            if character not in self._set:
+                raise CharrnnError(
+                    f"‹acrostic={wish.acrostic}›: {character}: not among the {len(self._characters):,} characters that "
+                    "this model knows"
+                )
+            slot = {"start": 0, "end": lines[line] - 1, "diagonal": line}.get(str(wish.at))
+            slot = int(wish.at) - 1 if slot is None else slot
+            if not 0 <= slot < lines[line]:
+                raise CharrnnError(f"‹acrostic_at={wish.at}›: line {line + 1} has {lines[line]} characters")
+            fixed[line, slot] = self._set[character]
+        if not wish.repeat and len(set(fixed.values())) < len(fixed):
+            raise CharrnnError(f"‹acrostic={wish.acrostic}›: a character stands in it twice; allow ‹repeat_characters›")
+        return fixed
+
+    def _possible(self) -> dict[int, list[list[int]]]:
+        """For each way that can be gone to its end, the patterns that each line may take. Raises CharrnnError if none
+        can.
+        """
+        found: dict[int, list[list[int]]] = {}
+        refused: list[str] = []
+        ways = self.form.patterns if self.wish.tones else self._rhyme_ways()
+        for way in range(len(ways)):
+            lines = [
+                [p for p in range(len(ways[way][line])) if self._fits(way, line, p)]
+                for line in range(len(self.form.lines))
+            ]
+            if bad := [line for line, patterns in enumerate(lines) if not patterns]:
+                refused.append(self._reason(bad[0]))
+            elif self.wish.rhyme and not self._groups_of(way):
+                refused.append("no rhyme group has enough of the characters that this model knows, and those asked for")
+            else:
+                found[way] = lines
+        if not found:
+            given = f"‹acrostic={self.wish.acrostic}›: " if self.wish.acrostic else ""
+            raise CharrnnError(f"{given}no poem of the form {self.form.name} can be so: {refused[0]}")
+        return found
+
+    def _reason(self, line: int) -> str:
+        """Why a line cannot be written, in words."""
+        if not self._ideographs.any():
+            return "this model knows no Chinese characters"
+        fixed = [self._characters[one] for (own, _), one in self._fixed.items() if own == line]
+        if not fixed:
+            return f"line {line + 1}: this model knows too few characters with such tones"
+        assert self._readings is not None  # without tones every character fits
+        tones = "".join(sorted(self._readings.tones(fixed[0])))
+        return f"line {line + 1}: {fixed[0]} has " + (
+            f"the tone {tones}, which does not fit" if tones else "no known tone"
+        )
+
+    def _rhyme_ways(self) -> tuple[tuple[tuple[str, ...], ...], ...]:
+        """The ways of a form whose tones nobody asks for: they differ in the lines that rhyme."""
+        free = tuple(("中" * length,) for length in self.form.lines)
+        return (free,) * (max(1, len(self.form.rhymes)) if self.wish.rhyme else 1)
+
+    def _patterns(self, way: int, line: int) -> tuple[str, ...]:
+        return self.form.patterns[way][line] if self.wish.tones else ("中" * self.form.lines[line],)
+
+    def _fits(self, way: int, line: int, pattern: int) -> bool:
+        """Whether every slot of a line has a character."""
+        tones = self._patterns(way, line)[pattern]
+        for slot, tone in enumerate(tones):
+            mask, fixed = self._by_tone[tone], self._fixed.get((line, slot))
+            if not (mask.any() if fixed is None else mask[fixed]):
+                return False
+        return True
+
+    def _groups_of(self, way: int) -> list[str]:
+        """The groups that have enough known characters for all rhymes of a way, the fixed ones among them."""
+        key = ("groups", way)
+        if key not in self._cache:
+            lines = self.form.rhymes_of(way)
+            fixed = [self._fixed.get((line, self.form.lines[line] - 1)) for line in lines]
+            self._cache[key] = [
+                name
+                for name, mask in self._levels.items()
+                if mask.sum() >= len(lines) and all(mask[one] for one in fixed if one is not None)
+            ]
+        return self._cache[key]
+
+    @cached_property
+    def _cache(self) -> dict[object, list[str]]:
+        return {}
+
+    # The automaton
+
+    def begin(self) -> State:
+        """Before the first character."""
+        places = {Place(way, "", 0, pattern, 0) for way, lines in self._ways.items() for pattern in lines[0]}
+        return State(frozenset(places), frozenset())
+
+    def allowed(self, state: State) -> Mask:
+        """The characters that may come, `[V]`. `after` refuses some of them."""
+        union = self._unions.get(state.places)
+        if union is None:
+            union = np.zeros(self._size, np.bool_)
+            for place in state.places:
+                union |= self._mask_of(place)
+            self._unions[state.places] = union
+        if not state.used:
+            return union
+        mask = union.copy()
+        mask[list(state.used)] = False
+        return mask
+
+    def after(self, state: State, character: int) -> State | None:
+        """The state after a character; None where no right poem goes on so."""
+        places: set[Place] = set()
+        used = state.used
+        counts = False
+        for place in state.places:
+            if self._mask_of(place)[character]:
+                counts = counts or place.slot < self.form.lines[place.line]
+                places.update(self._next(place, character))
+        if not places:
+            return None
+        if counts:
+            if character in used:
+                return None
+            rhymes = any(self._rhymes(place) for place in state.places)
+            if not self.wish.repeat:
+                later = any(one == character and not self._is_here(state, spot) for spot, one in self._fixed.items())
+                if later:
+                    return None
+            if not self.wish.repeat or (self.wish.rhyme and rhymes):
+                used = used | {character}
+        if self.wish.rhyme and used is not state.used:
+            places = {place for place in places if self._has_rhymes(place, used)}
+        return State(frozenset(places), used) if places else None
+
+    def is_over(self, state: State) -> bool:
+        """Whether the poem is whole."""
+        return any(place.line == len(self.form.lines) for place in state.places)
+
+    def _is_here(self, state: State, spot: tuple[int, int]) -> bool:
+        """Whether a fixed character's place has come or has passed."""
+        return all((place.line, place.slot) >= spot for place in state.places)
+
+    def _rhymes(self, place: Place) -> bool:
+        return (
+            self.wish.rhyme
+            and place.slot == self.form.lines[place.line] - 1
+            and place.line in self.form.rhymes_of(place.way)
+        )
+
+    def _mask_of(self, place: Place) -> Mask:
+        if place.line == len(self.form.lines):
+            return self._masks.setdefault("nothing", np.zeros(self._size, np.bool_))
+        length = self.form.lines[place.line]
+        if place.slot >= length:
+            return self._marks(self._marks_after(place.line)[place.slot - length])
+        fixed = self._fixed.get((place.line, place.slot))
+        rhymes = self._rhymes(place)
+        key = (place.way, place.line, place.pattern, place.slot, place.group if rhymes else "")
+        if key not in self._masks:
+            mask = self._by_tone[self._patterns(place.way, place.line)[place.pattern][place.slot]].copy()
+            if rhymes:
+                groups = [place.group] if place.group else self._groups_of(place.way)
+                mask &= np.any([self._levels[name] for name in groups], axis=0)
+            if fixed is not None:
+                only = np.zeros_like(mask)
+                only[fixed] = mask[fixed]
+                mask = only
+            self._masks[key] = mask
+        return self._masks[key]
+
+    def _next(self, place: Place, character: int) -> list[Place]:
+        """The places after a character that a place takes."""
+        length = self.form.lines[place.line]
+        groups = [place.group]
+        if self._rhymes(place) and not place.group:
+            groups = [name for name in self._groups_of(place.way) if self._levels[name][character]]
+        end = length + len(self._marks_after(place.line))
+        if place.slot + 1 < end:
+            return [place._replace(slot=place.slot + 1, group=group) for group in groups]
+        line = place.line + 1
+        if line == len(self.form.lines):
+            return [place._replace(line=line, pattern=0, slot=0, group=group) for group in groups]
+        return [
+            place._replace(line=line, pattern=pattern, slot=0, group=group)
+            for pattern in self._ways[place.way][line]
+            for group in groups
+        ]
+
+    def _has_rhymes(self, place: Place, used: frozenset[int]) -> bool:
+        """Whether a group has characters left for all rhymes to come. Larger groups than the poem always have."""
+        if not place.group:
+            return True
+        lines = [
+            line
+            for line in self.form.rhymes_of(place.way)
+            if line > place.line or (line == place.line and place.slot < self.form.lines[line])
+        ]
+        mask = self._levels[place.group]
+        if mask.sum() >= sum(self.form.lines):
+            return True
+        return int(mask.sum()) - int(mask[list(used)].sum()) >= len(lines)
+
+    # Marks
+
+    def _marks_after(self, line: int) -> tuple[str, ...]:
+        """The marks after a line, each as the characters of which one stands there. The last line breaks no line."""
+        marks = self._layout[line % 2]
+        if line < len(self.form.lines) - 1:
+            return marks
+        return tuple(mark for mark in self._layout[1] if mark != "\n")
+
+    def _marks(self, marks: str) -> Mask:
+        if marks not in self._masks:
+            self._masks[marks] = self._mask(marks.__contains__)
+        return self._masks[marks]
+
+    def _find_layout(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        for layout in LAYOUTS:
+            if all(self._marks(mark).any() for marks in layout for mark in marks):
+                return layout
+        raise CharrnnError(f"‹form›: a model that knows neither the marks {FINAL} nor line ends writes no verse")
+
+    def _mask(self, holds: Callable[[str], bool]) -> Mask:
+        mask = np.zeros(self._size, np.bool_)
+        mask[: len(self._characters)] = [len(c) == 1 and holds(c) for c in self._characters]
+        return mask

