@@ -87,11 +87,12 @@ def _check_separator(text: str) -> str:
     count = re.fullmatch(r"blank-lines: ?(\S+)", text)
     if not text or (count and not re.fullmatch(r"[1-9]\d{0,2}", count[1])):
         raise ValueError("blank-line, `blank-lines: 2` (1 to 999), line, file, a text, or a /regular expression/")
-    if (pattern := pattern_in(text)) is not None:
-        try:
-            re.compile(pattern)
-        except re.error as error:
-            raise ValueError(f"a regular expression between the slashes; this one is none: {error}") from None
+    if (pattern := pattern_in(text)) is None:
+        return _with_line_ends(text)
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"a regular expression between the slashes; this one is none: {error}") from None
     return text
 
 
@@ -102,7 +103,12 @@ def _check_template(text: str) -> str:
         raise ValueError(f'a name, or names in braces such as "{{title}}\\n{{text}}": {error}') from None
     if not text or any(not name or set(name) & set(".[") for name in names):
         raise ValueError('a name, or names in braces such as "{title}\\n{text}"')
-    return text
+    return _with_line_ends(text) if names else text
+
+
+def _with_line_ends(text: str) -> str:
+    r"""The text with \n and \t as a line end and a tab. A shell, and YAML without quotation marks, leave them."""
+    return text.replace("\\n", "\n").replace("\\t", "\t")
 
 
 Separator = Annotated[str, BeforeValidator(_blank_lines), AfterValidator(_check_separator)]
@@ -129,10 +135,12 @@ class CorpusConfig(Section):
     (poems), each from a fresh state. Default: the mode of a named corpus, otherwise `stream`."""
     separator: Separator = "blank-line"
     """What ends a document, in documents mode; the end of a file always does: `blank-line`, `blank-lines: 2` (that many
-    or more), `line`, `file` (nothing else), a text such as "<|endoftext|>", or a regular expression between slashes."""
+    or more), `line`, `file` (nothing else), a text such as "<|endoftext|>", in which \\n is a line end, or a regular
+    expression between slashes."""
     field: Template | None = None
     """The texts of a table, each a document: a column of CSV or TSV, a key of JSON (a list of objects) or JSON lines.
-    Several make a template, such as "《{title}》{author}\\n{text}". null reads a file as plain text."""
+    Several make a template, such as "《{title}》{author}\\n{text}", in which \\n is a line end. null reads a file as
+    plain text."""
     encoding: str = "utf-8"
     """The name of a codec (utf-8, gb18030, big5, shift_jis, utf-16, latin-1, ...), or `auto` to recognise it."""
     errors: Errors = "strict"

@@ -7,7 +7,8 @@ import copy
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
 import yaml
 
@@ -70,6 +71,8 @@ for _tag, _pattern, _first in (
     for _class in (_Loader, _Dumper):
         _class.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(_pattern), list(_first))
 
+NULLS = ("", "~", "null", "Null", "NULL")
+"""What YAML reads as nothing."""
 _NO_YAML = (yaml.YAMLError, ValueError, OverflowError, RecursionError)
 """The exceptions that PyYAML raises for invalid YAML; OverflowError comes from "\\UFFFFFFFF"."""
 
@@ -285,7 +288,9 @@ _SECOND = re.compile(rf",\s*((?:{'|'.join(Config.model_fields)})\.[a-z_]+=)")
 
 
 def apply_override(data: dict[str, Any], marks: Marks, override: str) -> None:
-    """Sets one `key.path=value` in `data`. The value is read as YAML. Raises CharrnnError for a malformed override."""
+    """Sets one `key.path=value` in `data`. The value is read as YAML; where the key takes a text, and YAML reads none,
+    it is the text as it stands (`{title}`, `###`). Raises CharrnnError for a malformed override.
+    """
     key, equals, value = override.partition("=")
     path = tuple(part.strip() for part in key.split("."))
     if not equals or not all(path):
@@ -297,14 +302,48 @@ def apply_override(data: dict[str, Any], marks: Marks, override: str) -> None:
         raise CharrnnError(
             f"‹overrides={override}›: a section and a key were expected, such as training.minutes=3{_nearest_path(key)}"
         )
+    takes = _types(path)
     try:
         parsed = yaml.load(value, _Loader)
+        if str in takes and (type(parsed) not in takes or (parsed is None and value.strip() not in NULLS)):
+            parsed = value
     except _NO_YAML as error:
-        raise CharrnnError(
-            f"‹overrides={override}›: the value is not valid YAML: {str(error).splitlines()[0]}"
-        ) from None
+        if str not in takes or value.lstrip()[:1] in ('"', "'") or not _is_text(value):
+            raise CharrnnError(
+                f"‹overrides={override}›: the value is not valid YAML: {str(error).splitlines()[0]}"
+            ) from None
+        parsed = value
     set_key(data, path, parsed)
     marks[path] = f"‹overrides={override}›"
+
+
+def _is_text(value: str) -> bool:
+    """Whether YAML could hold this text, between quotation marks."""
+    try:
+        return bool(yaml.load("'{}'".format(value.replace("'", "''")), _Loader) == value)
+    except _NO_YAML:
+        return False
+
+
+def _types(path: KeyPath) -> set[object]:
+    """The types that a key may have, by its annotation; none for a key that is not there."""
+    section = Config.model_fields.get(path[0])
+    fields = getattr(section.annotation, "model_fields", {}) if section is not None else {}
+    found: set[object] = set()
+
+    def look(annotation: Any) -> None:
+        arguments = get_args(annotation)
+        if get_origin(annotation) is Annotated:
+            look(arguments[0])
+        elif get_origin(annotation) in (Union, UnionType):
+            for argument in arguments:
+                look(argument)
+        else:
+            found.add(get_origin(annotation) or annotation)
+
+    if path[1] in fields:
+        look(fields[path[1]].annotation)
+    return found
 
 
 def set_key(data: dict[str, Any], path: KeyPath, value: Any) -> None:

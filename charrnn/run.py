@@ -21,7 +21,7 @@ from charrnn.store.run_folder import RunFolder
 from charrnn.store.weights import COUNTS, Misfit, fill, load_arrays
 from charrnn.terminal import say
 from charrnn.text.prompts import Prompt, Unknown, read_prompts
-from charrnn.text.reader import Report, find_files
+from charrnn.text.reader import Report
 
 if TYPE_CHECKING:  # imported only where they are needed: writing on a CPU does without PyTorch, and begins at once
     import torch
@@ -300,8 +300,9 @@ class Run(RunFolder):
         block: int | None = None,
         dynamic: float | None = None,
         progress: Report = lambda _: None,
+        encoding: str | None = None,
     ) -> Likelihood:
-        """The likelihood of a part of the run's corpus, or of a text file.
+        """The likelihood of a part of the run's corpus, or of a text file, which is read as `score` reads it.
 
         `block` is a number of characters after which the state is fresh again. `dynamic` is a rate at which the model
         goes on learning from the characters that it has been scored on (see `dynamic_likelihood`); `progress` is then
@@ -321,7 +322,7 @@ class Run(RunFolder):
         if dynamic is not None and not 0 < dynamic < 1:
             raise CharrnnError(f"‹dynamic={dynamic:g}›: expected above 0, below 1")
         if text is not None:
-            part, what = self.read_part(text), str(text)
+            part, what = self.given(text, encoding).part, str(text)
         else:
             part, what = self.dataset().part(split, self.config.corpus), f"the {split} part of the corpus"
         if not part.characters:
@@ -335,17 +336,23 @@ class Run(RunFolder):
         _check_finite([result.nats])
         return result
 
-    def score(self, text: str | Path, by: By = "line", progress: Report = lambda _: None) -> list[Scored]:
+    def score(
+        self,
+        text: str | Path,
+        by: By = "line",
+        progress: Report = lambda _: None,
+        encoding: str | None = None,
+    ) -> list[Scored]:
         """The surprise of each line, document or character of a text file, which are shown as they stand there.
 
-        Raises CharrnnError for an empty file.
+        The text is in `encoding`; None is that of the corpus, unless the text surely is in another. That, and what the
+        model does not know, is said on standard error. Raises CharrnnError for an empty file.
         """
         from charrnn.evaluation.surprise import score
-        from charrnn.text.given import GivenText
 
         if by not in ("line", "document", "character"):
             raise CharrnnError(f"‹by={by}›: line, document or character was expected")
-        given = GivenText(find_files(str(text), "text"), self._reading, self.vocabulary)
+        given = self.given(text, encoding)
         if not given.part.characters:
             raise CharrnnError(f"{text}: the text is empty")
         rows = score(self.model, given, by, progress)

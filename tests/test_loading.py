@@ -12,11 +12,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from charrnn.cli.configs import schema
-from charrnn.config import EXCLUSIVE, Config, parse_interval
+from charrnn.config import EXCLUSIVE, Config, CorpusConfig, parse_interval
 from charrnn.errors import CharrnnError
 from charrnn.experiments import variants
 from charrnn.loading import (
+    NULLS,
     _Loader,
+    apply_override,
     configs_folder,
     dump,
     explained,
@@ -471,6 +473,49 @@ def test_thousands_of_mistakes_are_not_all_told() -> None:
     told = message(CORPUS + "sampling: {" + ", ".join(f"x{i}: 0" for i in range(3000)) + "}").splitlines()
     assert len(told) == 21
     assert told[-1] == "my.yaml: and 2,980 more mistakes"
+
+
+@pytest.mark.parametrize("key", ["corpus.field", "corpus.separator", "corpus.path", "sampling.prompt"])
+@example("###")
+@example("{title}")
+@example("---")
+@example("***")
+@example("2024")
+@example("true")
+@given(st.text(st.characters(exclude_categories=["C", "Z"]) | st.sampled_from(" #{}[]&*!|>%@`-?:,"), min_size=1))
+def test_a_text_that_yaml_reads_otherwise_is_taken_as_it_stands(key: str, value: str) -> None:
+    """A key that takes a text gets one, whatever is typed; what YAML reads as a text is that."""
+    data: dict[str, Any] = {}
+    section, name = key.split(".")
+    try:
+        apply_override(data, {}, f"{key}={value}")
+    except CharrnnError:
+        assert value.lstrip()[0] in "\"'" or not value.isprintable()
+        return
+    got = data[section][name]
+    try:
+        read = yaml.load(value, _Loader)
+    except (yaml.YAMLError, ValueError):
+        read = None
+    if isinstance(read, str):
+        assert got == read
+    elif isinstance(got, str):
+        assert got == value
+    else:
+        assert (got is None and value.strip() in NULLS) or (isinstance(got, list) and key == "corpus.path")
+
+
+@pytest.mark.parametrize("key", ["training.minutes", "model.hidden_size", "corpus.mode", "corpus.simplify"])
+def test_a_key_that_takes_no_text_gets_what_yaml_reads(key: str) -> None:
+    with pytest.raises(CharrnnError, match="not valid YAML"):
+        apply_override({}, {}, f"{key}={{a}}b")
+
+
+def test_an_escaped_line_end_in_a_template_or_a_separator_is_one() -> None:
+    for typed, field in ((r"{a}\n{b}", "{a}\n{b}"), (r"a\n", r"a\n")):
+        assert CorpusConfig(path="a", field=typed).field == field
+    for typed, separator in ((r"\n***\n", "\n***\n"), (r"/\n\[/", r"/\n\[/")):
+        assert CorpusConfig(path="a", separator=typed).separator == separator
 
 
 def test_a_config_extends_another_and_says_where_each_key_is_from(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from charrnn.cli.options import Json, complete_config
+from charrnn.cli.options import Json, TextEncoding, complete_config
 from charrnn.cli.output import show, show_json
 from charrnn.cli.usage import Command, Group
 from charrnn.errors import CharrnnError
@@ -69,11 +69,12 @@ def recipe(
     minutes: Annotated[
         float | None, typer.Option(help="The length of the training in minutes. Default: 5.", min=0.01)
     ] = None,
+    encoding: TextEncoding = "auto",
 ) -> None:
     """Print the config that `charrnn train TEXT` takes, each line with its reason, to be changed and kept."""
     from charrnn.training.recipe import find_recipe
 
-    show(str(find_recipe(texts, minutes, quiet=False)).rstrip("\n"))
+    show(str(find_recipe(texts, minutes, False, encoding, "‹encoding›")).rstrip("\n"))
 
 
 @app.command("show", cls=Command)

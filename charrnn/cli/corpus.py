@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from charrnn.cli.options import Json, complete_corpus
+from charrnn.cli.options import Json, TextEncoding, complete_corpus
 from charrnn.cli.output import show, show_json
 from charrnn.cli.usage import Command, Group
 from charrnn.errors import CharrnnError
@@ -79,6 +79,7 @@ def describe(
         ),
     ],
     length: Annotated[int, typer.Option(help="Characters of the text to show.", min=0)] = 300,
+    encoding: TextEncoding = "auto",
     as_json: Json = False,
 ) -> None:
     """Describe a corpus or a text of your own, and show how it begins.
@@ -93,7 +94,7 @@ def describe(
     if name in register() or not (os.path.lexists(name) or set(name) & set("*?[/.")):
         rows, beginning = _named(name, length)
     else:
-        rows, beginning = _own(name, length)
+        rows, beginning = _own(name, length, encoding)
     if as_json:
         show_json({**dict(rows), "beginning": beginning})
         return
@@ -120,14 +121,20 @@ def _named(name: str, length: int) -> tuple[Rows, str]:
     return [*rows, ("source", sources), ("file", str(file))], beginning
 
 
-def _own(path: str, length: int) -> tuple[Rows, str]:
+def _own(path: str, length: int, encoding: str) -> tuple[Rows, str]:
     """What a survey of a text finds, and its beginning."""
-    from charrnn.text.reader import find_files
-    from charrnn.text.survey import LOOKED_AT, middle, survey
+    from charrnn.text.reader import find_files, passed_over
+    from charrnn.text.survey import LOOKED_AT, SHARED_RUN, middle, survey
 
-    looked = survey(find_files(path, "corpus show"))
+    files = find_files(path, "corpus show")
+    looked = survey(files, encoding=encoding, option="‹encoding›")
     ends = ", ".join(f"{count:,} {kind}" for kind, count in looked.line_ends.items() if count) or "none"
-    rows: Rows = [("files", len(looked.files)), ("encoding", str(looked.encoding))]
+    rows: Rows = [("files", len(looked.files))]
+    if told := passed_over(path, files):
+        rows.append(("", told))
+    rows.append(("encoding", looked.encodings.removeprefix("recognised: ")))
+    if looked.table:
+        rows.append(("table", looked.table))
     rows += [("damage", str(looked.damage))] * (looked.damage is not None)
     rows += [("characters", looked.characters), ("alphabet", looked.alphabet), ("line ends", ends)]
     rows.append(("scripts", ", ".join(f"{count:,} {script}" for script, count in looked.scripts.items())))
@@ -139,9 +146,10 @@ def _own(path: str, length: int) -> tuple[Rows, str]:
     rows.append(("longest line", f"{max(map(len, looked.lines), default=0):,} characters"))
     for separator in ("blank-line", "blank-lines: 2", "blank-lines: 3", "line", "file"):
         documents = looked.documents(separator)
-        told = f"{len(documents):,} documents, the median of {middle([*map(len, documents)]):,g} characters"
+        told = f"{len(documents):,} document{'s' * (len(documents) != 1)}"
+        told += f", the median of {middle([*map(len, documents)]):,g} characters"
         if separator in ("blank-line", "line"):
-            told += f"; {looked.near_duplicates(documents):,} share ten characters or more with another"
+            told += f"; {looked.near_duplicates(documents):,} share {SHARED_RUN} {looked.unit} with another"
         rows.append((separator, told))
     if looked.characters > LOOKED_AT:
         rows.append(("", f"(lines and documents are those of the first {LOOKED_AT:,} characters)"))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Literal, cast
 
 import typer
 
-from charrnn.cli.opening import open_run
-from charrnn.cli.options import Checkpoint, Device, Json, Plugin, RunFolder
+from charrnn.cli.opening import open_run, regular
+from charrnn.cli.options import Checkpoint, Device, Encoding, Json, Plugin, RunFolder
 from charrnn.cli.output import show, show_csv, show_json
 from charrnn.errors import CharrnnError
 
@@ -16,7 +17,8 @@ from charrnn.errors import CharrnnError
 def evaluate(
     run: RunFolder,
     text: Annotated[
-        Path | None, typer.Option(help="Evaluate on this file. Default: a part of the run's corpus, --split.")
+        Path | None,
+        typer.Option(help="Evaluate on this file; - is standard input. Default: a part of the corpus, --split."),
     ] = None,
     split: Annotated[str, typer.Option(help="The part of the run's corpus: val, test or train.")] = "val",
     protocol: Annotated[
@@ -28,6 +30,7 @@ def evaluate(
         bool, typer.Option("--dynamic", help="Go on learning from the text, from each character after it is scored.")
     ] = False,
     dynamic_rate: Annotated[float, typer.Option(help="Learning rate of --dynamic: the size of a step.")] = 1e-4,
+    encoding: Encoding = None,
     checkpoint: Checkpoint = "best",
     plugin: Plugin = None,
     device: Device = "auto",
@@ -36,7 +39,8 @@ def evaluate(
 ) -> None:
     """Measure how well a model predicts a text, in bits per character, over every character.
 
-    Characters outside the vocabulary count as <unk>. In documents mode the end of each document counts as a character.
+    Characters outside the vocabulary count as <unk>; those of a file are counted on standard error. In documents mode
+    the end of each document counts as a character.
     A bidirectional model gives a pseudo-likelihood: it sees what comes after, so do not compare it with other models.
     """
     if split not in ("val", "test", "train"):
@@ -52,15 +56,19 @@ def evaluate(
     part = cast(Literal["train", "val", "test"], split)
     if dynamic and protocol == "blocks":
         raise CharrnnError("--dynamic reads on from block to block: give it without --protocol blocks")
-    with tqdm(
-        desc="read", unit="char", unit_scale=True, leave=False, delay=1, disable=None if dynamic else True
-    ) as bar:
+    if encoding is not None and text is None:
+        raise CharrnnError("--encoding is that of a file: give it with --text FILE")
+    with (
+        nullcontext() if text is None else regular(text) as file,
+        tqdm(desc="read", unit="char", unit_scale=True, leave=False, delay=1, disable=None if dynamic else True) as bar,
+    ):
         result = opened.evaluate(
-            text,
+            file,
             part,
             block=block if protocol == "blocks" else None,
             dynamic=dynamic_rate if dynamic else None,
             progress=lambda count: advance(bar, count),
+            encoding=encoding,
         )
     measure = "likelihood" if opened.model.causal else "pseudo-likelihood"
     if as_json or as_csv:

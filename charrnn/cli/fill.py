@@ -7,14 +7,20 @@ from typing import Annotated, Any
 import typer
 
 from charrnn.cli.opening import open_run
-from charrnn.cli.options import Checkpoint, Device, Json, Plugin, RunFolder, Strict, Unknown
+from charrnn.cli.options import Checkpoint, Device, Json, Plugin, RunFolder, Strict, Unknown, unescaped
 from charrnn.cli.output import show, show_json
 from charrnn.errors import CharrnnError
 
 
 def fill(
     run: RunFolder,
-    text: Annotated[str, typer.Argument(help='A text with blanks: "我饿了，我要去食堂＿＿。"', show_default=False)],
+    text: Annotated[
+        str,
+        typer.Argument(
+            help=r'A text with blanks: "我饿了，我要去食堂＿＿。" \n is a line end, \t a tab, \\ a backslash.',
+            show_default=False,
+        ),
+    ],
     blank: Annotated[str | None, typer.Option(help="The character that marks a blank. Default: ＿ and _.")] = None,
     samples: Annotated[int, typer.Option(help="The most different texts to list.")] = 1,
     best: Annotated[
@@ -42,7 +48,7 @@ def fill(
     check_unknown(unknown, strict)
     opened = open_run(run, device, checkpoint, quiet=as_json)
     how: dict[str, Any] = {"samples": samples, "best": best, "seed": seed, "unknown": unknown, "strict": strict}
-    found = opened.fill(text, "＿_" if blank is None else blank, **how)
+    found = opened.fill(unescaped(text), "＿_" if blank is None else blank, **how)
     if as_json:
         rows = [{"text": one.text, "log_prob": one.log_prob, "step": opened.checkpoint.step} for one in found]
         show_json(rows)

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from charrnn.store.checkpoint import Summary
 
 Line = dict[str, Any]
+GLIMPSE = 30
+"""The most characters of an alphabet that are shown."""
 MOST = 1000
 """The most evaluations that are shown, the last ones."""
 
@@ -77,7 +79,7 @@ def _rows(run: Run, last: Summary, evaluations: list[Line]) -> list[list[str]]:
     sizes, best = facts.characters, last.best
     path = config.corpus.path or []
     corpus = config.corpus.name or ", ".join([path] if isinstance(path, str) else path)
-    alphabet = f"{facts.vocabulary:,} {run.vocabulary.kind}s: {_glimpse(run.vocabulary.characters)}"
+    alphabet = f"{facts.vocabulary:,} {run.vocabulary.kind}s{_glimpse(run.vocabulary.characters)}"
     rare = [["", str(facts.rare)]] if facts.rare else []
     begun = [["begun", f"with the weights of run {facts.init_from}"]] if facts.init_from else []
     loss = "not evaluated yet" if sizes["val"] else "nothing is held out to evaluate on"
@@ -116,7 +118,8 @@ def _parts(evaluations: list[Line]) -> list[list[str]]:
     if not evaluations or "aside_both" not in evaluations[-1]:
         return []
     bits = [evaluations[-1][f"aside_{part}"] / math.log(2) for part in ("network", "ngram", "both")]
-    told = "on a text set aside, network alone {:.3f} bits per character, n-gram alone {:.3f}, both {:.3f}"
+    told = "network alone {:.3f} bits per character, n-gram alone {:.3f}, both {:.3f}, on a piece of the training part "
+    told += "that was set aside and not learnt from (best is on the held-out part)"
     return [["parts", told.format(*bits)]]
 
 
@@ -146,6 +149,9 @@ def _size(saved: Line) -> list[str]:
 
 
 def _glimpse(characters: list[str]) -> str:
+    """The characters that one sees, or some from all places of the alphabet, and that these are not all."""
     shown = [c for c in characters if c.isprintable() and not c.isspace()]
-    step = max(1, len(shown) // 30)
-    return "".join(shown[::step][:30])
+    if len(shown) <= GLIMPSE:
+        return f": {''.join(shown)}"
+    some = [shown[i * len(shown) // GLIMPSE] for i in range(GLIMPSE)]
+    return f", {GLIMPSE} of them: {''.join(some)} ..."

@@ -1,7 +1,10 @@
-"""Opens the run that a command is about, and says which of its checkpoints was taken."""
+"""Opens the run that a command is about, and says which of its checkpoints was taken; and the text for it."""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,3 +29,19 @@ def open_run(path: Path, device: str, checkpoint: str, quiet: bool = False) -> R
         said = f"the best checkpoint, step {taken.step} of {taken.last}; --checkpoint last takes the last"
     say(f"charrnn: {path}: {said}")
     return run
+
+
+@contextmanager
+def regular(file: Path) -> Iterator[Path]:
+    """The file, or one with what standard input gives if it is called `-`."""
+    if str(file) != "-":
+        yield file
+        return
+    import shutil
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "standard input"
+        with copy.open("wb") as out:
+            shutil.copyfileobj(sys.stdin.buffer, out)
+        yield copy

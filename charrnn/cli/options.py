@@ -30,6 +30,17 @@ Unknown = Annotated[
 Strict = Annotated[
     bool, typer.Option("--strict", help="Refuse unknown characters also where the model knows another form of them.")
 ]
+Encoding = Annotated[
+    str | None,
+    typer.Option(
+        "--encoding",
+        metavar="NAME|auto",
+        help="The encoding of the file. Default: that of the run's corpus, unless the file surely is in another.",
+    ),
+]
+TextEncoding = Annotated[
+    str, typer.Option("--encoding", metavar="NAME|auto", help="The encoding of the text; auto recognises it.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text for people.")]
 RunFolder = Annotated[
     Path, typer.Argument(metavar="RUN", help="The folder that `charrnn train` printed.", show_default=False)
@@ -53,6 +64,14 @@ Plugin = Annotated[
         help="A Python file of yours that is run and registers cells. May be repeated. Default: none.",
     ),
 ]
+
+
+def unescaped(text: str) -> str:
+    r"""The text of an option with \n, \t and \\ as what they stand for."""
+    import re
+
+    meant = {"n": "\n", "t": "\t", "\\": "\\"}
+    return re.sub(r"\\([nt\\])", lambda match: meant[match[1]], text)
 
 
 def complete_config(incomplete: str) -> list[str]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from charrnn.cli.opening import open_run
-from charrnn.cli.options import Checkpoint, Device, Json, Plugin, RunFolder, Strict, Unknown
+from charrnn.cli.options import Checkpoint, Device, Json, Plugin, RunFolder, Strict, Unknown, unescaped
 from charrnn.cli.output import show, show_bytes, show_json
 from charrnn.errors import CharrnnError
 
@@ -160,7 +160,7 @@ def sample(
 
     opened = open_run(run, device, checkpoint, quiet=as_json)
     vocabulary = opened.vocabulary
-    text = _prompt(prompt, prompt_file, raw=vocabulary.kind == "byte")
+    text = _prompt(prompt, prompt_file, vocabulary.kind == "byte", opened.config.corpus.encoding)
     drawn = secrets.randbelow(SEEDS) if seed is None else seed
     how: dict[str, Any] = {
         "length": length,
@@ -169,7 +169,7 @@ def sample(
         "top_p": top_p,
         "repetition_penalty": repetition_penalty,
         "seed": drawn,
-        "stop": None if stop is None else _unescaped(stop),
+        "stop": None if stop is None else unescaped(stop),
         "unknown": unknown,
         "strict": strict,
     }
@@ -219,7 +219,7 @@ def sample(
         between = bytes(vocabulary.encode("\n\n"))
         _show_bytes([between.join(one.data or b"" for one in written)], vocabulary)
     else:
-        show("\n\n".join(one.text for one in written))
+        _show_texts([one.text for one in written])
     if form is not None:
         _tell_price([one.constraint_bits or 0.0 for one in written])
     _tell_seed(seed, drawn)
@@ -236,6 +236,15 @@ def _show_bytes(pieces: Iterable[bytes], vocabulary: Vocabulary) -> None:
         sys.stdout.flush()
     if sys.stdout.isatty():
         show(decoder.end())
+
+
+def _show_texts(texts: list[str]) -> None:
+    """Writes texts with an empty line between. On a terminal a number stands above each of several: texts have empty
+    lines too.
+    """
+    if sys.stdout.isatty() and len(texts) > 1:
+        texts = [f"--- {number} of {len(texts)} ---\n{text}" for number, text in enumerate(texts, 1)]
+    show("\n\n".join(texts))
 
 
 def _facts(one: Sample, vocabulary: Vocabulary) -> dict[str, Any]:
@@ -270,16 +279,29 @@ def _tell_seed(given: int | None, drawn: int) -> None:
         say(f"seed {drawn} (the same text again: --seed {drawn})")
 
 
-def _unescaped(text: str) -> str:
-    r"""The text of an option with \n, \t and \\ as what they stand for."""
-    meant = {"n": "\n", "t": "\t", "\\": "\\"}
-    return re.sub(r"\\([nt\\])", lambda match: meant[match[1]], text)
+def _decoded(data: bytes, name: str, encoding: str, bad: int) -> str:
+    """The text of a prompt that is not UTF-8, from its byte `bad` on. Its encoding is named on standard error."""
+    from io import BytesIO
+
+    from charrnn.terminal import say
+    from charrnn.text.presumed import encoding_of
+
+    try:
+        found = encoding_of(BytesIO(data), name, encoding)
+        text = data.decode(found).removeprefix("\ufeff")
+    except (CharrnnError, UnicodeError):
+        raise CharrnnError(f"--prompt-file {name}: not UTF-8 at byte {bad}; save it as UTF-8") from None
+    say(f"{name}: read as {found}")
+    return text
 
 
-def _prompt(prompt: str | None, file: Path | None, raw: bool) -> str | bytes | None:
-    """The prompt that was given; None if none was. `raw` reads a file that is not UTF-8 as the bytes that it holds."""
+def _prompt(prompt: str | None, file: Path | None, raw: bool, encoding: str) -> str | bytes | None:
+    """The prompt that was given; None if none was.
+
+    A file that is not UTF-8 is in the `encoding` of the corpus, or surely in another. `raw` takes its bytes.
+    """
     if file is None and prompt != "-":
-        return None if prompt is None else _unescaped(prompt)
+        return None if prompt is None else unescaped(prompt)
     from charrnn.files import read_given
 
     name = "standard input" if file is None or str(file) == "-" else str(file)
@@ -295,5 +317,5 @@ def _prompt(prompt: str | None, file: Path | None, raw: bool) -> str | bytes | N
     except UnicodeDecodeError as error:
         if raw:
             return data
-        raise CharrnnError(f"--prompt-file {name}: not UTF-8 at byte {error.start}") from None
+        text = _decoded(data, name, encoding, error.start)
     return text.removesuffix("\n").removesuffix("\r")  # editors and echo end a file with a line end

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
-from charrnn.cli.opening import open_run
-from charrnn.cli.options import Checkpoint, Device, Plugin, RunFolder
+from charrnn.cli.opening import open_run, regular
+from charrnn.cli.options import Checkpoint, Device, Encoding, Plugin, RunFolder
 from charrnn.cli.output import show, show_json
 from charrnn.errors import CharrnnError
 
@@ -22,14 +22,18 @@ SHADES = (255, 252, 229, 222, 215, 208, 202, 196)
 
 def score(
     run: RunFolder,
-    file: Annotated[Path, typer.Argument(help="The text to score.", show_default=False)],
+    file: Annotated[Path, typer.Argument(help="The text to score; - is standard input.", show_default=False)],
     by: Annotated[str, typer.Option(help="The unit to score: line, document or character.")] = "line",
     sort: Annotated[
-        bool, typer.Option("--sort", help="Print the most surprising first instead of in the order of the text.")
+        bool,
+        typer.Option(
+            "--sort", help="Print the most surprising first instead of in the order of the text, blank ones last."
+        ),
     ] = False,
     color: Annotated[
         bool, typer.Option("--color", help="Print the text with each character coloured by its surprise.")
     ] = False,
+    encoding: Encoding = None,
     checkpoint: Checkpoint = "best",
     plugin: Plugin = None,
     device: Device = "auto",
@@ -44,14 +48,18 @@ def score(
     from charrnn.terminal import advance, table
 
     opened = open_run(run, device, checkpoint, quiet=as_json)
-    with tqdm(desc="read", unit="char", unit_scale=True, leave=False, delay=1, disable=None) as bar:
+    with (
+        regular(file) as text,
+        tqdm(desc="read", unit="char", unit_scale=True, leave=False, delay=1, disable=None) as bar,
+    ):
         kind = cast(Literal["line", "document", "character"], by)
-        rows = opened.score(file, kind, lambda count: advance(bar, count))
+        rows = opened.score(text, kind, lambda count: advance(bar, count), encoding)
     if sort:
-        rows.sort(key=lambda row: -row.bits_per_char)
+        rows.sort(key=lambda row: (not row.text.strip(), -row.bits_per_char))
     if as_json:
         for row in rows:
             facts = {
+                **({} if row.record is None else {"record": row.record}),
                 "number": row.number,
                 "bits_per_char": row.bits_per_char,
                 "characters": len(row.bits),
@@ -63,8 +71,14 @@ def score(
         for row in rows:
             sys.stdout.write(_coloured(row))
     else:
-        shown = [[f"{row.bits_per_char:8.3f}", str(row.number), row.text.strip("\n")] for row in rows]
-        show(table([["bits/char", by, "text"], *shown]))
+        records = by == "line" and any(row.record is not None for row in rows)
+        shown = [
+            [f"{row.bits_per_char:8.3f}", f"{row.record}, {row.number}" if records else str(row.number)]
+            + [row.text.strip("\n")]
+            for row in rows
+        ]
+        heading = f"record, {by}" if records else by
+        show(table([["bits/char", heading, "text"], *shown]))
 
 
 def _coloured(row: Scored) -> str:

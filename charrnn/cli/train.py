@@ -36,7 +36,10 @@ def train(
     ] = None,
     minutes: Annotated[
         float | None,
-        typer.Option(help="Train for this many minutes. Default: the config's length; for a text, 5."),
+        typer.Option(
+            help="The whole length of the training in minutes; with --resume, that from its first start. Default: the "
+            "config's length; for a text, 5."
+        ),
     ] = None,
     seed: Annotated[
         int | None,

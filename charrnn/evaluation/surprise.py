@@ -20,12 +20,15 @@ class Scored:
     """A line, document or character, and how surprising it was."""
 
     number: int
-    """The number of the line, document or character, from 1."""
+    """Of a line in its file, of a document or character among all, from 1. Where the texts are fields of a table, of a
+    line in its record, and of a document that of its record."""
     own: str
     """What stands in the `given` text."""
     bits: npt.NDArray[np.float64]
     """-log2 p of each character that the model read, and at the end of a document also of that end."""
     given: GivenText = field(repr=False, compare=False)
+    record: int | None = None
+    """The record of the table, from 1, where the texts are fields of one."""
 
     @property
     def text(self) -> str:
@@ -51,11 +54,15 @@ def score(
 ) -> list[Scored]:
     """The surprise of each line (with its line end), document or character of a text, in the order of the text."""
     scored: list[Scored] = []
-    for text, bits in zip(given.texts, _bits(model, given.part, progress), strict=True):
+    bits_of = _bits(model, given.part, progress)
+    for text, (line, record), bits in zip(given.texts, given.places, bits_of, strict=True):
         start, read = 0, 0
         for own, count in given.units(text, by):
             start, read = read, read + count
-            scored.append(Scored(len(scored) + 1, own, bits[start:read], given))
+            number = record if by == "document" and record is not None else len(scored) + 1
+            if by == "line":
+                number, line = line, line + 1
+            scored.append(Scored(number, own, bits[start:read], given, record))
         scored[-1] = replace(scored[-1], bits=bits[start:])  # the end of a document counts with its last line
     return scored
 

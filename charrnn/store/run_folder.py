@@ -31,8 +31,9 @@ from charrnn.store.facts import FORMAT, RESULTS, Facts
 from charrnn.store.folder import is_run
 from charrnn.store.history import read_history
 from charrnn.store.machine import this_machine
+from charrnn.terminal import say
 from charrnn.text.documents import joint
-from charrnn.text.reader import find_files, read_corpus
+from charrnn.text.reader import find_files
 from charrnn.text.vocab import Vocabulary
 from charrnn.version import __version__
 
@@ -41,6 +42,7 @@ if TYPE_CHECKING:  # imported only where they are needed: writing on a CPU does 
     from typing_extensions import Self
 
     from charrnn.text.dataset import Dataset, Part
+    from charrnn.text.given import GivenText
 
 
 CURVE = 5_000_000
@@ -190,11 +192,21 @@ class RunFolder:
         return joint(corpus.separator) if corpus.field is None else ""
 
     def read_part(self, text: str | Path) -> Part:
-        """A text file in this run's alphabet, read in the same way as its corpus."""
-        from charrnn.text.dataset import encode_text
+        """A text file in this run's alphabet, as `given` reads it."""
+        return self.given(text).part
 
-        raw = self.vocabulary.kind == "byte"
-        return encode_text(read_corpus(find_files(str(text), "text"), self._reading, raw), self.vocabulary)
+    def given(self, text: str | Path, encoding: str | None = None) -> GivenText:
+        """A text file as the model reads it, in the same way as its corpus.
+
+        It is in `encoding`; None is that of the corpus, unless the text surely is in another. That, and what the model
+        does not know, is said on standard error. Raises CharrnnError where the file cannot be read.
+        """
+        from charrnn.text.given import GivenText
+
+        given = GivenText(find_files(str(text), "text"), self._reading, self.vocabulary, encoding)
+        for note in given.notes:
+            say(note)
+        return given
 
     @property
     def _reading(self) -> CorpusConfig:

@@ -37,7 +37,7 @@ from charrnn.config import CorpusConfig
 from charrnn.errors import CharrnnError
 from charrnn.files import remove
 from charrnn.terminal import bar, printable
-from charrnn.text.encoding import common, recognise
+from charrnn.text.encoding import common, recognise, told
 from charrnn.text.entries import ABANDONED, is_whole, put
 from charrnn.text.reader import find_files, read_text
 
@@ -132,8 +132,8 @@ def with_encoding(corpus: CorpusConfig) -> tuple[CorpusConfig, str]:
     """
     if corpus.path is None or corpus.encoding != "auto":
         return corpus, ""
-    found = common([recognise(file) for file in find_files(corpus.path)])
-    return corpus.model_copy(update={"encoding": found.name}), "several" if found.name == "auto" else str(found)
+    found = [recognise(file) for file in find_files(corpus.path)]
+    return corpus.model_copy(update={"encoding": common(found).name}), told(found)
 
 
 def resolve(corpus: CorpusConfig) -> tuple[list[Path], CorpusConfig]:

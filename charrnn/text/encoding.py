@@ -10,10 +10,11 @@ import codecs
 import io
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import BinaryIO
 
 from charrnn.errors import CharrnnError
 
@@ -104,10 +105,15 @@ CANDIDATES = {
     **dict.fromkeys(("cp1252", "gb18030", "cp1251"), 0.0),
     **dict.fromkeys(("big5hkscs", "cp932", "euc_jp", "cp949", "cp1250"), 4.0),
     **dict.fromkeys(("cp1253", "cp1254", "cp1255", "cp1256", "cp1257", "cp874"), 8.0),
-    **dict.fromkeys(("iso8859_15", "iso8859_2", "koi8_u"), 8.0),
+    **dict.fromkeys(("iso8859_15", "iso8859_2", "koi8_r", "koi8_u"), 8.0),
     **dict.fromkeys(("cp866", "iso8859_5", "mac_roman", "cp850"), 12.0),
 }
-"""The encodings that are tried, and the bits of each: those of Windows are frequent, those of old systems are not."""
+"""The encodings that are tried, and the bits of each: those of Windows are frequent, those of old systems are not. Of
+those that read a text alike, the first is taken."""
+PRESUMED = -12.0
+"""The bits of an encoding that is presumed: a word or two do not show that it is another one."""
+OPTION = "corpus.encoding"
+"""How a training is given an encoding. Messages of other commands name their own option."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +129,7 @@ class Recognised:
         return self.name if self.confidence > 0.995 else f"{self.name} ({100 * self.confidence:.0f} % sure)"
 
 
-def codec_of(encoding: str) -> str:
+def codec_of(encoding: str, option: str = OPTION) -> str:
     """The name that Python has for an encoding of text. Raises CharrnnError where there is no such encoding."""
     try:
         io.TextIOWrapper(io.BytesIO(), encoding)  # refuses codecs that do not encode text, such as hex
@@ -132,51 +138,62 @@ def codec_of(encoding: str) -> str:
             return codec
     except (LookupError, ValueError):  # ValueError: a name with a null character
         pass
-    raise CharrnnError(
-        f"corpus.encoding: no codec is called {encoding[:60]!r}; try utf-8, gb18030, big5, shift_jis or auto"
-    )
+    raise CharrnnError(f"{option}: no codec is called {encoding[:60]!r}; try utf-8, gb18030, big5, shift_jis or auto")
 
 
 def check_is_text(file: Path) -> None:
     """Raises CharrnnError where the name says that a file holds text and is none."""
     if advice := NO_TEXTS.get(file.suffix.lower()):
-        raise CharrnnError(f"{file}: {advice}")
+        raise CharrnnError(f"{file}: {advice.replace('FILE', str(file.with_suffix('')))}")
 
 
-def recognise(file: Path) -> Recognised:
-    """The encoding of a file, all of which is read.
+def recognise(file: Path, option: str = OPTION) -> Recognised:
+    """The encoding of a file, all of which is read. `option` is how messages say that one may be given.
 
     Raises CharrnnError where none fits, and where it stays doubtful, with three readings of a line to choose from.
     """
     check_is_text(file)
     try:
         with file.open("rb") as stream:
-            head = stream.read(SAMPLE)
-            if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-                return Recognised("utf-16", 1.0)
-            if (wide := _utf16_without_mark(head)) is not None:
-                return Recognised(wide, 1.0)
-            stream.seek(0)
-            characters, bad = 0, 0
-            decoder = codecs.getincrementaldecoder("utf-8")("replace")
-            while data := stream.read(BLOCK):
-                if data.isascii():
-                    continue
-                text = decoder.decode(data)
-                bad += text.count("\ufffd")
-                characters += len(text.encode()) - len(text)  # bytes beyond the first, of which a character has 1 to 3
-            if bad <= FEW * characters:
-                return Recognised("utf-8", 1.0)
-            size = stream.tell()
-            parts = [head]
-            for place in (size // 2, max(0, size - SAMPLE)):
-                stream.seek(place)
-                parts.append(_whole_lines(stream.read(SAMPLE)))
+            return recognise_stream(stream, str(file), option=option)
     except OSError as error:
         raise CharrnnError(f"{file}: cannot be read: {error.strerror}") from None
+
+
+def recognise_stream(stream: BinaryIO, name: str, presumed: str | None = None, option: str = OPTION) -> Recognised:
+    """The encoding of a stream that messages call `name`. The one that is `presumed` is the likeliest beforehand.
+
+    Raises CharrnnError as `recognise` does, and OSError.
+    """
+    stream.seek(0)
+    head = stream.read(SAMPLE)
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return Recognised("utf-16", 1.0)
+    if (wide := _utf16_without_mark(head)) is not None:
+        return Recognised(wide, 1.0)
+    stream.seek(0)
+    characters, bad = 0, 0
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    while data := stream.read(BLOCK):
+        if data.isascii():
+            continue
+        text = decoder.decode(data)
+        bad += text.count("\ufffd")
+        characters += len(text.encode()) - len(text)  # bytes beyond the first, of which a character has 1 to 3
+    bad += len(decoder.decode(b"", final=True))  # of a character that is cut
+    if not bad or (presumed in (None, "utf-8") and bad <= FEW * characters):
+        return Recognised("utf-8", 1.0)
+    size = stream.tell()
+    parts = [head]
+    for place in (size // 2, max(0, size - SAMPLE)):
+        stream.seek(place)
+        parts.append(_whole_lines(stream.read(SAMPLE)))
     if b"\0" in head:
-        raise CharrnnError(f"{file}: holds zero bytes, and is no text; raw bytes are read with vocab.kind: byte")
-    return _likeliest(file, [line for part in parts for line in part.splitlines() if not line.isascii()])
+        remedy = "; raw bytes are read with vocab.kind: byte" if option == OPTION else ""
+        raise CharrnnError(f"{name}: holds zero bytes, and is no text{remedy}")
+    lines = [line for part in parts for line in part.splitlines() if not line.isascii()]
+    candidates = CANDIDATES if presumed is None else {presumed: 0.0, "utf-8": 0.0} | CANDIDATES | {presumed: PRESUMED}
+    return _likeliest(name, lines, candidates, option)
 
 
 def common(found: Sequence[Recognised]) -> Recognised:
@@ -185,32 +202,41 @@ def common(found: Sequence[Recognised]) -> Recognised:
     return Recognised(names.pop() if len(names) == 1 else "auto", min(one.confidence for one in found))
 
 
+def told(found: Sequence[Recognised]) -> str:
+    """The encodings of several files in words, the most frequent first."""
+    counts = Counter(one.name for one in found)
+    if len(counts) == 1:
+        return str(common(found))
+    return " and ".join(f"{name} ({count:,} file{'s' * (count != 1)})" for name, count in counts.most_common())
+
+
 def _whole_lines(data: bytes) -> bytes:
     """The data from its first line end on: a part that begins inside a two-byte character looks like another text."""
     return data[data.find(b"\n") + 1 :]
 
 
-def _likeliest(file: Path, lines: list[bytes]) -> Recognised:
+def _likeliest(file: str, lines: list[bytes], candidates: Mapping[str, float], option: str) -> Recognised:
     """The encoding in which lines with bytes above 127 are the shortest in bits."""
     data = b"\n".join(lines)[: 3 * SAMPLE]
     readings: dict[str, tuple[float, str]] = {}  # of encodings that read alike, the first
-    for name, bits in CANDIDATES.items():
+    for name, bits in candidates.items():
         text = data.decode(name, "replace")
         if text not in readings:
             readings[text] = bits + _bits(text), name
     ranked = sorted(readings.items(), key=lambda item: item[1][0])
     best, after = ranked[0][1], ranked[1][1]
     if best[0] > BAD / 2 * sum(byte > 127 for byte in data):
+        remedy = ", or read raw bytes with vocab.kind: byte" if option == OPTION else ""
         raise CharrnnError(
-            f"{file}: no text encoding was recognised; give it as corpus.encoding (gb18030, big5, shift_jis, cp1252, "
-            "...), or read raw bytes with vocab.kind: byte"
+            f"{file}: no text encoding was recognised; give it as {option} (gb18030, big5, shift_jis, cp1252, "
+            f"...){remedy}"
         )
     margin = after[0] - best[0]
     if margin < SURE:
         names = [name for _, (_, name) in ranked[:3]]
         line = next(line for line in lines if line.decode(names[0], "replace") != line.decode(names[1], "replace"))
         shown = "".join(f"\n  {name}: {_around(line.decode(name, 'replace'))}" for name in names)
-        raise CharrnnError(f"{file}: which encoding it is in stays doubtful; give one as corpus.encoding:{shown}")
+        raise CharrnnError(f"{file}: which encoding it is in stays doubtful; give one as {option}:{shown}")
     return Recognised(best[1], 1 / (1 + 2.0 ** -min(margin, 50)))
 
 

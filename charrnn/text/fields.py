@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ TABLES = {".csv": "CSV", ".tsv": "TSV", ".tab": "TSV"}
 LINES = (".jsonl", ".ndjson")
 TEXT = "text"
 """The field of a text that is no object, but stands in a list by itself."""
+NEWLINE = r"\n"
+"""A line end in a template, as it is typed."""
 HEAD = 4096
 """The characters of a file by which its kind is told."""
 
@@ -44,10 +47,22 @@ def looks_like(file: Path, head: str) -> str | None:
     except (CharrnnError, StopIteration):
         return None
     kind = TABLES.get(file.suffix.lower(), "JSON")
-    names = ", ".join(map(str, list(first)[:10]))
+    names = [str(name) for name in first if str(name)]
+    if not names:
+        return None
+    text = max(names, key=lambda name: len(_plain(first[name])))
+    plain = [name for name in names if not set(name) & set(".[]{}!:")]
+    other = next((name for name in plain if name != text and text in plain), None)
+    template = "" if other is None else f", and with {_option(f'{{{other}}}{NEWLINE}{{{text}}}')} to take several"
     return (
-        f"{kind} with the fields {names}; it is read as plain text: corpus.field takes one, such as corpus.field: NAME"
+        f"{kind} with the fields {', '.join(names[:10])}; it is read as plain text: train with {_option(text)} to take "
+        f"one field as the texts{template}"
     )
+
+
+def _option(field: str) -> str:
+    """The option that takes a field, as it is typed."""
+    return f"--set {shlex.quote(f'corpus.field={field}')}"
 
 
 def _first_object(start: str) -> str:

@@ -3,17 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from charrnn.config import CorpusConfig
+from charrnn.errors import CharrnnError
 from charrnn.text.dataset import Part, encode_text
 from charrnn.text.documents import BOUNDARY
-from charrnn.text.reader import normalizer, read_corpus
+from charrnn.text.encoding import codec_of
+from charrnn.text.forms import Forms
+from charrnn.text.points import codes, listed, visible
+from charrnn.text.presumed import encoding_of_file
+from charrnn.text.reader import Damage, normalizer, read_corpus
 from charrnn.text.spelling import pieces
 from charrnn.text.vocab import Vocabulary
 
 By = Literal["line", "document", "character"]
+NAMED = 5
+"""The most unknown characters that a note names."""
+
+
+class Place(NamedTuple):
+    """Where a text begins."""
+
+    line: int
+    """The line of its file, from 1; of its record, where the texts are fields of a table."""
+    record: int | None = None
+    """The record of the table, from 1."""
 
 
 class GivenText:
@@ -22,17 +39,94 @@ class GivenText:
     A text is a document, or all of a stream. Texts for a model of bytes hold byte b as the character of code point b.
     """
 
-    def __init__(self, files: Sequence[Path], corpus: CorpusConfig, vocabulary: Vocabulary) -> None:
+    def __init__(
+        self, files: Sequence[Path], corpus: CorpusConfig, vocabulary: Vocabulary, encoding: str | None = None
+    ) -> None:
+        """Each file is read in `encoding`; None is that of the corpus, unless the file surely is in another.
+
+        Bytes that do not decode are unknown characters. Raises CharrnnError where the encoding stays doubtful.
+        """
         self._vocabulary, self._raw = vocabulary, vocabulary.kind == "byte"
         self._normalize: Callable[[str], str] = str if self._raw else normalizer(corpus)
-        plain = corpus.model_copy(update={"normalization": "none", "simplify": False})
-        text = "".join(read_corpus(files, plain, self._raw))
+        self._damage = Damage()
+        self._foreign: list[str] = []
+        self.texts: list[str] = []
+        self.places: list[Place] = []
+        """Where each text begins."""
         documents = corpus.mode == "documents"
-        # The codecs that give half a surrogate pair (utf-7) must not end a text with it.
-        self.texts = [one for one in text.split(BOUNDARY) if one] if documents else [text.replace(BOUNDARY, "\ufffd")]
+        for file in files:
+            how = self._how(file, corpus, encoding)
+            text = "".join(read_corpus([file], how, self._raw, damage=self._damage))
+            if documents:
+                self._add(file, text.split(BOUNDARY), how)
+            elif len(files) > 1 and not self._raw and not text.endswith("\n"):
+                self.texts.append(f"{text}\n")  # the next file starts on a line of its own
+            else:
+                self.texts.append(text)
+        if not documents:  # the codecs that give half a surrogate pair (utf-7) must not end a text with it
+            self.texts, self.places = ["".join(self.texts).replace(BOUNDARY, "\ufffd")], [Place(1)]
         end = BOUNDARY if documents else ""
         self.part: Part = encode_text((self._read(one) + end for one in self.texts), vocabulary)
         """The ids, each text as a document or as all of a stream."""
+
+    def _how(self, file: Path, corpus: CorpusConfig, encoding: str | None) -> CorpusConfig:
+        """How a file is read, but for what the model reads in the place of its characters."""
+        own = corpus.encoding
+        if self._raw and encoding is not None:
+            raise CharrnnError(f"‹encoding={encoding}›: the model reads bytes, as they are; leave it out")
+        if not self._raw:
+            presumed = corpus.encoding if encoding is None else encoding
+            codec_of("utf-8" if presumed == "auto" else presumed, "‹encoding›")
+            given = encoding not in (None, "auto")
+            own = presumed if given else encoding_of_file(file, presumed, "‹encoding›")
+            if own != presumed != "auto":
+                self._foreign.append(f"{file}: read as {own}, not as {presumed}, the encoding of the model's corpus")
+        errors = "replace" if corpus.errors == "strict" else corpus.errors
+        return corpus.model_copy(update={"normalization": "none", "simplify": False, "encoding": own, "errors": errors})
+
+    def _add(self, file: Path, documents: Sequence[str], how: CorpusConfig) -> None:
+        """The documents of a file, with their places."""
+        if how.field is not None and not self._raw:
+            there = [(one, Place(1, record)) for record, one in enumerate(documents, 1) if one]
+        else:
+            whole = "".join(read_corpus([file], how.model_copy(update={"mode": "stream"}), self._raw))
+            there, line, at = [], 1, 0
+            for one in filter(None, documents):
+                begin = max(at, whole.find(one, at))
+                line += whole.count("\n", at, begin)
+                there.append((one, Place(line)))
+                at = begin
+        self.texts += [one for one, _ in there]
+        self.places += [place for _, place in there]
+
+    @property
+    def notes(self) -> list[str]:
+        """What a person should know of the text beside any figure about it: a line each."""
+        notes = list(self._foreign)
+        if self._damage.count:
+            notes.append(f"{self._damage}; what does not decode counts as unknown")
+        unknown = 0 if self._raw else int((self.part.ids == self._vocabulary.unknown).sum())
+        if unknown:
+            total = len(self.part.ids)
+            there = dict.fromkeys(chain.from_iterable(set(self._read(one)) for one in self.texts))
+            missing = self._vocabulary.missing("".join(sorted(there)))
+            forms = Forms("".join(missing), lambda form: not self._vocabulary.missing(form))
+            named = []
+            for at, character in enumerate(missing[:NAMED]):
+                form = forms.find(character, at)
+                known = "" if form is None else f"; the model knows {visible(form) or codes(form)}"
+                named.append(f"{visible(character)}({codes(character)}{known})")
+            named += missing[NAMED:]
+            verb = (
+                "is not in the model's alphabet, and counts"
+                if unknown == 1
+                else ("are not in the model's alphabet, and count")
+            )
+            notes.append(
+                f"{unknown:,} of {total:,} characters ({100 * unknown / total:.2g} %) {verb} as <unk>: "
+                f"{listed(named, NAMED)}"
+            )
+        return notes
 
     def units(self, text: str, by: By) -> Iterator[tuple[str, int]]:
         """The text, its lines or its characters, each with the number of its ids."""

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from charrnn.config import CorpusConfig
 from charrnn.terminal import warn
 from charrnn.text.entries import is_whole, put
+from charrnn.text.forms import is_ideograph
 from charrnn.text.vocab import Vocabulary
 
 CHUNK = 2**19
@@ -62,17 +63,20 @@ class Groups:
         """Whether the training part could not hold all giants. Every document is then dealt by itself."""
         return int(self.giants.sum()) > split[0] * len(self.of)
 
-    def told(self, corpus: CorpusConfig) -> str:
-        """What a user should know of the groups: a line, or nothing where no document shares a run."""
-        if not self.shared:
+    def told(self, corpus: CorpusConfig, unit: str) -> str:
+        """What a user should know of the groups: a line, or nothing where nothing is shared, or held out.
+
+        A shared run has `corpus.shared_run` of the `unit` (see `unit_of`).
+        """
+        fractions = corpus.fractions
+        if not self.shared or not any(fractions[1:]):
             return ""
-        told = (
-            f"{self.shared:,} of {len(self.of):,} documents share {corpus.shared_run} characters or more with another"
-        )
-        if self.are_too_large(corpus.fractions):
-            return f"{told}; that is too many to keep on one side, and each document is dealt by itself"
-        giants = f", {int(self.giants.sum()):,} of them to learn from" if self.giants.any() else ""
-        return f"{told}; those that do stay on one side{giants}"
+        told = f"{self.shared:,} of {len(self.of):,} documents share {corpus.shared_run} {unit} with another"
+        if self.are_too_large(fractions):
+            return f"{told}; that is too many to keep together, and each document is dealt by itself"
+        shares = self.sizes > 1
+        learnt, *held_out = (int(shares[part].sum()) for part in deal(self, fractions))
+        return f"{told}; those that share stay together: {learnt:,} to learn from, {sum(held_out):,} held out"
 
 
 def deal(groups: Groups, split: Sequence[float]) -> list[Ints]:
@@ -141,6 +145,18 @@ def kinds_of(vocabulary: Vocabulary) -> npt.NDArray[np.int8]:
         return LETTER if c < "\u2e80" or "\uac00" <= c <= "\ud7a3" else ALONE  # Korean has spaces
 
     return np.array([*map(kind, vocabulary.characters), NEITHER, NEITHER], np.int8)
+
+
+def unit_of(vocabulary: Vocabulary) -> str:
+    """What a run is counted in, in words, for texts of an alphabet."""
+    kinds = kinds_of(vocabulary)
+    alone = [c for c, kind in zip(vocabulary.characters, kinds, strict=False) if kind == ALONE]
+    units = []
+    if alone:
+        units.append("ideographs" if all(map(is_ideograph, alone)) else "characters other than punctuation")
+    if LETTER in kinds or not alone:
+        units.append("words")
+    return f"{' or '.join(units)} in a row"
 
 
 def find_groups(ids: npt.NDArray[Any], starts: Ints, kinds: npt.NDArray[np.int8], run: int) -> Groups:

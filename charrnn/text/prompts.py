@@ -51,7 +51,7 @@ def read_prompts(
     strict: bool = False,
     remedy: str = "write the text without them",
 ) -> tuple[list[Prompt], str]:
-    """The prompts, normalised as the corpus was, and a line that says what was taken for what, empty if nothing was.
+    """The prompts, normalised as the corpus was, and a line that says what was taken for what and what was not read.
 
     A character that the model does not know is read in another form that it knows (see `Forms`). `strict` takes no
     other form, and `unknown` says what happens where there is none. Raises CharrnnError for what is refused, in all
@@ -134,11 +134,18 @@ class _Reading:
         return not self._vocabulary.missing(text)
 
     def note(self) -> str:
-        """The line that says what was taken for what."""
+        """The line that says what was taken for what, and what was not read."""
         taken = {cluster: form for cluster, form in self.found.items() if form is not None}
-        if not taken:
-            return ""
-        left = [f"'{visible(cluster)}'{_points(cluster, form)}" for cluster, form in taken.items()]
+        kept = [f"{_quoted(cluster)}({codes(cluster)})" for cluster, form in self.found.items() if form is None]
+        notes = [self._taken(taken)] if taken else []
+        if kept and self._unknown == "keep":
+            verb = "is" if len(kept) == 1 else "are"
+            notes.append(f"{listed(kept, NAMED, ', ')} {verb} shown, but not read: the model knows no form of it")
+        return "; ".join(notes)
+
+    def _taken(self, taken: dict[str, str]) -> str:
+        """What was taken for what."""
+        left = [f"{_quoted(cluster)}{_points(cluster, form)}" for cluster, form in taken.items()]
         right = [f"{visible(form)}{_points(form, cluster)}" for cluster, form in taken.items()]
         verb = "is" if len(taken) == 1 else "are"
         return (
@@ -162,6 +169,11 @@ class _Reading:
         if simplifies() or not any(map(is_ideograph, nowhere)):
             return ""
         return "; traditional and simplified forms are tried where OpenCC is: pip install 'charrnn[simplify]'"
+
+
+def _quoted(text: str) -> str:
+    """The text in quotation marks that it has not itself."""
+    return f'"{text}"' if "'" in text else f"'{visible(text)}'"
 
 
 def _points(text: str, other: str) -> str:

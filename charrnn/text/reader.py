@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import glob
 import io
 import unicodedata
 from collections import Counter
@@ -15,7 +16,7 @@ from charrnn.config import CorpusConfig, Errors
 from charrnn.errors import CharrnnError
 from charrnn.files import Count, Digest, Record
 from charrnn.text.documents import BOUNDARY, mark_documents
-from charrnn.text.encoding import check_is_text, codec_of, recognise
+from charrnn.text.encoding import NO_TEXTS, check_is_text, codec_of, recognise
 from charrnn.text.fields import documents as records
 
 BLOCK = 2**20
@@ -51,10 +52,7 @@ def find_files(path: str | Sequence[str], what: str = "corpus.path") -> list[Pat
         if is_folder:
             inside = sorted(file for file in place.rglob("*") if _is_own(file.relative_to(place)) and file.is_file())
             found = [file for file in inside if file.suffix.lower() == ".txt"]
-            others = Counter(file.suffix.lower() or file.name for file in inside)
-            seen = ", ".join(f"{count} × {ending}" for ending, count in others.most_common(5)) or "nothing"
-            wanted = f"a folder without *.txt files (in it: {seen}); name the files, or a glob such as"
-            wanted += f' "{entry}/*.md"'
+            wanted = f"a folder without *.txt files (in it: {endings(inside) or 'nothing'}){_glob_for(entry, inside)}"
         elif place.is_file():
             found, wanted = [place], ""
         elif place.exists():
@@ -68,6 +66,51 @@ def find_files(path: str | Sequence[str], what: str = "corpus.path") -> list[Pat
     if not files:
         raise CharrnnError(f"{what}: an empty list; name at least one file")
     return [Path(file).absolute() for file in files]
+
+
+def endings(files: Sequence[Path]) -> str:
+    """How many files have each ending, in words, the most frequent first."""
+    counts = Counter(file.suffix.lower() or file.name for file in files)
+    more = ", ..." if len(counts) > 5 else ""
+    return ", ".join(f"{count:,} × {ending}" for ending, count in counts.most_common(5)) + more
+
+
+def _glob_for(folder: str, inside: Sequence[Path]) -> str:
+    """The advice to name a glob that finds the most frequent kind of texts in a folder; nothing if there are none."""
+    texts = [file for file in inside if file.suffix.lower() not in NO_TEXTS and _may_be_text(file)]
+    if not texts:
+        return ""
+    ending, _ = Counter(file.suffix or file.name for file in texts).most_common(1)[0]
+    those = [file for file in texts if (file.suffix or file.name) == ending]
+    deep = any(file.parent != Path(folder).expanduser() for file in those)
+    pattern = ("**/" if deep else "") + ("*" if those[0].suffix else "") + glob.escape(ending)
+    return f'; name the files, or a glob such as "{glob.escape(folder.rstrip("/"))}/{pattern}"'
+
+
+def _may_be_text(file: Path) -> bool:
+    """Whether the beginning of a file may be that of a text: without zero bytes, unless they are those of UTF-16."""
+    try:
+        with file.open("rb") as stream:
+            head = stream.read(1024)
+    except OSError:
+        return False
+    return bool(head) and (b"\0" not in head or head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)))
+
+
+def passed_over(path: str | Sequence[str], files: Sequence[Path]) -> str:
+    """What of the folders in `path` is no *.txt file, and which of the `files` found are empty; nothing if none is."""
+    told = []
+    for entry in [path] if isinstance(path, str) else path:
+        place = Path(entry).expanduser()
+        if place.is_dir():
+            inside = [file for file in place.rglob("*") if _is_own(file.relative_to(place)) and file.is_file()]
+            others = [file for file in inside if file.suffix.lower() != ".txt"]
+            if others:
+                told.append(f"{endings(others)} in {entry}, since a folder stands for its *.txt files")
+    empty = [file for file in files if file.exists() and not file.stat().st_size]
+    if empty:
+        told.append(f"{len(empty):,} empty file{'s' * (len(empty) != 1)}, such as {empty[0].name}")
+    return f"passed over: {'; '.join(told)}" if told else ""
 
 
 def _is_own(file: Path) -> bool:
@@ -151,8 +194,11 @@ def read_text(
     block: int = BLOCK,
     errors: Errors = "strict",
     damage: Damage | None = None,
+    see: Callable[[str], object] = lambda _: None,
 ) -> Iterator[str]:
     """The text of a file in pieces of about `block` bytes, without a byte order mark, and with \\n as line end.
+
+    `see` is given each piece with the line ends that it has.
 
     Bytes that do not decode are told to `damage`; `replace` makes them U+FFFD, `skip` leaves them out. With `strict`
     they raise CharrnnError, with the file, the byte offset and a remedy.
@@ -174,6 +220,7 @@ def read_text(
                         tally.file, tally.byte = str(file), done + _first_bad(encoding, before, data)
                     tally.count += text.count("\ufffd")
                     text = text if errors == "replace" else text.replace("\ufffd", "")
+                see(text)
                 yield lines.decode(text, final=not data)
                 if not data:
                     break

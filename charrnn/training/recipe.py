@@ -6,6 +6,7 @@ never on how busy a machine is, so that the same command trains the same model.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +17,8 @@ from charrnn.errors import CharrnnError
 from charrnn.loading import MAX_BYTES, dump_value, ready_made
 from charrnn.store.folder import is_run
 from charrnn.terminal import advance, reading
-from charrnn.text.reader import find_files
+from charrnn.text.encoding import OPTION
+from charrnn.text.reader import find_files, passed_over
 from charrnn.text.survey import Survey, middle, survey
 
 MINUTES = 5.0
@@ -42,6 +44,8 @@ PASSES = 40.0
 REREAD = 6.0
 """A text that is read more often than this needs more regularisation."""
 
+SAMPLE, LONGEST_SAMPLE = 300, 5_000
+"""The fewest and the most characters to which the recipe lets a sample grow."""
 FULL = 32 * 32
 """The characters of a full batch, with which `Size.speed` was measured."""
 
@@ -87,14 +91,14 @@ class Recipe:
 
     def __str__(self) -> str:
         """The config as YAML, each line with its reason."""
-        written, section = [f"# {self.title}"], ""
+        written, section = [f"# {line}" for line in self.title.splitlines()], ""
         for key, value, reason in self.lines:
             first, name = key.split(".")
             if first != section:
                 written.append(f"{first}:")
                 section = first
             line = f"  {name}: {dump_value(value)}"
-            written.append(f"{line:<30}# {reason}" if reason else line)
+            written.append(f"{line:<29} # {' '.join(reason.split())}" if reason else line)
         return "\n".join(written) + "\n"
 
 
@@ -110,10 +114,11 @@ class Documents:
     @classmethod
     def of(cls, text: Survey) -> Documents:
         """Short files, songs between several blank lines, poems, or a list of names are documents, and what a mark
-        such as <|endoftext|> divides. Any other text is a stream.
+        such as <|endoftext|> divides, or a label with which each begins. Any other text is a stream.
 
         Blank lines stand between the poems of a Chinese collection, but between the stanzas of a song, the speeches of
-        a play and the paragraphs of a novel too. Those go on from one another, so only Chinese verse is divided there.
+        a play and the paragraphs of a novel too. Those go on from one another, so only Chinese verse is divided there,
+        and texts that all begin with the same label, such as tunes in ABC with X:.
         """
         if len(text.files) >= FILES and middle(text.lengths) <= SHORT_FILE:
             return cls("file", f"{len(text.files):,} short files: each is a text of its own", text.lengths)
@@ -126,6 +131,11 @@ class Documents:
         if len(text.blocks) >= MANY and text.ideographs > 0.5 and _share(text.blocks, _is_verse) > 0.8:
             lengths = [sum(map(len, block)) + len(block) for block in text.blocks]
             return cls("blank-line", f"blank lines divide {len(text.blocks):,} poems", lengths)
+        if len(text.blocks) >= MANY and (label := _label(text.blocks)) and _share(text.blocks, _begins(label)) > 0.9:
+            lengths = [sum(map(len, block)) + len(block) for block in text.blocks]
+            if middle(lengths) <= SHORT_FILE:
+                why = f"blank lines divide {len(text.blocks):,} texts that begin with {label}"
+                return cls("blank-line", why, lengths)
         if len(text.lines) >= MANY and len(text.blocks) <= len(text.files) and _share(text.lines, _is_name) > 0.9:
             why = f"a list of {len(text.lines):,} names or words: each line is a text of its own"
             return cls("line", why, list(map(len, text.lines)))
@@ -146,6 +156,19 @@ def _share(things: Sequence[T], is_such: Callable[[T], bool]) -> float:
 def _is_verse(lines: list[str]) -> bool:
     """Whether a block is a poem: at least two lines, each of the length of a couplet."""
     return 2 <= len(lines) <= 60 and max(map(len, lines)) <= 40
+
+
+def _label(blocks: Sequence[list[str]]) -> str:
+    """The label, such as `X:` of a tune in ABC, with which the second block begins; nothing if it begins with none.
+
+    The first one may be a title page.
+    """
+    found = re.match(r"\w[\w -]{0,20}:", blocks[1][0])
+    return found[0] if found else ""
+
+
+def _begins(label: str) -> Callable[[list[str]], bool]:
+    return lambda block: block[0].startswith(label)
 
 
 def _is_name(line: str) -> bool:
@@ -189,10 +212,16 @@ def namesake(given: str | Path) -> str:
         return ""
 
 
-def find_recipe(paths: Sequence[str | Path], minutes: float | None = None, quiet: bool = True) -> Recipe:
-    """The recipe for a text, which may be several files. Raises CharrnnError where it cannot be read.
+def find_recipe(
+    paths: Sequence[str | Path],
+    minutes: float | None = None,
+    quiet: bool = True,
+    encoding: str = "auto",
+    option: str = OPTION,
+) -> Recipe:
+    """The recipe for a text, which may be several files. `encoding` and `option` are those of `survey`.
 
-    `quiet` shows no progress bar.
+    `quiet` shows no progress bar. Raises CharrnnError where the text cannot be read.
     """
     named = [str(path) for path in paths]
     for path in named:
@@ -200,7 +229,7 @@ def find_recipe(paths: Sequence[str | Path], minutes: float | None = None, quiet
             raise CharrnnError(f"{path}: a run, not a text; go on with it: ‹resume={path}›")
     files = find_files(named, "text")
     with reading("look at", sum(file.stat().st_size for file in files), quiet) as bar:
-        return recipe(survey(files, lambda count: advance(bar, count)), named, minutes)
+        return recipe(survey(files, lambda count: advance(bar, count), encoding, option), named, minutes)
 
 
 def recipe(text: Survey, paths: list[str], minutes: float | None = None) -> Recipe:
@@ -214,10 +243,11 @@ def recipe(text: Survey, paths: list[str], minutes: float | None = None) -> Reci
     possible = size.speed * _share_of_speed(shape) * 60 * minutes / text.characters
     passes = min(possible, PASSES)
     is_small = text.characters < SMALL
+    tied = "one matrix for reading and writing a large alphabet"
     dropout = next(dropout for most, dropout in DROPOUTS if passes < most)
     lines = [
-        Line("corpus.path", paths[0] if len(paths) == 1 else paths),
-        Line("corpus.encoding", text.encoding.name, f"recognised: {text.encoding}"),
+        Line("corpus.path", paths[0] if len(paths) == 1 else paths, passed_over(paths, text.files)),
+        Line("corpus.encoding", text.encoding.name, text.encodings),
         *([Line("corpus.errors", "skip", f"{text.damage}")] if text.damage else []),
         Line("corpus.mode", "documents" if documents.separator else "stream", documents.reason),
     ]
@@ -231,7 +261,7 @@ def recipe(text: Survey, paths: list[str], minutes: float | None = None) -> Reci
         Line("model.num_layers", size.layers),
         Line("model.hidden_size", size.width, f"for {text.alphabet:,} characters and {minutes:g} minutes"),
         Line("model.embedding_size", size.width),
-        Line("model.tie_embedding", text.alphabet > LARGE, "one matrix for reading and writing a large alphabet"),
+        *([Line("model.tie_embedding", True, tied)] if text.alphabet > LARGE else []),
         Line("model.residual", True),
         Line("model.norm", "rms"),
         Line("model.dropout", dropout, f"the text is read some {passes:.2g} times"),
@@ -257,7 +287,7 @@ def recipe(text: Survey, paths: list[str], minutes: float | None = None) -> Reci
     ]
     if not documents.separator:
         lines.append(Line("training.forget", 0.2, "reads well from a fresh state too, and forgets what went wrong"))
-    lines += [Line("sampling.length", 300), Line("sampling.temperature", 0.7)]
+    lines += [_sample_length(documents), Line("sampling.temperature", 0.7)]
     return Recipe(_name(paths[0]), _title(text, paths, minutes), lines)
 
 
@@ -280,6 +310,18 @@ def _windows(text: Survey, documents: Documents) -> tuple[int, int]:
     return max(1, min(len(lengths) // 2, max(16, 2048 // window))), window
 
 
+def _sample_length(documents: Documents) -> Line:
+    """How long a sample may be: as nearly all documents, which end by themselves."""
+    if not documents.lengths:
+        return Line("sampling.length", SAMPLE)
+    longest = sorted(documents.lengths)[math.ceil(0.95 * len(documents.lengths)) - 1]
+    unit = 10 ** max(0, len(str(longest)) - 2)
+    length = max(SAMPLE, -(-longest // unit) * unit)
+    if length > LONGEST_SAMPLE:
+        return Line("sampling.length", LONGEST_SAMPLE, "documents end by themselves; many are longer than this")
+    return Line("sampling.length", length, "documents end by themselves, 95 % of them within so many characters")
+
+
 def _share_of_speed(shape: tuple[int, int]) -> float:
     """The share of its speed that a network has in batches of this shape. A third of a full step's time remains for the
     smallest one (measured with 64, 288 and 960 characters).
@@ -289,14 +331,19 @@ def _share_of_speed(shape: tuple[int, int]) -> float:
 
 
 def _title(text: Survey, paths: list[str], minutes: float) -> str:
+    encodings = text.encodings.partition(": ")[2]
+    table = f"\n{text.table}" if text.table else ""
     named = paths[0] if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
     files = f", {len(text.files):,} files" if len(text.files) > 1 else ""
     return (
-        f"{named}{files}: {text.characters:,} characters in {text.encoding.name}, an alphabet of {text.alphabet:,}, "
-        f"{minutes:g} minutes. Why these values: docs/recipes.md."
+        f"{named}{files}: {text.characters:,} characters in {encodings}, an alphabet of {text.alphabet:,}, "
+        f"{minutes:g} minutes. Why these values: docs/recipes.md.{table}"
     )
 
 
 def _name(path: str) -> str:
-    """A run's name for a text, without what a glob would make of it."""
-    return re.sub(r"[*?\[\]]", "", Path(path).expanduser().absolute().stem).strip() or "run"
+    """A run's name for a text: of a glob what is left of its last part, or else of the folder in which it looks."""
+    whole = Path(path).expanduser().absolute()
+    name = re.sub(r"[*?\[\]]", "", whole.stem).strip()
+    folders = (parent.name for parent in whole.parents if not set(parent.name) & set("*?["))
+    return name or next(folders, "") or "run"

@@ -32,7 +32,7 @@ from charrnn.training.beginning import Beginning, keep_frozen
 from charrnn.training.closing import closing_line, next_command
 from charrnn.training.distributed import Workers, joined, own_device
 from charrnn.training.events import Event, Listener, Training, as_listeners
-from charrnn.training.headline import headline
+from charrnn.training.headline import headline, undivided
 from charrnn.training.listeners import Bar, Log, Samples, TensorBoard, encode_prompt
 from charrnn.training.mixing import ALONE, Mixing, set_aside
 from charrnn.training.ngram_trainer import NGramTrainer
@@ -40,6 +40,7 @@ from charrnn.training.pace import Pace
 from charrnn.training.recipe import find_recipe, is_text, namesake
 from charrnn.training.restoring import restore
 from charrnn.training.saver import CheckpointSaver
+from charrnn.training.schedule import Progress
 from charrnn.training.settling import fitted, settled
 from charrnn.training.signals import heeded
 from charrnn.training.trainer import Trainer
@@ -119,6 +120,7 @@ def _train(
     """Trains with a config in a new folder, which may not replace the files that are `needed`."""
     with joined(where, config.training.worker_timeout) as workers:
         dataset = workers.one_first(lambda: _read_corpus(config, quiet or workers.rank > 0))
+        _check_divided(config, dataset)
         config, changed = fitted(config, dataset, workers.count)
         training = _training(config, dataset, where, workers, beginning)
         encode_prompt(
@@ -214,12 +216,7 @@ def _restored(run: Run, overrides: Sequence[str], workers: Workers) -> tuple[Run
             say(f"training.batch_size was {was} and is {now} now: the text is read from its beginning again")
         restore(trainer, run.checkpoints.find("last").folder, anew=was != now)
     if trainer.progress.fraction >= 1:
-        length = config.training.model_dump(include={"minutes", "steps", "epochs"}, exclude_none=True)
-        key, value = next(iter(length.items()))
-        raise CharrnnError(
-            f"{run.path}: this training has finished ({value:g} {key}); to go on, make it longer: "
-            f"‹overrides=training.{key}={2 * value:g}›"
-        )
+        raise CharrnnError(f"{run.path}: {_finished(config.training, trainer.progress)}")
     if trainer.out_of_patience:
         patience = config.training.patience
         raise CharrnnError(
@@ -228,6 +225,25 @@ def _restored(run: Run, overrides: Sequence[str], workers: Workers) -> tuple[Run
         )
     encode_prompt(config, run.vocabulary)
     return run.with_config(config), trainer
+
+
+def _finished(training: TrainingConfig, progress: Progress) -> str:
+    """What is said of a training that has its whole length, or more, and how it goes on."""
+    value, key, trained = next(
+        (value, key, trained)
+        for value, key, trained in (
+            (training.minutes, "minutes", progress.minutes),
+            (training.steps, "steps", progress.steps),
+            (training.epochs, "epochs", progress.epochs),
+        )
+        if value is not None
+    )
+    longer = float(f"{2 * max(value, trained):.2g}")  # more than both, also rounded
+    how = "minutes=" if key == "minutes" else f"overrides=training.{key}="
+    return (
+        f"this training has finished: it has trained {trained:.3g} {key}, and {value:g} is its whole length; to go on, "
+        f"give a greater whole length: ‹{how}{longer:.10g}›"
+    )
 
 
 def _length(minutes: float | None, steps: int | None) -> list[str]:
@@ -253,9 +269,11 @@ def _chosen(
         say(both)
     if not isinstance(given, str | Path) or is_text(given):
         paths = [given] if isinstance(given, str | Path) else given
-        recipe = find_recipe(paths, minutes, quiet)
-        keys = [override.partition("=")[0].strip() for override in overrides]
-        if "corpus.mode" in keys or "corpus.field" in keys:  # the user says whether it is a stream
+        values = {key.strip(): value.strip() for key, _, value in (one.partition("=") for one in overrides)}
+        recipe = find_recipe(paths, minutes, quiet, values.get("corpus.encoding", "auto"))
+        if "corpus.separator" in values and not {"corpus.mode", "corpus.field"} & values.keys():
+            overrides, values = [*overrides, "corpus.mode=documents"], values | {"corpus.mode": "documents"}
+        if {"corpus.mode", "corpus.field"} & values.keys():  # the user says whether it is a stream
             recipe = recipe.without("corpus.mode", "training.forget")
         if minutes is None:  # the recipe knows of minutes: it may read a small text fewer times
             overrides = [*overrides, *length]
@@ -270,6 +288,18 @@ def _read_corpus(config: Config, quiet: bool) -> Dataset:
     size = passes * sum(file.stat().st_size for file in files)  # of another text, which is short, nothing is shown
     with reading("encode", size, quiet) as bar:
         return load_dataset(files, corpus, config.vocab, lambda count: advance(bar, count))
+
+
+def _check_divided(config: Config, dataset: Dataset) -> None:
+    """Raises CharrnnError where nothing is learnt from, because the separator is not in the text."""
+    corpus = config.corpus
+    if dataset.starts is None or corpus.path is None:
+        return
+    part = dataset.part("train", corpus)
+    if config.model.ngram:
+        part, _ = set_aside(part, len(dataset.vocabulary))
+    if not part.characters and (told := undivided(find_files(corpus.path), corpus, len(dataset.starts) - 1)):
+        raise CharrnnError(f"{told}; as one long text it can be learnt from: ‹overrides=corpus.mode=stream›")
 
 
 def _training(

@@ -173,11 +173,20 @@ def test_info(folder: Path) -> None:
 def test_training_that_has_ended_goes_on_when_made_longer(folder: Path) -> None:
     charrnn("train", "config.yaml", "--out", "longer", "--set", "training.steps=20", cwd=folder)
     message = refused("train", "--resume", "longer", cwd=folder)
-    assert "finished (20 steps)" in message and "--set training.steps=40" in message
+    assert "has trained 20 steps, and 20 is its whole length" in message and "--set training.steps=40" in message
     assert charrnn("train", "--resume", "longer", "--set", "training.steps=30", cwd=folder).stdout == "longer\n"
     steps = [json.loads(line)["step"] for line in (folder / "longer" / "metrics.jsonl").read_text().splitlines()]
     assert steps == sorted(steps) and steps[-1] == 30
     assert "train a new one" in refused("train", "--resume", "longer", "--set", "model.hidden_size=8", cwd=folder)
+
+
+@pytest.mark.parametrize("length", ["--set training.steps=3", "--set training.epochs=0.01", "--minutes 0.000001"])
+def test_a_length_that_is_over_is_told_with_one_that_works(folder: Path, length: str) -> None:
+    name = length.split()[1].partition("=")[0]
+    charrnn("train", "config.yaml", "--out", name, "--set", "training.steps=8", cwd=folder)
+    advice = refused("train", "--resume", name, *length.split(), cwd=folder).rpartition("whole length: ")[2]
+    assert advice.split()[0] == length.split()[0]
+    assert charrnn("train", "--resume", name, *advice.split(), cwd=folder).stdout == f"{name}\n"
 
 
 def test_interrupted_training_saves_and_says_how_to_go_on(folder: Path) -> None:
@@ -617,6 +626,21 @@ def test_what_a_text_is_beside_a_plain_one_is_told(folder: Path) -> None:
     one = "corpus.mode=documents", "corpus.split=[1,0,0]", "training.steps=2"
     done = charrnn("train", "config.yaml", *(part for key in one for part in ("--set", key)), cwd=folder)
     assert "text.txt is one document, without any blank-line" in done.stderr
+    (folder / "few.md").write_text("# One\n\nThe cat.\n\n# Two\n\nThe dog.\n" * 20, encoding="utf-8")
+    small = "training.steps=2", "training.minutes=null", "model.hidden_size=8", "model.embedding_size=8"
+    quick = [part for key in small for part in ("--set", key)]
+    for separator, near in (("blank", "corpus.separator=blank-line"), ("@@@", ""), ("file", "")):
+        told = refused("train", "few.md", *quick, "--set", f"corpus.separator={separator}", cwd=folder)
+        assert "few.md is one document" in told and "corpus.mode=stream" in told and near in told
+        assert separator in told and ("did you mean" in told) == bool(near)
+    done = charrnn("train", "few.md", *quick, "--set", "corpus.separator=/^# /", cwd=folder)
+    assert "in 40 documents" in done.stderr  # to name a separator is to ask for documents
+    sets = "--set", "corpus.separator=line", "--set", "corpus.mode=stream"
+    assert "has no effect" in charrnn("train", "few.md", *quick, *sets, cwd=folder).stderr
+    (folder / "french.txt").write_text("La fenêtre fermée a rêvé de l'été passé.\n" * 9, encoding="utf-8")
+    done = charrnn("train", "french.txt", *quick, "--set", "corpus.encoding=latin-1", cwd=folder)
+    assert "is read as latin-1, and looks like utf-8" in done.stderr and "are little to learn from" in done.stderr
+    assert "looks like" not in charrnn("train", "french.txt", *quick, cwd=folder).stderr
     (folder / "songs.txt").write_text("\n\n\n".join(["A line,\na rhyme.\n\nA line,\na time."] * 30), encoding="utf-8")
     sets = "corpus.path=songs.txt", "corpus.mode=documents", "training.steps=2", "sampling.prompt=A"
     options = [part for key in sets for part in ("--set", key)]
@@ -633,6 +657,16 @@ def test_what_a_text_is_beside_a_plain_one_is_told(folder: Path) -> None:
     (folder / "list.json").write_text(json.dumps(["The cat sat.", "The dog sat."] * 50), encoding="utf-8")
     done = charrnn("train", "list.json", "--set", "training.steps=2", cwd=folder)
     assert "JSON with the fields text" in done.stderr
+    for command in (["corpus", "show"], ["configs", "recipe"]):
+        assert "--set corpus.field=text" in charrnn(*command, "table.csv", cwd=folder).stdout
+        assert "several" not in charrnn(*command, "list.json", cwd=folder).stdout
+    (folder / "both").mkdir()
+    for name, encoding in (("a.txt", "utf-8"), ("b.txt", "gb18030"), ("c.txt", "utf-8"), ("d.doc", "utf-8")):
+        (folder / "both" / name).write_text("老人在山下的小村子里住了很久。\n" * 9, encoding=encoding)
+    for command in (["corpus", "show", "both"], ["configs", "recipe", "both"], ["train", "both", *quick]):
+        done = charrnn(*command, cwd=folder)
+        assert "utf-8 (2 files) and gb18030 (1 file)" in done.stdout + done.stderr
+        assert "1 × .doc" in done.stdout + done.stderr
     done = charrnn("train", "list.json", *sets, "--out", "list", cwd=folder)
     assert "in 100 documents" in done.stderr
 

@@ -245,3 +245,50 @@ def test_every_option_that_a_message_names_is_one_of_the_command(runs: dict[str,
         for text in ("秋_", "“_", "_\ud800"):
             _, told = command(name, runs["nfkc"].path, *before, text, *more, code=2)
             assert set(re.findall(r"--[a-z-]+", told)) <= options
+
+
+def test_a_prompt_from_a_file_is_read_in_its_own_encoding(runs: dict[str, Run], tmp_path: Path) -> None:
+    text = "La fenêtre fermée a rêvé de l'été passé"
+    outs = set()
+    for encoding in ("utf-8", "cp1252", "utf-16"):
+        (tmp_path / "prompt.txt").write_bytes(text.encode(encoding))
+        out, told = command("sample", runs["nfkc"].path, "--prompt-file", tmp_path / "prompt.txt", "--seed", "1")
+        outs.add(out)
+        assert told == "" if encoding == "utf-8" else f"read as {encoding}" in told
+    assert len(outs) == 1 and outs.pop().decode().startswith(text)
+    (tmp_path / "prompt.txt").write_bytes(b"\xff\x00\xfe\x00\x81")
+    _, told = command("sample", runs["nfkc"].path, "--prompt-file", tmp_path / "prompt.txt", code=2)
+    assert "not UTF-8 at byte 0" in told
+
+
+def test_fill_reads_escapes_as_sample_does(runs: dict[str, Run]) -> None:
+    typed = command("fill", runs["nfkc"].path, r"passé.\nLa fen_tre")[0]
+    assert typed == command("fill", runs["nfkc"].path, "passé.\nLa fen_tre")[0]
+    assert typed.decode().startswith("passé.\nLa fen")
+
+
+def test_several_samples_are_told_apart_on_a_terminal_only(runs: dict[str, Run]) -> None:
+    texts = [one.text for one in runs["nfkc"].sample("La", length=40, seed=1, samples=3)]
+    assert sampled(runs["nfkc"], "--samples", "3", "--prompt", "La").decode() == "\n\n".join(texts) + "\n"
+    shown = sampled(runs["nfkc"], "--samples", "3", "--prompt", "La", terminal=True).decode()
+    assert [shown.count(f"--- {number} of 3 ---\nLa") for number in (1, 2, 3)] == [1, 1, 1]
+    assert "---" not in sampled(runs["nfkc"], "--prompt", "La", "--no-stream", terminal=True).decode()
+
+
+def test_scores_of_standard_input_are_those_of_the_file(runs: dict[str, Run], tmp_path: Path) -> None:
+    data = "La fenêtre\n\nzzz\n".encode()
+    (tmp_path / "text.txt").write_bytes(data)
+    for arguments in (["score"], ["score", "--sort"], ["score", "--json"]):
+        name, *options = arguments
+        out, told = command(name, runs["nfkc"].path, tmp_path / "text.txt", *options)
+        assert (out, told) == command(name, runs["nfkc"].path, "-", *options, stdin=data)
+        assert "3 of 16 characters" in told and "z(U+007A)" in told
+    rows = [
+        json.loads(line)
+        for line in command("score", runs["nfkc"].path, "-", "--json", "--sort", stdin=data)[0].splitlines()
+    ]
+    assert [row["text"].strip() == "" for row in rows] == [False, False, True]
+    out, told = command("eval", runs["nfkc"].path, "--text", "-", "--json", stdin="été\n".encode("utf-16"))
+    assert json.loads(out)["characters"] == 4 and "read as utf-16" in told
+    _, told = command("eval", runs["nfkc"].path, "--encoding", "utf-8", code=2)
+    assert "--text" in told

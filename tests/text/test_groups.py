@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from charrnn.config import CorpusConfig, VocabConfig
 from charrnn.text import groups as module
 from charrnn.text.dataset import Dataset, SplitName, load_dataset
-from charrnn.text.groups import GIANT, Groups, deal, find_groups, kinds_of
+from charrnn.text.groups import GIANT, Groups, deal, find_groups, kinds_of, unit_of
 from charrnn.text.vocab import Vocabulary
 
 ALPHABET = Vocabulary("char", sorted("，。,. \nabcdé春山水月한국"))
@@ -125,11 +126,37 @@ def test_a_giant_is_learnt_from_unless_it_is_nearly_all() -> None:
     train, val, _ = deal(giant, corpus.split)
     assert giant.giants.sum() == 30 > 100 * GIANT
     assert np.isin(np.flatnonzero(giant.giants), train).all() and len(val) == 20
-    assert "stay on one side, 30 of them to learn from" in giant.told(corpus)
+    assert "30 of 100 documents share 10 words in a row" in giant.told(corpus, "words in a row")
+    assert "30 to learn from, 0 held out" in giant.told(corpus, "words in a row")
     all_alike = groups_with([90] + [1] * 10)
     assert [len(part) for part in deal(all_alike, corpus.split)] == [80, 20, 0]
-    assert "each document is dealt by itself" in all_alike.told(corpus)
-    assert groups_with([1] * 9).told(corpus) == ""
+    assert "each document is dealt by itself" in all_alike.told(corpus, "words in a row")
+    assert groups_with([1] * 9).told(corpus, "words in a row") == ""
+
+
+@given(st.lists(st.integers(2, 12), min_size=1, max_size=20), st.integers(0, 40), SPLITS)
+def test_what_is_told_of_the_parts_is_what_they_hold(sizes: list[int], alone: int, split: list[float]) -> None:
+    groups, corpus = groups_with(sizes + [1] * alone), CorpusConfig(path="a", split=split)
+    told = groups.told(corpus, "words in a row")
+    if not any(split[1:]):
+        assert told == ""
+        return
+    assert told.startswith(f"{sum(sizes):,} of {len(groups.of):,} documents")
+    if "held out" in told:
+        learnt, held_out = (int(n) for n in re.findall(r"(\d+) (?:to learn from|held out)", told.replace(",", "")))
+        train, *others = deal(groups, split)
+        shares = groups.sizes > 1
+        assert learnt == shares[train].sum() and held_out == sum(shares[part].sum() for part in others)
+        assert learnt + held_out == groups.shared
+
+
+@pytest.mark.parametrize(
+    ("characters", "unit"),
+    [("abc, 12", "words"), ("春山。", "ideographs"), ("春山a", "ideographs or words"), ("한국", "words")]
+    + [("春のア。", "characters other than punctuation"), (".,", "words")],
+)
+def test_the_unit_is_what_is_counted(characters: str, unit: str) -> None:
+    assert unit_of(Vocabulary("char", sorted(characters))) == f"{unit} in a row"
 
 
 def test_parts_of_a_collection_with_a_poem_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -118,7 +118,7 @@ def test_what_is_kept_is_read_as_the_nearest_letter_or_not_at_all() -> None:
     vocabulary = knowing("Jose. ")
     prompt, note = read("José 秋. ", vocabulary, unknown="keep")
     assert (prompt.text, vocabulary.decode(prompt.ids)) == ("José 秋. ", "Jose . ")
-    assert note == "'é' is not in the model's alphabet; e is taken"
+    assert note.startswith("'é' is not in the model's alphabet; e is taken; '秋'(U+79CB) is shown, but not read")
     assert read("\n\u0301", knowing("\n"), unknown="keep")[1].count("\n") == 0
     assert read("a\ud800", knowing("a"), unknown="keep")[0] == Prompt("a?", [0])
     assert read("José 秋.", vocabulary, unknown="skip")[0].text == "Jos ."

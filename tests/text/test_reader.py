@@ -7,6 +7,7 @@ import unicodedata
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Literal
 from unittest import mock
 
@@ -19,7 +20,7 @@ from charrnn.errors import CharrnnError
 from charrnn.text import reader
 from charrnn.text.documents import BOUNDARY
 from charrnn.text.encoding import recognise
-from charrnn.text.reader import find_files, normalizer, read_bytes, read_corpus, read_text
+from charrnn.text.reader import find_files, normalizer, passed_over, read_bytes, read_corpus, read_text
 
 LINE_ENDS = ["\n", "\r", "\r\n"]
 TRADITIONAL = "秋夜獨坐山中聽雨聲而念故人，　。"
@@ -350,3 +351,39 @@ def test_a_glob_enters_no_circle_of_links_and_passes_hidden_files_by(tmp_path: P
     assert [file.name for file in find_files("texts/[ab].*")] == ["a.txt", "b.md"]
     with pytest.raises(CharrnnError, match="no such file, folder or glob"):
         find_files("texts/**x/*.txt")
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["", "a", "b/c", "[x]"]),
+            st.sampled_from(["1", "2"]),
+            st.sampled_from([".py", ".PY", ".md", ".pdf", "", ".m[d"]),
+        ),
+        min_size=1,
+        max_size=9,
+        unique=True,
+    ),
+    st.sampled_from(["plain", "with [brackets]*"]),
+)
+def test_the_glob_that_is_offered_finds_files(inside: list[tuple[str, str, str]], name: str) -> None:
+    with TemporaryDirectory() as above:
+        folder = Path(above, name)
+        for place, stem, ending in inside:
+            (folder / place).mkdir(parents=True, exist_ok=True)
+            (folder / place / f"{stem}{ending}").write_text("text", encoding="utf-8")
+        with pytest.raises(CharrnnError) as raised:
+            find_files(str(folder))
+        offered = re.search('such as "(.*)"', str(raised.value))
+        assert (offered is None) == all(ending == ".pdf" for _, _, ending in inside)
+        if offered is not None:
+            assert find_files(offered[1])
+
+
+def test_what_is_passed_over_is_counted(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    for name, text in (("a.txt", "a"), ("b.TXT", ""), ("sub/c.md", "c"), ("sub/d.md", ""), (".hidden", "x")):
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    told = passed_over(str(tmp_path), find_files(str(tmp_path)))
+    assert "2 × .md" in told and "1 empty file" in told and "hidden" not in told
+    assert passed_over(str(tmp_path / "a.txt"), find_files(str(tmp_path / "a.txt"))) == ""

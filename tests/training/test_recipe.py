@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import example, given
@@ -49,6 +50,9 @@ def documents(folder: Path, *texts: str) -> Documents:
         ("\n".join(f"Anna{'abcde'[i % 5]} Miller" for i in range(40)), "line"),
         ("\n".join(["李白", "杜甫", "王維", "白居易"] * 10), "line"),
         ("I walked a while.\nThen it rained.\n" * 30, None),
+        ("X:1\nT:A hornpipe\nK:D\nabc|def|\n\n" * 30, "blank-line"),
+        ("Tunes of the village\n\n" + "X: 2\nK:D\nabc|def|\n\n" * 30, "blank-line"),
+        ("X:1\nK:D\nabc|\n\n" * 10 + NOVEL * 30, None),
     ],
 )
 def test_a_text_is_divided_only_where_it_is_many(tmp_path: Path, text: str, separator: str | None) -> None:
@@ -127,6 +131,45 @@ def test_what_is_no_text_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CharrnnError, match="minutes"):
         (tmp_path / "a.txt").write_text("a", encoding="utf-8")
         find_recipe([tmp_path / "a.txt"], -1)
+
+
+@given(st.lists(st.integers(1, 3_000), min_size=21, max_size=60))
+def test_a_sample_may_be_as_long_as_nearly_all_documents(lengths: list[int]) -> None:
+    with TemporaryDirectory() as folder:
+        Path(folder, "a.txt").write_text("<|endoftext|>".join("a" * length for length in lengths), encoding="utf-8")
+        config = parse_config(str(find_recipe([Path(folder, "a.txt")])))
+    assert config.corpus.mode == "documents"
+    assert sum(length <= config.sampling.length for length in lengths) >= 0.95 * len(lengths)
+    assert config.sampling.length <= max(300, 1.1 * max(lengths) + 1)
+
+
+def test_the_run_of_a_glob_has_the_name_of_its_folder(tmp_path: Path) -> None:
+    (tmp_path / "code" / "deep").mkdir(parents=True)
+    (tmp_path / "code" / "deep" / "note1.md").write_text(NOVEL, encoding="utf-8")
+    for glob, name in (("code/**/*.md", "code"), ("code/*/*", "code"), ("code/deep/note*.md", "note")):
+        assert find_recipe([tmp_path / glob]).name == name
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a" * 60 + ".txt", "two\nlines.txt", "a # b.txt"])
+def test_a_recipe_is_yaml_whatever_the_text_is_called(tmp_path: Path, name: str) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / name).write_text(NOVEL * 9, encoding="utf-8")
+    (tmp_path / "folder" / "empty.txt").touch()
+    for path in (tmp_path / "folder", tmp_path / "folder" / name):
+        assert parse_config(str(find_recipe([path]))).corpus.path == str(path)
+
+
+def test_an_encoding_that_is_given_is_not_recognised(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes(b"in \xd6sterreich\n")
+    with pytest.raises(CharrnnError, match=r"give one as corpus\.encoding"):
+        find_recipe([tmp_path / "a.txt"])
+    with pytest.raises(CharrnnError) as raised:
+        find_recipe([tmp_path / "a.txt"], option="‹encoding›")
+    assert "give one as --encoding" in raised.value.for_command
+    for encoding in ("cp1252", "cp850"):
+        assert parse_config(str(find_recipe([tmp_path / "a.txt"], encoding=encoding))).corpus.encoding == encoding
+    with pytest.raises(CharrnnError, match="no codec"):
+        find_recipe([tmp_path / "a.txt"], encoding="nope")
 
 
 def test_a_folder_is_a_document_for_each_file_unless_its_files_are_long(tmp_path: Path) -> None:
