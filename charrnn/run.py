@@ -164,6 +164,8 @@ class Run(RunFolder):
         from charrnn.verse.forms import find_form
         from charrnn.verse.readings import own_table, pingshui
 
+        if acrostic_at not in ("start", "end", "diagonal") and not isinstance(acrostic_at, int):
+            raise CharrnnError(f"‹acrostic_at={acrostic_at}›: start, end, diagonal or a number from 1 was expected")
         found = find_form(form)
         readings = None
         if tones or rhyme is not None:
@@ -315,10 +317,10 @@ class Run(RunFolder):
         if split not in ("train", "val", "test"):
             raise CharrnnError(f"‹split={split}›: train, val or test was expected")
         largest = largest_block(len(self.vocabulary))
-        if block is not None and (not 1 <= block <= largest or self.is_documents or dynamic is not None):
-            raise CharrnnError(
-                f"‹block={block}›: 1 to {largest:,} characters were expected, and a model of streams, not dynamic"
-            )
+        if block is not None and self.is_documents:
+            raise CharrnnError(f"‹block={block}›: {self.path} reads documents, each from a fresh state; leave it out")
+        if block is not None and (not 1 <= block <= largest or dynamic is not None):
+            raise CharrnnError(f"‹block={block}›: 1 to {largest:,} characters were expected, and not ‹dynamic›")
         if dynamic is not None and not 0 < dynamic < 1:
             raise CharrnnError(f"‹dynamic={dynamic:g}›: expected above 0, below 1")
         if text is not None:

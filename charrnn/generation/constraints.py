@@ -172,7 +172,7 @@ def write(
         log_probs = log_softmax(model.logits())
         mask = np.zeros(log_probs.shape, np.bool_)
         for row in list(running):
-            mask[row] = constraint.allowed(states[row])
+            mask[row] = _mask_of(constraint, states[row], log_probs.shape[1])
             mask[row, [unknown, boundary]] = False, documents and constraint.is_over(states[row])
             if not mask[row].any():
                 if not constraint.is_over(states[row]):
@@ -207,8 +207,19 @@ def write(
     return [Kept(text, float(g), float(p)) for text, g, p in zip(texts, gained, price, strict=True)]
 
 
+def _mask_of(constraint: Constraint, state: Any, size: int) -> Mask:
+    """What a constraint allows. Raises CharrnnError where it is one of another alphabet."""
+    mask = np.asarray(constraint.allowed(state))
+    if mask.shape != (size,):
+        raise CharrnnError(
+            f"‹constraint›: {type(constraint).__name__}.allowed gives an array {list(mask.shape)}, and this model has "
+            f"{size:,} ids: make it with this run's vocabulary"
+        )
+    return mask
+
+
 def _cannot() -> CharrnnError:
-    return CharrnnError("the constraints leave no character at one place: together they cannot be met from here")
+    return CharrnnError("what is asked for leaves no character at one place: a right text cannot go on from here")
 
 
 def _draw(

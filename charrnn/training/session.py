@@ -89,6 +89,7 @@ def train(
     """
     hearing = as_listeners(listeners)
     length = _length(minutes, steps)
+    _check_lists(overrides=overrides, freeze=freeze)
     if seed is not None:
         check_values(TrainingConfig, seed=seed)
         overrides = [*overrides, f"training.seed={seed}"]
@@ -164,6 +165,7 @@ def resume(
     Raises CharrnnError where the folder is not a run, its corpus is gone, or it has finished.
     """
     hearing = as_listeners(listeners)
+    _check_lists(overrides=overrides)
     overrides = [*overrides, *_length(minutes, steps)]
     run = Run.open(path, device)
     for override in overrides:
@@ -180,6 +182,13 @@ def resume(
         check_folders(run.path)
         with locked(run.path):
             return _drive(*_restored(run, overrides, workers), hearing, quiet)
+
+
+def _check_lists(**given: Sequence[str] | None) -> None:
+    """Raises CharrnnError where one text was given instead of a list of texts: it would be read letter by letter."""
+    for name, value in given.items():
+        if isinstance(value, str):
+            raise CharrnnError(f"‹{name}={value}›: a list of texts was expected: [{value!r}]")
 
 
 def _restored(run: Run, overrides: Sequence[str], workers: Workers) -> tuple[Run, Trainer]:

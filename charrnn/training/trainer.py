@@ -88,7 +88,8 @@ class Trainer(Learner):
             # The last checkpoint follows the last evaluation, so that a kill cannot leave a finished run without one.
             save = (is_due(config.checkpoint_every, before, now) or self.agreement.save) and now.fraction < 1
             self.agreement.save = False
-            log = self.standing.step % config.log_every == 0 or evaluate or save
+            ends = now.fraction >= 1 or self.agreement.stop
+            log = self.standing.step % config.log_every == 0 or evaluate or save or ends
             yield Event("step", now, self.numbers.means(learning_rate(config, before)) if log else {})
             if not (evaluate or sample or save):
                 continue
