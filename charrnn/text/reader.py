@@ -232,9 +232,7 @@ def read_text(
             f"{file}: byte {at:,} ({error.object[error.start]:#04x}) is not {encoding}; {_remedy(file, codec)}"
         ) from None
     except UnicodeError as error:  # such as UTF-16 without its mark
-        raise CharrnnError(
-            f"{file}: not {encoding}: {error}; set corpus.encoding to the file's own, or to auto"
-        ) from None
+        raise CharrnnError(f"{file}: not {encoding}: {error}; give the encoding that the file has, or auto") from None
     except OSError as error:
         raise CharrnnError(f"{file}: cannot be read: {error.strerror}") from None
 
