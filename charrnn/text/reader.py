@@ -232,7 +232,10 @@ def read_text(
             f"{file}: byte {at:,} ({error.object[error.start]:#04x}) is not {encoding}; {_remedy(file, codec)}"
         ) from None
     except UnicodeError as error:  # such as UTF-16 without its mark
-        raise CharrnnError(f"{file}: not {encoding}: {error}; give the encoding that the file has, or auto") from None
+        raise CharrnnError(
+            f"{file}: not {encoding}: {error}; give the file's own encoding, or auto (corpus.encoding, where there is a "
+            "config, and --encoding elsewhere)"
+        ) from None
     except OSError as error:
         raise CharrnnError(f"{file}: cannot be read: {error.strerror}") from None
 
