@@ -109,6 +109,7 @@ class Run(RunFolder):
         unknown: Unknown = "error",
         strict: bool = False,
         constraint: Constraint | None = None,
+        best_of: int = 1,
     ) -> list[Sample]:
         """Texts that continue `prompt`. The section `sampling` of the run's config replaces each None.
 
@@ -116,21 +117,27 @@ class Run(RunFolder):
         functions of your own on the log-probabilities (`charrnn.Filter`), which come before temperature, top-k and
         top-p. A text ends after `stop`. `unknown` says what happens to characters of the prompt that the model knows in
         no form: `error`, `replace` (by <unk>), `skip`, or `keep`, which shows them; `strict` takes no other form of a
-        character. Texts keep the `constraint`, such as that of `verse`, which ends them instead of `stop`. Raises
-        CharrnnError for a prompt with unknown characters and for values out of bounds.
+        character. Texts keep the `constraint`, such as that of `verse`, which ends them instead of `stop`. Each text is
+        the likeliest of `best_of` ones, by its probability per character. Raises CharrnnError for a prompt with unknown
+        characters and for values out of bounds.
         """
         chosen = Filters.of(self.config.sampling, temperature, top_k, top_p, repetition_penalty, filters)
         begin, length = self._beginning(prompt, length, unknown, strict)
         check_samples(samples)
+        if best_of < 1:
+            raise CharrnnError(f"‹best_of={best_of}›: a number of texts from 1 was expected")
+        check_samples(tried := samples * best_of)
         if constraint is None:
-            written = self.sampler(chosen).sample(begin.ids, length, seed, samples, stop, begin.text)
+            written = self.sampler(chosen).sample(begin.ids, length, seed, tried, stop, begin.text)
         elif stop is None:
             sampler = self.sampler(chosen)
-            written = sampler.sample_within(constraint, begin.ids, length, seed, samples, begin.text)
+            written = sampler.sample_within(constraint, begin.ids, length, seed, tried, begin.text)
         else:
             raise CharrnnError(f"‹stop={stop}›: a constraint ends a text by itself; leave it out")
         _check_finite(one.log_prob for one in written)
-        return written
+        groups = (written[i : i + best_of] for i in range(0, tried, best_of))
+        new = len(begin.text) - 1  # what the model wrote is longer by one, if only for the end that it may have written
+        return [max(group, key=lambda one: one.log_prob / (len(one.text) - new)) for group in groups]
 
     def verse(
         self,

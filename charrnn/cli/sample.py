@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import sys
 from collections.abc import Iterable
@@ -16,6 +17,7 @@ from charrnn.cli.output import show, show_bytes, show_json
 from charrnn.errors import CharrnnError
 
 if TYPE_CHECKING:
+    from charrnn.generation.constraints import Constraint
     from charrnn.generation.sampler import Sample
     from charrnn.text.vocab import Vocabulary
     from charrnn.verse.automaton import At
@@ -83,6 +85,16 @@ def sample(
     ] = None,
     unknown: Unknown = "error",
     strict: Strict = False,
+    best_of: Annotated[
+        int,
+        typer.Option("--best-of", help="Write so many texts for each that is shown: the likeliest, per character."),
+    ] = 1,
+    without: Annotated[
+        str | None,
+        typer.Option(
+            "--without", metavar="WORDS", help="Words that may not occur, with commas between. Default: none."
+        ),
+    ] = None,
     form: Annotated[
         str | None,
         typer.Option(
@@ -161,7 +173,7 @@ def sample(
         "unknown": unknown,
         "strict": strict,
     }
-    verse = None
+    verse: Constraint | None = None
     if form is not None:
         verse = opened.verse(
             form,
@@ -176,10 +188,16 @@ def sample(
         how["length"] = VERSE if length is None else length
     elif tones or rhyme is not None or acrostic is not None:
         raise CharrnnError("--tones, --rhyme and --acrostic belong to a form of verse: give --form too")
+    if without is not None:
+        from charrnn.generation.constraints import Both, Without
+
+        words = [word.strip() for word in re.split("[,，、]", without) if word.strip()]
+        absent = Without(words, vocabulary)
+        verse = absent if verse is None else Both([verse, absent])
     if stream is None:
-        stream = sys.stdout.isatty() and samples == 1 and not as_json and verse is None
-    if stream and verse is not None:
-        raise CharrnnError("--stream shows a text as it comes, without --form")
+        stream = sys.stdout.isatty() and samples == best_of == 1 and not as_json and verse is None
+    if stream and (verse is not None or best_of > 1):
+        raise CharrnnError("--stream shows a text as it comes, without --form, --without and --best-of")
     if stream:
         if samples != 1 or as_json:
             raise CharrnnError("--stream shows one text as it comes, without --samples and --json")
@@ -193,7 +211,7 @@ def sample(
             show("")
         _tell_seed(seed, drawn)
         return
-    written = opened.sample(text, samples=samples, constraint=verse, **how)
+    written = opened.sample(text, samples=samples, constraint=verse, best_of=best_of, **how)
     if as_json:
         show_json([_facts(one, vocabulary) | {"step": opened.checkpoint.step} for one in written])
         return
@@ -202,7 +220,7 @@ def sample(
         _show_bytes([between.join(one.data or b"" for one in written)], vocabulary)
     else:
         _show_texts([one.text for one in written])
-    if verse is not None:
+    if form is not None:
         _tell_price([one.constraint_bits or 0.0 for one in written])
     _tell_seed(seed, drawn)
 

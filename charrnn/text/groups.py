@@ -84,7 +84,8 @@ def deal(groups: Groups, split: Sequence[float]) -> list[Ints]:
 
     Collections are sorted by author or age, so documents are shuffled. The groups of several documents are dealt first,
     each to the part in whose share of them its middle lies; single documents then fill the parts up. A group larger
-    than GIANT goes to the training part, unless it is larger than that.
+    than GIANT goes to the training part, unless it is larger than that. In each part the single documents come last:
+    whoever sets some of a part aside takes them from its end, and what is left then shares no run with them.
     """
     total = len(groups.of)
     order = np.random.default_rng(0).permutation(total)
@@ -106,6 +107,7 @@ def deal(groups: Groups, split: Sequence[float]) -> list[Ints]:
     singles = order[size[order] == 1]
     bounds = (missing.cumsum() * len(singles) / max(1, missing.sum())).round()
     parts[singles] = np.searchsorted(bounds, np.arange(len(singles)), side="right").clip(0, 2)
+    order = np.concatenate([order[size[order] > 1], order[size[order] == 1]])
     return [order[parts[order] == part] for part in range(3)]
 
 

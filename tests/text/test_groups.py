@@ -106,6 +106,20 @@ def test_single_documents_fill_the_parts_up(sizes: list[int], split: list[float]
         assert abs(len(part) - fraction * total) <= slack
 
 
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=60), SPLITS)
+def test_what_is_set_aside_from_the_end_of_a_part_shares_nothing_with_its_rest(
+    sizes: list[int], split: list[float]
+) -> None:
+    """A mixture is fitted to it. If it shared runs with the rest, counting would seem better than it is."""
+    group = np.repeat(np.arange(len(sizes)), sizes)
+    groups = Groups(np.random.default_rng(len(sizes)).permutation(group))
+    if groups.are_too_large(split):
+        return
+    for part in deal(groups, split):
+        singles = groups.sizes[part] == 1
+        assert (np.sort(singles) == singles).all(), "the single ones are last"
+
+
 def test_a_giant_is_learnt_from_unless_it_is_nearly_all() -> None:
     corpus = CorpusConfig(path="a", split=[0.8, 0.2, 0])
     giant = groups_with([30] + [1] * 70)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from charrnn.errors import CharrnnError
-from charrnn.generation.constraints import Both, Unfit, walk, write
+from charrnn.generation.constraints import Both, Unfit, Without, walk, write
 from charrnn.generation.filters import Filters
 from charrnn.generation.stepper import Stepper
 from charrnn.text.vocab import Vocabulary
@@ -269,3 +269,14 @@ def test_a_length_that_is_too_short_for_a_form_is_told() -> None:
     verse = Verse(FORMS["wujue"], Wish(), [*CHARACTERS, *MARKS], None, 246)
     with pytest.raises(CharrnnError, match="length=10"):
         write(Anything(246, 1), VOCABULARY, [], verse, Filters(), [np.random.default_rng(0)], 10)
+
+
+@given(st.integers(0, 20), st.lists(st.text(st.sampled_from(CHARACTERS[:4]), min_size=1, max_size=3), max_size=4))
+def test_no_word_that_was_forbidden_occurs(seed: int, words: list[str]) -> None:
+    """Of an alphabet so small that each of them would come at once."""
+    vocabulary = Vocabulary("char", CHARACTERS[:6])
+    model = Anything(len(vocabulary), seed)
+    (one,) = write(model, vocabulary, [], Without(words, vocabulary), Filters(), [np.random.default_rng(seed)], 60)
+    text = vocabulary.decode(one.ids)
+    assert len(text) == 60 and not any(word in text for word in words)
+    assert set(text) - set(CHARACTERS[:4]), "what is not forbidden is written"
