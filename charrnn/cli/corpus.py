@@ -131,7 +131,7 @@ def _own(path: str, length: int, encoding: str) -> tuple[Rows, str]:
     ends = ", ".join(f"{count:,} {kind}" for kind, count in looked.line_ends.items() if count) or "none"
     rows: Rows = [("files", len(looked.files))]
     if told := passed_over(path, files):
-        rows.append(("", told))
+        rows.append(("passed over", told.removeprefix("passed over: ")))
     rows.append(("encoding", looked.encodings.removeprefix("recognised: ")))
     if looked.table:
         rows.append(("table", looked.table))
@@ -142,7 +142,8 @@ def _own(path: str, length: int, encoding: str) -> tuple[Rows, str]:
     rows.append(("invisible", ", ".join(f"{count:,} × {what}" for what, count in odd[:10]) or "none"))
     for least in (2, 5):
         kinds, share = looked.rare(least)
-        rows.append((f"min_count {least}", f"{kinds:,} characters become <unk>, {100 * share:.2g} % of the text"))
+        become = "character becomes" if kinds == 1 else "characters become"
+        rows.append((f"min_count {least}", f"{kinds:,} {become} <unk>, {100 * share:.2g} % of the text"))
     rows.append(("longest line", f"{max(map(len, looked.lines), default=0):,} characters"))
     for separator in ("blank-line", "blank-lines: 2", "blank-lines: 3", "line", "file"):
         documents = looked.documents(separator)

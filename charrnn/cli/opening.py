@@ -40,8 +40,15 @@ def regular(file: Path) -> Iterator[Path]:
     import shutil
     import tempfile
 
+    from charrnn.errors import CharrnnError
+
+    if sys.stdin is None:
+        raise CharrnnError("standard input: cannot be read: it is closed")
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "standard input"
-        with copy.open("wb") as out:
-            shutil.copyfileobj(sys.stdin.buffer, out)
+        try:
+            with copy.open("wb") as out:
+                shutil.copyfileobj(sys.stdin.buffer, out)
+        except OSError as error:
+            raise CharrnnError(f"standard input: cannot be read and kept in {folder}: {error.strerror}") from None
         yield copy

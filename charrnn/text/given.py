@@ -49,7 +49,7 @@ class GivenText:
         self._vocabulary, self._raw = vocabulary, vocabulary.kind == "byte"
         self._normalize: Callable[[str], str] = str if self._raw else normalizer(corpus)
         self._damage = Damage()
-        self._foreign: list[str] = []
+        self._foreign: dict[str, list[Path]] = {}
         self.texts: list[str] = []
         self.places: list[Place] = []
         """Where each text begins."""
@@ -80,7 +80,8 @@ class GivenText:
             given = encoding not in (None, "auto")
             own = presumed if given else encoding_of_file(file, presumed, "‹encoding›")
             if own != presumed != "auto":
-                self._foreign.append(f"{file}: read as {own}, not as {presumed}, the encoding of the model's corpus")
+                words = f"read as {own}, not as {presumed}, the encoding of the model's corpus"
+                self._foreign.setdefault(words, []).append(file)
         errors = "replace" if corpus.errors == "strict" else corpus.errors
         return corpus.model_copy(update={"normalization": "none", "simplify": False, "encoding": own, "errors": errors})
 
@@ -102,7 +103,7 @@ class GivenText:
     @property
     def notes(self) -> list[str]:
         """What a person should know of the text beside any figure about it: a line each."""
-        notes = list(self._foreign)
+        notes = [f"{listed([*map(str, files)], 1)}: {words}" for words, files in self._foreign.items()]
         if self._damage.count:
             notes.append(f"{self._damage}; what does not decode counts as unknown")
         unknown = 0 if self._raw else int((self.part.ids == self._vocabulary.unknown).sum())
@@ -114,7 +115,7 @@ class GivenText:
             named = []
             for at, character in enumerate(missing[:NAMED]):
                 form = forms.find(character, at)
-                known = "" if form is None else f"; the model knows {visible(form) or codes(form)}"
+                known = "" if form is None else f"; the model knows {visible(form)}({codes(form)})"
                 named.append(f"{visible(character)}({codes(character)}{known})")
             named += missing[NAMED:]
             verb = (

@@ -233,7 +233,8 @@ def read_text(
         ) from None
     except UnicodeError as error:  # such as UTF-16 without its mark
         raise CharrnnError(
-            f"{file}: not {encoding}: {error}; set corpus.encoding to the file's own, or to auto"
+            f"{file}: not {encoding}: {error}; give the file's own encoding, or auto (corpus.encoding of a config, or "
+            "--encoding)"
         ) from None
     except OSError as error:
         raise CharrnnError(f"{file}: cannot be read: {error.strerror}") from None

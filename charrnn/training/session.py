@@ -279,7 +279,7 @@ def _chosen(
     if not isinstance(given, str | Path) or is_text(given):
         paths = [given] if isinstance(given, str | Path) else given
         values = {key.strip(): value.strip() for key, _, value in (one.partition("=") for one in overrides)}
-        recipe = find_recipe(paths, minutes, quiet, values.get("corpus.encoding", "auto"))
+        recipe = find_recipe(paths, minutes, quiet, values.get("corpus.encoding", "auto").strip("'\""))
         if "corpus.separator" in values and not {"corpus.mode", "corpus.field"} & values.keys():
             overrides, values = [*overrides, "corpus.mode=documents"], values | {"corpus.mode": "documents"}
         if {"corpus.mode", "corpus.field"} & values.keys():  # the user says whether it is a stream

@@ -16,8 +16,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from charrnn.cli import main
+from charrnn.cli.info import GLIMPSE, _glimpse
 
 TEXT = "The cat sat on the mat. The dog sat on the log.\nA bird sang in the tree, and the cat looked up.\n" * 60
 POEMS = "\n\n".join(["床前一盞燈，\n窗外雨無聲。", "山高水又長，\n月下獨還鄉。", "春風吹綠草，\n小鳥叫得早。"] * 40)
@@ -281,8 +284,8 @@ def test_a_text_trains_by_its_recipe(folder: Path) -> None:
     for i in range(25):
         (folder / "many" / f"{i}.txt").write_text(TEXT[: 200 + i], encoding="utf-8")
     files = [f"many/{i}.txt" for i in range(25)]
-    for given in (["many"], files):
-        done = charrnn("train", *given, "--set", "training.steps=2", cwd=folder)
+    for named in (["many"], files):
+        done = charrnn("train", *named, "--set", "training.steps=2", cwd=folder)
         written = yaml.safe_load((folder / done.stdout.strip() / "config.yaml").read_text(encoding="utf-8"))
         assert written["corpus"]["separator"] == "file" and written["corpus"]["mode"] == "documents"
     assert "minutes" in refused("train", "text.txt", "--minutes", "-1", cwd=folder)
@@ -697,3 +700,14 @@ def test_configs_show_and_diff(folder: Path) -> None:
     assert charrnn("configs", "diff", "more.yaml", "again.yaml", cwd=folder).stdout == ""
     both = json.loads(charrnn("configs", "diff", "more.yaml", "shakespeare", "--json", cwd=folder).stdout)
     assert both.keys() == {"model.hidden_size"} and both["model.hidden_size"][0] == 77
+
+
+@given(st.lists(st.characters(exclude_categories=["Cs"]), unique=True, max_size=80))
+def test_a_glimpse_of_an_alphabet_says_whether_it_is_all(alphabet: list[str]) -> None:
+    seen = [c for c in alphabet if c.isprintable() and not c.isspace()]
+    told, _, shown = _glimpse(alphabet).partition(": ")
+    if told:
+        assert told == f", {GLIMPSE} of them" and len(seen) > GLIMPSE
+        assert len(shown.removesuffix(" ...")) == GLIMPSE and set(shown.removesuffix(" ...")) <= set(seen)
+    else:
+        assert shown == "".join(seen)
