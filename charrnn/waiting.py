@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
-SPIN = "3000"
-"""The rounds of a spin: as fast as OpenMP's 300,000 on an idle machine. Beside other processes it is several times as
+SPIN = "1000"
+"""The rounds of a spin: nearly as fast as OpenMP's 300,000 on an idle machine. Beside other processes it is several times as
 fast, because a thread would spin for one that is not running (docs/speed.md)."""
 _VARIABLES = "OMP_WAIT_POLICY", "GOMP_SPINCOUNT"
 

@@ -91,7 +91,7 @@ def show_config(
     ] = None,
     defaults: Annotated[bool, typer.Option("--defaults", help="Show the keys too that nobody gives.")] = False,
 ) -> None:
-    """Print a config with what it extends, and where each key comes from. What is printed is a config too."""
+    """Print a config with what it extends, and where each key comes from. The variants of a sweep are left out."""
     from charrnn.loading import dump_value, explained
 
     rows = [
@@ -116,14 +116,21 @@ def diff(
 ) -> None:
     """Print the keys in which two configs differ, with the values of both. Defaults count as given."""
     from charrnn.experiments.differences import flat, varied
+    from charrnn.files import read_record
     from charrnn.loading import dump_value
-    from charrnn.terminal import table
+    from charrnn.store.facts import Facts
+    from charrnn.store.folder import is_run
+    from charrnn.terminal import say, table
 
     configs = [_config_of(one), _config_of(other)]
     values, keys = [flat(config) for config in configs], varied(configs)
     if as_json:
         show_json({key: [own[key] for own in values] for key in keys})
-    elif keys:
+        return
+    runs = [Path(name) for name in (one, other) if is_run(Path(name))]
+    if len(runs) == 2 and len({read_record(run / "run.json", Facts).fingerprint for run in runs}) == 2:
+        say("they were trained on different texts")
+    if keys:
         show(table([["key", one, other], *([key, *(dump_value(own[key]) for own in values)] for key in keys)]))
 
 

@@ -52,6 +52,8 @@ class Row:
     """What decides the validation part, in words."""
     fingerprint: str
     """That of the text."""
+    code: str = ""
+    """That of the file of a cell of the user's own, as it was when the run began."""
 
     @property
     def minutes(self) -> float:
@@ -148,7 +150,10 @@ def tables(rows: Sequence[Row]) -> list[Table]:
     found = []
     for _, same in groupby(sorted(rows, key=place), key=place):
         own = list(same)
-        groups = [Group(group) for group in _gathered(own, lambda row: (row.architecture, row.parameters, row.varied))]
+        groups = [
+            Group(group)
+            for group in _gathered(own, lambda row: (row.architecture, row.parameters, row.varied, row.code))
+        ]
         groups.sort(key=lambda group: group.bits_per_char)
         found.append(Table(own[0].text + ("" if own[0].measure == "likelihood" else f", {own[0].measure}"), groups))
     return found
@@ -181,11 +186,22 @@ def notes(runs: Sequence[Run], rows: Sequence[Row]) -> list[str]:
 
 def as_dicts(rows: Sequence[Row]) -> list[dict[str, Any]]:
     """The rows for JSON and CSV, with a column for every key that varies. What is infinite is None, as in JSON."""
-    keys = ("run", "architecture", "seed", "parameters", "bits_per_char", "standard_error", "characters", "measure")
-    more = ("estimated", "finished", "seconds", "minutes", "characters_seen", "characters_per_second", "corpus")
+    keys = ("run", "architecture", "seed", "parameters", "bits_per_char", "characters", "measure")
+    more = (
+        "estimated",
+        "finished",
+        "seconds",
+        "minutes",
+        "characters_seen",
+        "characters_per_second",
+        "corpus",
+        "fingerprint",
+    )
     return [
         {"run": row.run, **row.varied}
-        | {key: getattr(row, key) for key in (*keys, *more)}
+        | {key: getattr(row, key) for key in keys}
+        | {"standard_error_bits": row.standard_error}
+        | {key: getattr(row, key) for key in more}
         | ({} if math.isfinite(row.bits_per_char) else {"bits_per_char": None})
         for row in rows
     ]
@@ -222,6 +238,7 @@ def _row(run: Run, varied: dict[str, Any]) -> Row:
         corpus=corpus.name or Path(first or "").name,
         held_out=_held_out(run),
         fingerprint=run.facts.fingerprint,
+        code=run.facts.code,
     )
 
 
@@ -244,7 +261,8 @@ def _gathered(rows: Iterable[Row], key: Callable[[Row], object]) -> list[list[Ro
     """The rows in lists of equal keys, each list in the order of its seeds."""
     found: list[tuple[object, list[Row]]] = []
     for row in sorted(rows, key=lambda row: row.seed):
-        own = next((group for known, group in found if known == key(row)), None)
+        same = (group for known, group in found if known == key(row))
+        own = next((group for group in same if group[-1].seed != row.seed), None)  # a copy is no other seed
         if own is None:
             found.append((key(row), [row]))
         else:

@@ -31,7 +31,7 @@ from charrnn.store.facts import FORMAT, RESULTS, Facts
 from charrnn.store.folder import is_run
 from charrnn.store.history import read_history
 from charrnn.store.machine import this_machine
-from charrnn.terminal import say
+from charrnn.terminal import say, warn
 from charrnn.text.documents import joint
 from charrnn.text.reader import find_files
 from charrnn.text.vocab import Vocabulary
@@ -143,6 +143,8 @@ class RunFolder:
                 f"{path}: its cell {facts.cell} is not charrnn's own; give the file that defines it: "
                 f"‹plugin={facts.plugin}›"
             )
+        if facts.code and facts.code != CELLS[facts.cell].code:
+            warn(f"{path}: {facts.plugin} has changed since: what is computed now is not what was trained")
         config = parse_run_config(path / "config.yaml")
         if not is_cpu(device):
             device = str(find_device(device))

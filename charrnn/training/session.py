@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from charrnn.cells import CELLS
 from charrnn.config import Config, TrainingConfig
 from charrnn.device import find_device
 from charrnn.errors import CharrnnError
@@ -174,6 +175,11 @@ def resume(
                 f"‹overrides={override}›: a run goes on with the corpus, vocabulary and model that it has; "
                 "train a new one"
             )
+    if run.facts.code and run.facts.code != CELLS[run.facts.cell].code:
+        raise CharrnnError(
+            f"{run.path}: {run.facts.plugin} has changed since, and a run goes on with the cell that it has; bring the "
+            f"file back, or begin a new training from it: ‹init_from={run.path}›"
+        )
     where = own_device(run.device)
     with joined(where, run.config.training.worker_timeout) as workers:
         run = replace(run, where=str(where))
