@@ -6,8 +6,8 @@ import os
 import sys
 
 SPIN = "1000"
-"""The rounds of a spin: nearly as fast as OpenMP's 300,000 on an idle machine. Beside other processes it is several times as
-fast, because a thread would spin for one that is not running (docs/speed.md)."""
+"""The rounds of a spin: nearly as fast as OpenMP's 300,000 on an idle machine. Beside other processes it is several
+times as fast, because a thread would spin for one that is not running (docs/speed.md)."""
 _VARIABLES = "OMP_WAIT_POLICY", "GOMP_SPINCOUNT"
 
 

@@ -12,8 +12,8 @@ import pytest
 @pytest.mark.parametrize(
     ("given", "first", "expected"),
     [
-        ({}, "charrnn", "3000 False"),
-        ({}, "torch", "3000 True"),
+        ({}, "charrnn", "1000 False"),
+        ({}, "torch", "1000 True"),
         ({"GOMP_SPINCOUNT": "7"}, "torch", "7 False"),
         ({"OMP_WAIT_POLICY": "passive"}, "charrnn", "None False"),
     ],
