@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from charrnn.cli.opening import regular
 from charrnn.cli.options import Json
 from charrnn.cli.output import show, show_json
 from charrnn.cli.usage import Command, Group
@@ -85,7 +85,8 @@ def _poems(file: Path) -> list[str]:
     from charrnn.files import read_given
     from charrnn.verse.check import lines_of
 
-    raw = sys.stdin.buffer.read(MOST) if str(file) == "-" else read_given(file, MOST)
+    with regular(file) as place:
+        raw = read_given(place, MOST)
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:

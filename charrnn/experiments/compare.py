@@ -186,7 +186,7 @@ def notes(runs: Sequence[Run], rows: Sequence[Row]) -> list[str]:
 
 def as_dicts(rows: Sequence[Row]) -> list[dict[str, Any]]:
     """The rows for JSON and CSV, with a column for every key that varies. What is infinite is None, as in JSON."""
-    keys = ("run", "architecture", "seed", "parameters", "bits_per_char", "characters", "measure")
+    keys = ("architecture", "seed", "parameters", "bits_per_char", "characters", "measure")
     more = (
         "estimated",
         "finished",

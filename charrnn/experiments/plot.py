@@ -19,9 +19,11 @@ from charrnn.terminal import printable, say
 
 MOST = 10_000
 """The most points of a curve, the last ones."""
-CHINESE = ("Noto Sans CJK SC", "Noto Sans CJK JP", "Source Han Sans SC", "WenQuanYi Zen Hei", "Droid Sans Fallback")
+CHINESE = (
+    *("Noto Sans CJK SC", "Noto Sans CJK JP", "Source Han Sans SC", "WenQuanYi Zen Hei", "Droid Sans Fallback"),
+    *("PingFang SC", "Heiti SC", "Microsoft YaHei", "SimHei", "Arial Unicode MS"),
+)
 """Fonts with Chinese characters, which systems have beside matplotlib's own."""
-OTHERS = ("PingFang SC", "Heiti SC", "Microsoft YaHei", "SimHei", "Arial Unicode MS")
 
 Floats = npt.NDArray[np.float64]
 
@@ -44,7 +46,7 @@ def plot(runs: Sequence[Run], rows: Sequence[Row], file: Path) -> None:
     from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullFormatter
 
     installed = {font.name for font in font_manager.fontManager.ttflist}
-    mpl.rcParams["font.family"] = ["DejaVu Sans", *(name for name in (*CHINESE, *OTHERS) if name in installed)]
+    mpl.rcParams["font.family"] = ["DejaVu Sans", *(name for name in CHINESE if name in installed)]
     mpl.rcParams["svg.hashsalt"] = "charrnn"  # the same picture is the same file
 
     shown = tables(rows)

@@ -88,14 +88,12 @@ class Without:
     def allowed(self, state: tuple[int, ...]) -> Mask:
         """All ids but those that would complete a word."""
         mask = np.ones(self._size, np.bool_)
-        for word in self._words:
-            if state[len(state) - len(word) + 1 :] == word[:-1]:
-                mask[word[-1]] = False
+        mask[self._last(state)] = False
         return mask
 
     def after(self, state: tuple[int, ...], character: int) -> tuple[int, ...] | None:
         """The last characters, of which a word may be the beginning."""
-        if not self.allowed(state)[character]:
+        if character in self._last(state):
             return None
         written = (*state, character)
         return written[max(0, len(written) - self._memory) :]
@@ -103,6 +101,10 @@ class Without:
     def is_over(self, state: tuple[int, ...]) -> bool:
         """A text may end anywhere."""
         return True
+
+    def _last(self, state: tuple[int, ...]) -> list[int]:
+        """The ids that would complete a word."""
+        return [word[-1] for word in self._words if state[len(state) - len(word) + 1 :] == word[:-1]]
 
 
 @dataclass(frozen=True)

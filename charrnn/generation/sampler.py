@@ -48,6 +48,15 @@ def generator(seed: int, index: int) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(index,) if index else ()))
 
 
+def _generators(length: int, seed: int, samples: int) -> list[np.random.Generator]:
+    """The random numbers of each sample. Raises CharrnnError for a length, a seed or a number out of bounds."""
+    if length < 1:
+        raise CharrnnError(f"‹length={length}›: expected 1 or more characters")
+    check_samples(samples)
+    check_seed(seed)
+    return [generator(seed, i) for i in range(samples)]
+
+
 @dataclass(frozen=True)
 class Sample:
     """A text that a model wrote. `str(sample)` is the text, and a notebook shows it."""
@@ -131,11 +140,7 @@ class Sampler:
         shown: str | None = None,
     ) -> list[Sample]:
         """`sample`, of texts that keep a constraint. Raises CharrnnError as `constraints.write` does too."""
-        if length < 1:
-            raise CharrnnError(f"‹length={length}›: expected 1 or more characters")
-        check_samples(samples)
-        check_seed(seed)
-        generators = [generator(seed, i) for i in range(samples)]
+        generators = _generators(length, seed, samples)
         try:
             kept = constraints.write(
                 self.model, self.vocabulary, prompt, constraint, self.filters, generators, length, self.documents
@@ -175,13 +180,9 @@ class Sampler:
 
         The piece of a sample that has ended is empty.
         """
-        if length < 1:
-            raise CharrnnError(f"‹length={length}›: expected 1 or more characters")
-        check_samples(samples)
-        check_seed(seed)
+        generators = _generators(length, seed, samples)
         vocabulary = self.vocabulary
         never = [vocabulary.unknown] if self.documents else [vocabulary.unknown, vocabulary.boundary]
-        generators = [generator(seed, i) for i in range(samples)]
         pieces = [*vocabulary.characters, "\ufffd", ""] if vocabulary.kind == "char" else None
         texts = [_Text(vocabulary, pieces, stop) for _ in generators]
         recent = np.array([prompt[-MEMORY:]] * samples, np.int64).reshape(samples, -1)

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from charrnn.cells import CELLS
 from charrnn.files import Count, Record
 from charrnn.store.machine import Machine
 from charrnn.text.reader import Damage
@@ -51,3 +52,8 @@ class Facts(Record):
     """The name of that cell."""
     code: str = ""
     """The SHA-256 of that file."""
+
+    @property
+    def cell_has_changed(self) -> bool:
+        """Whether a cell of the user's own comes from another file now than when the run began."""
+        return bool(self.code) and self.code != CELLS[self.cell].code

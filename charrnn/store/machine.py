@@ -35,7 +35,7 @@ def this_machine(device: torch.device) -> Machine:
     import torch
 
     return Machine(
-        processor=_processor(),
+        processor=processor(),
         cores=cores(),
         threads=torch.get_num_threads(),
         device="cpu" if device.type == "cpu" else torch.cuda.get_device_name(device),
@@ -45,7 +45,8 @@ def this_machine(device: torch.device) -> Machine:
     )
 
 
-def _processor() -> str:
+def processor() -> str:
+    """The name of the processor, as far as the system tells it."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:

@@ -143,7 +143,7 @@ class RunFolder:
                 f"{path}: its cell {facts.cell} is not charrnn's own; give the file that defines it: "
                 f"‹plugin={facts.plugin}›"
             )
-        if facts.code and facts.code != CELLS[facts.cell].code:
+        if facts.cell_has_changed:
             warn(f"{path}: {facts.plugin} has changed since: what is computed now is not what was trained")
         config = parse_run_config(path / "config.yaml")
         if not is_cpu(device):

@@ -13,7 +13,6 @@ from typing import Any
 
 import torch
 
-from charrnn.cells import CELLS
 from charrnn.config import Config, TrainingConfig
 from charrnn.device import find_device
 from charrnn.errors import CharrnnError
@@ -175,7 +174,7 @@ def resume(
                 f"‹overrides={override}›: a run goes on with the corpus, vocabulary and model that it has; "
                 "train a new one"
             )
-    if run.facts.code and run.facts.code != CELLS[run.facts.cell].code:
+    if run.facts.cell_has_changed:
         raise CharrnnError(
             f"{run.path}: {run.facts.plugin} has changed since, and a run goes on with the cell that it has; bring the "
             f"file back, or begin a new training from it: ‹init_from={run.path}›"

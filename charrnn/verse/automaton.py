@@ -87,6 +87,7 @@ class Verse:
             )
         self._masks: dict[object, Mask] = {}
         self._unions: dict[frozenset[Place], Mask] = {}
+        self._groups: dict[int, list[str]] = {}
         self._ideographs = self._mask(is_ideograph)
         self._set = {c: i for i, c in enumerate(self._characters)}
         self._layout = self._find_layout()
@@ -194,20 +195,15 @@ class Verse:
 
     def _groups_of(self, way: int) -> list[str]:
         """The groups that have enough known characters for all rhymes of a way, the fixed ones among them."""
-        key = ("groups", way)
-        if key not in self._cache:
+        if way not in self._groups:
             lines = self.form.rhymes_of(way)
             fixed = [self._fixed.get((line, self.form.lines[line] - 1)) for line in lines]
-            self._cache[key] = [
+            self._groups[way] = [
                 name
                 for name, mask in self._levels.items()
                 if mask.sum() >= len(lines) and all(mask[one] for one in fixed if one is not None)
             ]
-        return self._cache[key]
-
-    @cached_property
-    def _cache(self) -> dict[object, list[str]]:
-        return {}
+        return self._groups[way]
 
     # The automaton
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from charrnn.errors import CharrnnError
-from charrnn.files import read_small
-from charrnn.loading import read_yaml
+from charrnn.loading import read_config, read_yaml
+from charrnn.mistakes import Place, mistakes
 
 LINES = {
     "a": ["中仄中平仄"],
@@ -119,17 +119,11 @@ def find_form(name: str) -> Form:
 
 def _read(file: Path) -> Form:
     """The form in a file. Raises CharrnnError for a mistake in it."""
-    try:
-        data, marks = read_yaml(read_small(file, 100_000).decode("utf-8-sig"), str(file))
-    except UnicodeDecodeError:
-        raise CharrnnError(f"{file}: not UTF-8") from None
+    data, marks = read_yaml(read_config(file), str(file))
     try:
         given = _File.model_validate(data)
     except ValidationError as error:
-        first: Any = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        place = marks.get(tuple(map(str, first["loc"][:1])), str(file))
-        raise CharrnnError(f"{place}: {where}: {first['msg']}") from None
+        raise mistakes(error, _File, data, Place(str(file), marks)) from None
     count = len(given.lines)
     if wrong := [line for line in given.rhymes if not 1 <= line <= count]:
         raise CharrnnError(f"{file}: rhymes: line {wrong[0]}: 1 to {count} were expected")
