@@ -11,7 +11,6 @@ docs/api.md describes them all.
 
 from typing import TYPE_CHECKING
 
-import charrnn.waiting  # noqa: F401 (before PyTorch is imported)
 from charrnn.version import __version__
 
 if TYPE_CHECKING:
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from charrnn.errors import CharrnnError, Diverged
     from charrnn.evaluation.likelihood import Likelihood
     from charrnn.evaluation.surprise import Scored
-    from charrnn.experiments.compare import compare
+    from charrnn.experiments.compare import Row, compare
     from charrnn.experiments.sweep import sweep
     from charrnn.generation.constraints import Constraint
     from charrnn.generation.fill import Filled
@@ -37,6 +36,7 @@ _HOME = {
     "resume": "charrnn.training.session",
     "sweep": "charrnn.experiments.sweep",
     "compare": "charrnn.experiments.compare",
+    "Row": "charrnn.experiments.compare",
     "load": "charrnn.run",
     "load_config": "charrnn.loading",
     "register_cell": "charrnn.models.register",
@@ -69,6 +69,7 @@ __all__ = [
     "Likelihood",
     "Listener",
     "RecurrentLayer",
+    "Row",
     "Run",
     "Sample",
     "Scored",

@@ -26,7 +26,7 @@ class Cell:
     plugin: str = ""
     """The name of the file that it came from, if it is not charrnn's own."""
     code: str = ""
-    """The SHA-256 of that file."""
+    """The SHA-256 of that file, and of what it imports from its folder."""
 
     @property
     def keys(self) -> tuple[str, ...]:

@@ -152,27 +152,29 @@ class Run(RunFolder):
     ) -> Verse:
         """A form of verse as a constraint for `sample`: every poem is right (docs/verse.md).
 
-        `form` is a name (wujue, 七律), a size (5x8) or a YAML file. `tones` asks for the tones of the form, `rhyme` for
-        rhymes: `pingshui` for any group of the table, or a group or a character of it, such as 東. The characters of an
-        `acrostic` stand one in each line, at its `start`, `end`, on the `diagonal`, or at a place from 1. Characters
-        may occur twice unless `repeat_characters` is false, which it is by default where tones are asked for.
-        `rhyme_table` replaces Pingshui's tones and rhymes by those of a YAML file.
+        `form` is a name (wujue, 七律, a tune of ci such as 菩萨蛮), a size (5x8) or a YAML file. `tones` asks for the
+        tones of the form, `rhyme` for rhymes: `any` group, or a group or a character of it, such as 東. The characters
+        of an `acrostic` stand one in each line, at its `start`, `end`, on the `diagonal`, or at a place from 1.
+        Characters may occur twice unless `repeat_characters` is false, which it is by default for regulated verse.
+        `rhyme_table` says what decides tones and rhymes: `pingshui`, the default for forms with tones and for classical corpora;
+        `xinyun`, the readings of today; or a YAML file. Their names may stand for `any` too.
 
-        Raises CharrnnError where no poem is possible, for a form that is not known, and where the table is missing.
+        Raises CharrnnError where no poem is possible, for a form that is not known, and where a table is missing.
         """
         from charrnn.verse.automaton import Verse, Wish
         from charrnn.verse.forms import find_form
-        from charrnn.verse.readings import own_table, pingshui
+        from charrnn.verse.tables import ANY, CLASSICAL, TABLES, table_of
 
         if acrostic_at not in ("start", "end", "diagonal") and not isinstance(acrostic_at, int):
             raise CharrnnError(f"‹acrostic_at={acrostic_at}›: start, end, diagonal or a number from 1 was expected")
         found = find_form(form)
         readings = None
         if tones or rhyme is not None:
-            readings = pingshui() if rhyme_table is None else own_table(Path(rhyme_table))
-        group = "" if rhyme in (None, "pingshui", "any") or readings is None else readings.find(str(rhyme))
+            usual = "pingshui" if found.has_tones or self.config.corpus.name in CLASSICAL else "xinyun"
+            readings = table_of(rhyme_table or (rhyme if rhyme in TABLES else usual))
+        group = "" if rhyme is None or rhyme in ANY else str(rhyme)
         letters = self.vocabulary.decode(self.read_prompt(acrostic, remedy="choose others").ids) if acrostic else ""
-        repeat = not tones if repeat_characters is None else repeat_characters
+        repeat = found.is_ci or not tones if repeat_characters is None else repeat_characters
         wish = Wish(tones, rhyme is not None, group, letters, acrostic_at, repeat)
         if self.vocabulary.kind == "byte":
             raise CharrnnError(f"‹form={form}›: {self.path} is a model of bytes; verse needs one of characters")

@@ -28,7 +28,7 @@ the parts go together.
 """
 GROUPS = {
     "To train": ["train", "resume", "sweep", "Config", "load_config", "Event", "Listener"],
-    "To use": ["load", "Run", "Sample", "Filter", "Constraint", "Filled", "Likelihood", "Scored", "compare"],
+    "To use": ["load", "Run", "Sample", "Filter", "Constraint", "Filled", "Likelihood", "Scored", "compare", "Row"],
     "Cells of your own": ["register_cell", "RecurrentLayer"],
     "Mistakes": ["CharrnnError", "Diverged", "Interrupted"],
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import re
@@ -42,6 +43,29 @@ def plugin(tmp_path: Path) -> Path:
     (tmp_path / "text.txt").write_text("the cat sat on the mat, and the dog sat on the log.\n" * 60, encoding="utf-8")
     (tmp_path / "my.yaml").write_text("corpus: {path: text.txt}\nmodel: {cell: ugrnn}\n", encoding="utf-8")
     return file
+
+
+def test_what_a_cell_imports_from_its_folder_is_part_of_its_code(plugin: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its helpers, and theirs; nothing of charrnn, of PyTorch or of the standard library."""
+    monkeypatch.syspath_prepend(plugin.parent)
+    names = ["helper_of_a_cell", "helper_of_the_helper"]
+
+    def code(constant: int) -> str:
+        (plugin.parent / f"{names[1]}.py").write_text(f"C = {constant}\ndef g(): return C\n", encoding="utf-8")
+        (plugin.parent / f"{names[0]}.py").write_text(f"from {names[1]} import g\n", encoding="utf-8")
+        for name in [*names, "charrnn_plugin_ugrnn"]:
+            sys.modules.pop(name, None)
+        importlib.invalidate_caches()
+        load_plugin(plugin)
+        return CELLS["ugrnn"].code
+
+    alone = code(1)
+    plugin.write_text(f"import {names[0]}\n{plugin.read_text(encoding='utf-8')}", encoding="utf-8")
+    first = code(1)
+    assert len({alone, first, code(22)}) == 3
+    assert code(1) == first
+    for name in names:
+        sys.modules.pop(name, None)
 
 
 def command(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -105,7 +105,8 @@ bits: float = likelihood.bits_per_char + likelihood.nats_per_char + likelihood.p
 filled: list[charrnn.Filled] = run.fill("a_b", samples=2, best=True)
 scored: list[charrnn.Scored] = run.score("a.txt", by="document")
 packed: bytes = run.decompress(run.compress(b"a"))
-architecture: str = charrnn.compare([run])[0].architecture
+row: charrnn.Row = charrnn.compare([run])[0]
+architecture: str = row.architecture
 runs: list[charrnn.Run] = charrnn.sweep("zoo", overrides=["training.minutes=1"], out="runs/zoo")
 version: str = charrnn.__version__
 """
@@ -159,6 +160,7 @@ charrnn.sweep(config)
 charrnn.sweep("zoo", out=3)
 charrnn.compare("runs/x")
 charrnn.compare([run])[0].bits
+wrong_row: charrnn.Row = run
 charrnn.load()
 charrnn.load(3)
 charrnn.load("runs/x", checkpoint=0.5)

@@ -139,13 +139,16 @@ def _show(runs: list[Run], file: Path | None, as_csv: bool, as_json: bool) -> No
 def _table(table: Table) -> str:
     from charrnn.terminal import table as aligned
 
-    head = ["run", "architecture", "parameters", "bits/char", "minutes", "characters seen", "chars/s"]
+    keys = table.keys
+    head = ["run", "architecture", *keys, "parameters", "bits/char", "minutes", "characters seen", "chars/s"]
     above: Sequence[Group | None] = [None, *table.groups]
-    rows = [_cells(group, before) for group, before in zip(table.groups, above, strict=False)]
+    rows = [_cells(group, before, keys) for group, before in zip(table.groups, above, strict=False)]
     return f"{table.title}\n{aligned([head, *rows])}"
 
 
-def _cells(group: Group, above: Group | None) -> list[str]:
+def _cells(group: Group, above: Group | None, keys: Sequence[str]) -> list[str]:
+    from charrnn.loading import dump_value
+
     count, first = len(group.rows), group.rows[0]
 
     def mean(values: Sequence[float]) -> float:
@@ -154,6 +157,7 @@ def _cells(group: Group, above: Group | None) -> list[str]:
     return [
         group.name + (f" ({count} seeds)" if count > 1 else ""),
         first.architecture,
+        *(dump_value(first.varied[key]) for key in keys),
         f"{first.parameters:,}",
         _bits(group, above),
         f"{mean([row.minutes for row in group.rows]):.1f}",

@@ -72,7 +72,7 @@ def evaluate(
         )
     measure = "likelihood" if opened.model.causal else "pseudo-likelihood"
     if as_json or as_csv:
-        keys = ("bits_per_char", "nats_per_char", "standard_error", "perplexity", "characters")
+        keys = ("bits_per_char", "nats_per_char", "standard_error", "standard_error_bits", "perplexity", "characters")
         document = {key: getattr(result, key) for key in keys} | {
             "protocol": "dynamic" if dynamic else protocol,
             "measure": measure,

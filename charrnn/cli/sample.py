@@ -99,8 +99,8 @@ def sample(
         str | None,
         typer.Option(
             "--form",
-            help="A form of verse that every poem keeps: a name (`charrnn forms list`), a size such as 5x8 for eight "
-            "lines of five, or a YAML file. Default: none.",
+            help="A form of verse that every poem keeps: a name or a tune of ci (`charrnn forms list`), a size such as "
+            "5x8 for eight lines of five, or a YAML file. Default: none.",
         ),
     ] = None,
     tones: Annotated[bool, typer.Option("--tones", help="Keep the tones of --form.")] = False,
@@ -108,8 +108,9 @@ def sample(
         str | None,
         typer.Option(
             "--rhyme",
-            metavar="pingshui|GROUP",
-            help="Rhyme where --form does, in any group of the table or in one, such as 東. Default: no rhyme.",
+            metavar="any|pingshui|xinyun|GROUP",
+            help="Rhyme where --form does: in any group of the table (--rhyme-table), of Pingshui or of today's "
+            "readings, or in one, such as 東. Default: no rhyme.",
         ),
     ] = None,
     acrostic: Annotated[
@@ -128,16 +129,17 @@ def sample(
         bool | None,
         typer.Option(
             "--repeat-characters/--no-repeat-characters",
-            help="Whether a character may occur twice in a poem. Default: no with --tones, yes otherwise.",
+            help="Whether a character may occur twice in a poem. Default: no with --tones, yes otherwise and in ci.",
         ),
     ] = None,
     rhyme_table: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             "--rhyme-table",
-            metavar="FILE",
-            help="A YAML file with tones and rhymes of your own: level and oblique, each {group: characters}. Default: "
-            "Pingshui.",
+            metavar="TABLE|FILE",
+            help="What decides tones and rhymes: pingshui, xinyun (today's readings), or a YAML file of yours: level "
+            "and oblique, each {group: characters}. Default: pingshui for forms with tones and for classical corpora, "
+            "else xinyun.",
         ),
     ] = None,
     stream: Annotated[

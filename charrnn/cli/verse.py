@@ -17,7 +17,6 @@ from charrnn.errors import CharrnnError
 
 if TYPE_CHECKING:
     from charrnn.verse.check import Judgement
-    from charrnn.verse.readings import Readings
 
 app = typer.Typer(
     cls=Group,
@@ -29,39 +28,43 @@ MOST = 100_000_000
 """The most bytes of a file of poems."""
 
 Table = Annotated[
-    Path | None,
+    str,
     typer.Option(
         "--rhyme-table",
-        metavar="FILE",
-        help="A YAML file of yours with tones and rhymes: level and oblique, each {group: characters}. "
-        "Default: Pingshui.",
+        metavar="TABLE|FILE",
+        help="What decides tones and rhymes: pingshui, xinyun (today's readings), or a YAML file of yours: level and "
+        "oblique, each {group: characters}.",
     ),
 ]
-
-
-def readings(table: Path | None) -> Readings:
-    """The tones and rhymes of a table of the user's, or of Pingshui."""
-    from charrnn.verse.readings import own_table, pingshui
-
-    return pingshui() if table is None else own_table(table)
 
 
 @app.command(cls=Command)
 def check(
     file: Annotated[Path, typer.Argument(help="A UTF-8 file of poems; - is standard input.", show_default=False)],
-    table: Table = None,
+    form: Annotated[
+        str | None,
+        typer.Option(
+            "--form",
+            help="Judge by this form, such as a tune of ci (`charrnn forms list`), a size or a YAML file; a title "
+            "above a poem is passed over. Default: regulated verse.",
+        ),
+    ] = None,
+    table: Table = "pingshui",
     every: Annotated[bool, typer.Option("--all", help="Show the poems too that break no rule.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Judge every poem of a file by the rules of regulated verse: 五絕, 七絕, 五律, 七律.
+    """Judge every poem of a file by the rules of regulated verse (五絕, 七絕, 五律, 七律), or by those of a form.
 
     Blank lines stand between poems. Of each poem the tones are shown below its lines, and each fault is named with its
     line and the places of its characters. The exit code is 0 whatever is found.
     """
-    from charrnn.verse.check import judge
+    from charrnn.verse.check import judge, judge_as
+    from charrnn.verse.forms import find_form
+    from charrnn.verse.tables import table_of
 
-    known = readings(table)
-    judged = [judge(poem, known) for poem in _poems(file)]
+    known, wanted = table_of(table), None if form is None else find_form(form)
+    poems = _poems(file)
+    judged = [judge(p, known) if wanted is None else judge_as(p, wanted, known) for p in poems]
     if not judged:
         raise CharrnnError(f"{file}: no poem in it; blank lines stand between poems, which are in Chinese characters")
     if as_json:
@@ -81,17 +84,21 @@ def check(
 
 def _poems(file: Path) -> list[str]:
     """The poems of a file that hold a Chinese character."""
-
-    from charrnn.files import read_given
     from charrnn.verse.check import lines_of
+
+    return [poem for poem in re.split(r"\n[^\S\n]*\n\s*", text_of(file)) if lines_of(poem)]
+
+
+def text_of(file: Path) -> str:
+    """The text of a UTF-8 file, or of standard input. Raises CharrnnError where it is none."""
+    from charrnn.files import read_given
 
     with regular(file) as place:
         raw = read_given(place, MOST)
     try:
-        text = raw.decode("utf-8-sig")
+        return raw.decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         raise CharrnnError(f"{file}: not UTF-8 at byte {error.start:,}") from None
-    return [poem for poem in re.split(r"\n[^\S\n]*\n\s*", text.replace("\r\n", "\n")) if lines_of(poem)]
 
 
 def _document(one: Judgement) -> dict[str, Any]:

@@ -48,6 +48,11 @@ class Likelihood:
         return self.nats_per_char / math.log(2)
 
     @property
+    def standard_error_bits(self) -> float | None:
+        """`standard_error` in bits: that of `bits_per_char`."""
+        return None if self.standard_error is None else self.standard_error / math.log(2)
+
+    @property
     def perplexity(self) -> float:
         """The number of equally likely characters that would be as hard to predict."""
         return math.exp(min(self.nats_per_char, 700))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -108,6 +109,20 @@ class Table:
 
     title: str
     groups: list[Group]
+
+    @property
+    def keys(self) -> list[str]:
+        """The keys in which groups differ without their architecture saying so."""
+        first = [group.rows[0] for group in self.groups]
+        return [
+            key
+            for key in (first[0].varied if first else ())
+            if any(
+                one.varied[key] != other.varied[key]
+                and (one.architecture == other.architecture or not key.startswith("model."))
+                for one, other in itertools.combinations(first, 2)
+            )
+        ]
 
 
 def runs_in(paths: Sequence[Path], device: str = "cpu") -> list[Run]:
@@ -216,7 +231,7 @@ def _row(run: Run, varied: dict[str, Any]) -> Row:
     try:
         result = run.evaluate()
         bits, characters, estimated = result.bits_per_char, result.characters, False
-        error = None if result.standard_error is None else result.standard_error / math.log(2)
+        error = result.standard_error_bits
     except CharrnnError:
         bits, estimated = best, True
     corpus = run.config.corpus

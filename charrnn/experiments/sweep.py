@@ -4,6 +4,7 @@ and only what is asked for counts as done.
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import os
 import re
@@ -30,7 +31,7 @@ from charrnn.loading import dump_value, find_config
 from charrnn.plugins import load_plugin, loaded_plugins
 from charrnn.run import Run
 from charrnn.store.facts import RESULTS
-from charrnn.store.folder import is_run
+from charrnn.store.folder import is_run, new_folder
 from charrnn.store.lock import Taken, locked
 from charrnn.terminal import say
 from charrnn.text.corpora import resolve
@@ -105,7 +106,7 @@ def sweep(
     A run counts as a variant's only if its whole config, its text, the code of a cell of the user's own, and what
     decides results in charrnn (`RESULTS`) are those of now. Such a run stays as it is, or goes on if it was
     interrupted. Any other run of that name is kept, and the variant is trained beside it, in NAME-2; with `replace` it
-    is removed.
+    is removed, and what lies beside it in NAME-2 and further too.
 
     Several processes may work on one sweep, also on several machines with one disk: each takes the next variant that
     none has taken. `jobs` is the number that this call starts, each with its share of the cores. What another process
@@ -182,6 +183,11 @@ def _train(variant: Variant, folder: Path, device: str, replace: bool, quiet: bo
         with suppress(CharrnnError):
             why = variant.other(Run.open(first, "cpu"))
             say(f"{first}: {why}; it is {'replaced' if replace else f'kept, and the training is now in {path}'}")
+    if replace:
+        for old in itertools.islice(_places(first), 1, None):
+            if not is_run(old):
+                break
+            new_folder(old, "", overwrite=True).rmdir()
     train(variant.config, out=path, device=device, overwrite=replace, quiet=quiet)
 
 

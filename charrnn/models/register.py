@@ -50,15 +50,36 @@ def register_cell(name: str, layer: type[RecurrentLayer]) -> None:
     file = getattr(sys.modules.get(layer.__module__), "__file__", None)
     plugin = Path(file).name if file else layer.__module__
     shared = RECURRENT if layer.recurrent_weights else (*STACK, "bidirectional")
-    CELLS[name] = Cell(layer, shared=shared, plugin=plugin, code=_checksum(file))
+    CELLS[name] = Cell(layer, shared=shared, plugin=plugin, code=_checksum(layer.__module__))
 
 
-def _checksum(file: str | None) -> str:
-    """The SHA-256 of a file; nothing where there is none, as in a notebook."""
+def _checksum(module: str) -> str:
+    """The SHA-256 of a module's file, and of those that it imports from its own folder; nothing for a notebook."""
+    file = getattr(sys.modules.get(module), "__file__", None)
+    if file is None:
+        return ""
+    files = sorted(_sources(module, Path(file).parent, {}).values())
     try:
-        return hashlib.sha256(Path(file or "").read_bytes()).hexdigest()
+        return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
     except OSError:
         return ""
+
+
+def _sources(module: str, folder: Path, found: dict[str, Path]) -> dict[str, Path]:
+    """The files of a module and of all that it imports, directly or not, from a folder and those below it."""
+    loaded = sys.modules.get(module)
+    file = getattr(loaded, "__file__", None)
+    if module in found or file is None or module.partition(".")[0] == "charrnn":
+        return found
+    if not Path(file).is_relative_to(folder) or "site-packages" in Path(file).relative_to(folder).parts:
+        return found
+    found[module] = Path(file)
+    for value in list(vars(loaded).values()):
+        if inspect.ismodule(value):
+            _sources(value.__name__, folder, found)
+        elif inspect.isclass(value) or inspect.isfunction(value):
+            _sources(value.__module__, folder, found)
+    return found
 
 
 def _class_of(cell: Cell) -> type:

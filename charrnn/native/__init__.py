@@ -52,7 +52,7 @@ def load(name: str, openmp: bool = False) -> ctypes.CDLL | None:
     """
     if os.environ.get("CHARRNN_NATIVE", "1") == "0" or os.name == "nt":
         return None
-    runtime = _openmp_of_torch() if openmp else None
+    runtime = openmp_of_torch() if openmp else None
     refused = ""
     for threads in ["-fopenmp", ""] if runtime else [""]:
         try:
@@ -206,7 +206,7 @@ def _processor() -> str:
         return platform.processor() + platform.machine()
 
 
-def _openmp_of_torch() -> str | None:
+def openmp_of_torch() -> str | None:
     """The file of the OpenMP library that PyTorch has loaded into this process; None if it is not found."""
     import torch
 

@@ -51,7 +51,7 @@ class Facts(Record):
     cell: str = ""
     """The name of that cell."""
     code: str = ""
-    """The SHA-256 of that file."""
+    """The SHA-256 of that file, and of what it imports from its folder."""
 
     @property
     def cell_has_changed(self) -> bool:

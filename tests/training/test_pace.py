@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from charrnn.training import pace
 from charrnn.training.events import Event
-from charrnn.training.pace import COMPILING, SECONDS, SLOW, STEPS, WAITS, Pace, Step, diagnosis, scheduled, slowdown
+from charrnn.training.pace import COMPILING, SECONDS, SLOW, STEPS, WAITS, Pace, Step, diagnosis, slowdown
 from charrnn.training.schedule import Progress
 from charrnn.training.standing import Standing
 
@@ -141,5 +141,3 @@ def test_where_the_system_does_not_say_how_long_a_thread_waits(told: list[str]) 
     for _ in range(200):
         made.step(listener, 0.2, 0.99)
     assert told == []
-    found = scheduled()
-    assert found is None or (found[0] >= 0 and found[1] >= 0)

@@ -209,7 +209,7 @@ def test_a_form_that_is_none_is_told(name: str, words: str) -> None:
 def test_a_form_and_a_table_of_ones_own(tmp_path: Path) -> None:
     (tmp_path / "my.yaml").write_text("lines: [3, 3, 7]\nrhymes: [1, 3]\ntones: [平中仄, 中中平, 中平中仄仄平平]\n")
     form = find_form(str(tmp_path / "my.yaml"))
-    assert (form.lines, form.rhymes, form.regulated) == ((3, 3, 7), ((0, 2),), True)
+    assert (form.lines, form.ways[0].rhymes, form.has_tones) == ((3, 3, 7), "a.a", True)
     (tmp_path / "table.yaml").write_text("level: {a: 東同, b: 江}\noblique: {c: 董}\n", encoding="utf-8")
     table = own_table(tmp_path / "table.yaml")
     assert table.tones("東") == {"平"} and table.tones("董") == {"仄"} and table.find("同") == "a"
