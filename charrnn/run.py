@@ -156,8 +156,8 @@ class Run(RunFolder):
         tones of the form, `rhyme` for rhymes: `any` group, or a group or a character of it, such as 東. The characters
         of an `acrostic` stand one in each line, at its `start`, `end`, on the `diagonal`, or at a place from 1.
         Characters may occur twice unless `repeat_characters` is false, which it is by default for regulated verse.
-        `rhyme_table` says what decides tones and rhymes: `pingshui`, the default for forms with tones and for classical corpora;
-        `xinyun`, the readings of today; or a YAML file. Their names may stand for `any` too.
+        `rhyme_table` says what decides tones and rhymes: `pingshui`, the default for forms with tones and for classical
+        corpora; `xinyun`, the readings of today; or a YAML file. The names of tables may stand for `any` too.
 
         Raises CharrnnError where no poem is possible, for a form that is not known, and where a table is missing.
         """

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from charrnn.errors import CharrnnError
 from charrnn.text.forms import is_ideograph
-from charrnn.verse.forms import FINAL, FREE, MIDDLE, Form, Way
+from charrnn.verse.forms import FINAL, FREE, MIDDLE, WITHIN, Form, Way
 from charrnn.verse.readings import Readings
 
 Mask = npt.NDArray[np.bool_]
@@ -366,7 +366,10 @@ class Verse:
 
     def _marks_after(self, line: int) -> tuple[str, ...]:
         """The marks after a line, each as the characters of which one stands there. The last line breaks no line."""
-        marks = self._layout["，。".index(self.form.marks[line]) if self.form.marks else line % 2]
+        marks = self._layout[line % 2]
+        if self.form.is_ci:
+            within = self.form.marks[line] == "，"
+            marks = ((WITHIN,) if self._layout[0] == (MIDDLE,) else self._layout[0]) if within else self._layout[1]
         if line < len(self.form.lines) - 1:
             return marks
         return tuple(mark for mark in self._layout[1] if mark != "\n")

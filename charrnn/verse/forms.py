@@ -40,7 +40,9 @@ KINDS = {
 }
 """The kinds of the lines of a regulated poem. The lines of a couplet are opposed (對), couplets adhere (黏)."""
 MIDDLE, FINAL = "，、；：！？。", "。？！；"
-"""The marks with which a line may end within a sentence, and at its end."""
+"""The marks with which the first line of a couplet may end, and the second."""
+WITHIN = "，、："
+"""The marks with which a line of ci may end within a sentence; at its end those of a second line stand."""
 MOST_LINES, LONGEST = 200, 100
 TUNES = Path(__file__).with_name("tunes.yaml")
 """The tunes of ci, as `charrnn forms learn song-ci` wrote them."""

