@@ -147,6 +147,8 @@ class Run(RunFolder):
         rhyme: str | None = None,
         acrostic: str = "",
         acrostic_at: At | int = "start",
+        words: Sequence[str] = (),
+        seed: int = 0,
         repeat_characters: bool | None = None,
         rhyme_table: str | Path | None = None,
     ) -> Verse:
@@ -155,7 +157,8 @@ class Run(RunFolder):
         `form` is a name (wujue, 七律, a tune of ci such as 菩萨蛮), a size (5x8) or a YAML file. `tones` asks for the
         tones of the form, `rhyme` for rhymes: `any` group, or a group or a character of it, such as 東. The characters
         of an `acrostic` stand one in each line, at its `start`, `end`, on the `diagonal`, or at a place from 1.
-        Characters may occur twice unless `repeat_characters` is false, which it is by default for regulated verse.
+        Each of the `words` occurs in a line, at one of a few places that follow from `seed`. Characters may occur twice
+        unless `repeat_characters` is false, which it is by default for regulated verse.
         `rhyme_table` says what decides tones and rhymes: `pingshui`, the default for forms with tones and for classical
         corpora; `xinyun`, the readings of today; or a YAML file. The names of tables may stand for `any` too.
 
@@ -175,7 +178,8 @@ class Run(RunFolder):
         group = "" if rhyme is None or rhyme in ANY else str(rhyme)
         letters = self.vocabulary.decode(self.read_prompt(acrostic, remedy="choose others").ids) if acrostic else ""
         repeat = found.is_ci or not tones if repeat_characters is None else repeat_characters
-        wish = Wish(tones, rhyme is not None, group, letters, acrostic_at, repeat)
+        asked = tuple(self.vocabulary.decode(self.read_prompt(word, remedy="choose others").ids) for word in words)
+        wish = Wish(tones, rhyme is not None, group, letters, acrostic_at, asked, seed, repeat)
         if self.vocabulary.kind == "byte":
             raise CharrnnError(f"‹form={form}›: {self.path} is a model of bytes; verse needs one of characters")
         return Verse(found, wish, self.vocabulary.characters, readings, len(self.vocabulary))

@@ -125,6 +125,14 @@ def sample(
             help="Where in its line each character of --acrostic stands; N counts from 1.",
         ),
     ] = "start",
+    words: Annotated[
+        str | None,
+        typer.Option(
+            "--words",
+            metavar="WORD,WORD",
+            help="Words that occur in every poem of --form, each within a line; --seed decides where. Default: none.",
+        ),
+    ] = None,
     repeat_characters: Annotated[
         bool | None,
         typer.Option(
@@ -183,18 +191,19 @@ def sample(
             rhyme=rhyme,
             acrostic=acrostic or "",
             acrostic_at=_place(acrostic_at),
+            words=_words(words or ""),
+            seed=drawn,
             repeat_characters=repeat_characters,
             rhyme_table=rhyme_table,
         )
         text = "" if text is None else text  # the config's prompt may be no beginning of a poem
         how["length"] = VERSE if length is None else length
-    elif tones or rhyme is not None or acrostic is not None:
-        raise CharrnnError("--tones, --rhyme and --acrostic belong to a form of verse: give --form too")
+    elif tones or rhyme is not None or acrostic is not None or words is not None:
+        raise CharrnnError("--tones, --rhyme, --acrostic and --words belong to a form of verse: give --form too")
     if without is not None:
         from charrnn.generation.constraints import Both, Without
 
-        words = [word.strip() for word in re.split("[,，、]", without) if word.strip()]
-        absent = Without(words, vocabulary)
+        absent = Without(_words(without), vocabulary)
         verse = absent if verse is None else Both([verse, absent])
     if stream is None:
         stream = sys.stdout.isatty() and samples == best_of == 1 and not as_json and verse is None
@@ -263,6 +272,11 @@ def _tell_price(bits: list[float]) -> None:
     from charrnn.terminal import say
 
     say(f"the form took {sum(bits) / len(bits):.2f} bits per character from what the model would have written")
+
+
+def _words(given: str) -> list[str]:
+    """Words between commas."""
+    return [word.strip() for word in re.split("[,，、]", given) if word.strip()]
 
 
 def _place(at: str) -> At | int:

@@ -24,6 +24,11 @@ Mask = npt.NDArray[np.bool_]
 """Which characters of an alphabet, `[V]`."""
 At = Literal["start", "end", "diagonal"]
 
+PLACINGS, TRIES = 8, 200
+"""The ways in which words are placed, and how many are tried to find them."""
+Fixed = dict[tuple[int, int], int]
+"""The characters that are asked for, by line and slot, from 0."""
+
 LAYOUTS: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
     ((MIDDLE,), (FINAL, "\n")),  # a couplet on each line
     ((MIDDLE,), (FINAL,)),  # all on one line
@@ -65,6 +70,10 @@ class Wish:
     acrostic: str = ""
     at: At | int = "start"
     """Where a character of the acrostic stands in its line; a number counts from 1."""
+    words: tuple[str, ...] = ()
+    """Words that occur, each within a line."""
+    seed: int = 0
+    """Decides where they may stand."""
     repeat: bool = True
     """Whether a character may occur twice. Rhyme words never do."""
 
@@ -100,8 +109,12 @@ class Verse:
         self._ideographs = self._mask(is_ideograph)
         self._set = {c: i for i, c in enumerate(self._characters)}
         self._layout = self._find_layout()
-        self._fixed = self._fix()
-        self._all = self._asked_for()
+        self._fixed: list[Fixed] = []
+        self._all: list[Way] = []
+        for way in self._asked_for():
+            for fixed in self._placed(way, self._acrostic()):
+                self._all.append(way)
+                self._fixed.append(fixed)
         self._letters = sorted({letter for way in self._all for letter in way.rhymes} - {FREE})
         self._ways = self._possible()
 
@@ -151,9 +164,43 @@ class Verse:
                 found[tone][i] = found["中"][i] = True
         return found
 
-    def _fix(self) -> dict[tuple[int, int], int]:
+    def _placed(self, way: Way, acrostic: Fixed) -> list[Fixed]:
+        """Some ways in which the words may stand beside the acrostic: `PLACINGS` of them, drawn by chance.
+
+        Raises CharrnnError for a word that the model cannot write, or that finds no place.
+        """
+        if not self.wish.words:
+            return [acrostic]
+        for word in self.wish.words:
+            if unknown := [character for character in word if not self._ideographs[self._set.get(character, -1)]]:
+                raise CharrnnError(f"‹words={word}›: {unknown[0]}: no Chinese character that this model knows")
+        random, found = np.random.default_rng(self.wish.seed), []
+        for _ in range(TRIES):
+            fixed: Fixed | None = dict(acrostic)
+            for i in random.permutation(len(self.wish.words)):
+                fixed = None if fixed is None else self._beside(way, fixed, self.wish.words[i], random)
+            if fixed is not None and fixed not in found:
+                found.append(fixed)
+            if len(found) == PLACINGS:
+                break
+        return found
+
+    def _beside(self, way: Way, fixed: Fixed, word: str, random: np.random.Generator) -> Fixed | None:
+        """What is fixed and a word, where it fits, of all such places one by chance; None where it fits nowhere."""
+        spots = [(line, slot) for line, length in enumerate(self.form.lines) for slot in range(length - len(word) + 1)]
+        for i in random.permutation(len(spots)):
+            line, slot = spots[i]
+            own = {(line, slot + j): self._set[character] for j, character in enumerate(word)}
+            both = fixed | own
+            if len(both) < len(fixed) + len(own) or (not self.wish.repeat and len({*both.values()}) < len(both)):
+                continue
+            if any(self._fits(way, both, line, p) for p in range(len(self._patterns(way, line)))):
+                return both
+        return None
+
+    def _acrostic(self) -> Fixed:
         """The characters of the acrostic by line and slot. Raises CharrnnError where one has no place."""
-        fixed: dict[tuple[int, int], int] = {}
+        fixed: Fixed = {}
         wish, lines = self.wish, self.form.lines
         if len(wish.acrostic) > len(lines):
             raise CharrnnError(f"‹acrostic={wish.acrostic}›: {len(wish.acrostic)} characters, and {len(lines)} lines")
@@ -180,25 +227,27 @@ class Verse:
         refused: list[str] = []
         for way, own in enumerate(self._all):
             lines = [
-                [p for p in range(len(self._patterns(way, line))) if self._fits(way, line, p)]
+                [p for p in range(len(self._patterns(own, line))) if self._fits(own, self._fixed[way], line, p)]
                 for line in range(len(self.form.lines))
             ]
             if bad := [line for line, patterns in enumerate(lines) if not patterns]:
-                refused.append(self._reason(bad[0]))
+                refused.append(self._reason(bad[0], self._fixed[way]))
             elif not all(self._groups_of(way, letter) for letter in set(own.rhymes) - {FREE}):
                 refused.append("no rhyme group has enough of the characters that this model knows, and those asked for")
             else:
                 found[way] = lines
         if not found:
             given = f"‹acrostic={self.wish.acrostic}›: " if self.wish.acrostic else ""
-            raise CharrnnError(f"{given}no poem of the form {self.form.name} can be so: {refused[0]}")
+            given += f"‹words={','.join(self.wish.words)}›: " if self.wish.words else ""
+            why = refused[0] if refused else "the words find no places whose tones they have"
+            raise CharrnnError(f"{given}no poem of the form {self.form.name} can be so: {why}")
         return found
 
-    def _reason(self, line: int) -> str:
+    def _reason(self, line: int, given: Fixed) -> str:
         """Why a line cannot be written, in words."""
         if not self._ideographs.any():
             return "this model knows no Chinese characters"
-        fixed = [self._characters[one] for (own, _), one in self._fixed.items() if own == line]
+        fixed = [self._characters[one] for (own, _), one in given.items() if own == line]
         if not fixed:
             return f"line {line + 1}: this model knows too few characters with such tones"
         assert self._readings is not None  # without tones every character fits
@@ -207,15 +256,15 @@ class Verse:
             f"the tone {tones}, which does not fit" if tones else "no known tone"
         )
 
-    def _patterns(self, way: int, line: int) -> tuple[str, ...]:
-        return self._all[way].tones[line] if self.wish.tones else ("中" * self.form.lines[line],)
+    def _patterns(self, way: Way, line: int) -> tuple[str, ...]:
+        return way.tones[line] if self.wish.tones else ("中" * self.form.lines[line],)
 
-    def _fits(self, way: int, line: int, pattern: int) -> bool:
+    def _fits(self, way: Way, fixed: Fixed, line: int, pattern: int) -> bool:
         """Whether every slot of a line has a character."""
         tones = self._patterns(way, line)[pattern]
         for slot, tone in enumerate(tones):
-            mask, fixed = self._by_tone[tone], self._fixed.get((line, slot))
-            if not (mask.any() if fixed is None else mask[fixed]):
+            mask, one = self._by_tone[tone], fixed.get((line, slot))
+            if not (mask.any() if one is None else mask[one]):
                 return False
         return True
 
@@ -223,7 +272,7 @@ class Verse:
         """The groups that have enough known characters for all lines of a letter, the fixed ones among them."""
         if (way, letter) not in self._enough:
             lines = [line for line, own in enumerate(self._all[way].rhymes) if own == letter]
-            fixed = [(line, self._fixed.get((line, self.form.lines[line] - 1))) for line in lines]
+            fixed = [(line, self._fixed[way].get((line, self.form.lines[line] - 1))) for line in lines]
             self._enough[way, letter] = [
                 name
                 for name in self._rhymes_of(way, letter)
@@ -234,9 +283,11 @@ class Verse:
 
     def _words(self, way: int, line: int, group: str) -> Mask:
         """The characters of a group that may end a line."""
-        if (key := ("words", way, line, group)) not in self._masks:
-            tones = np.any([self._by_tone[pattern[-1]] for pattern in self._patterns(way, line)], axis=0)
-            self._masks[key] = self._rhymes_of(way, self._all[way].rhymes[line])[group] & tones
+        own = self._all[way]
+        ends = "".join(sorted({pattern[-1] for pattern in self._patterns(own, line)}))
+        if (key := ("words", own.rhymes[line], _tone_of(own, own.rhymes[line]), ends, group)) not in self._masks:
+            tones = np.any([self._by_tone[end] for end in ends], axis=0)
+            self._masks[key] = self._rhymes_of(way, own.rhymes[line])[group] & tones
         return self._masks[key]
 
     # The automaton
@@ -267,7 +318,7 @@ class Verse:
         used = state.used
         counts = False
         for place in state.places:
-            if self._mask_of(place)[character]:
+            if self._mask_of(place)[character] and not self._comes_later(place, character):
                 counts = counts or place.slot < self.form.lines[place.line]
                 places.update(self._next(place, character))
         if not places:
@@ -276,10 +327,6 @@ class Verse:
             if character in used:
                 return None
             rhymes = any(self._letter(place) != FREE for place in state.places)
-            if not self.wish.repeat:
-                later = any(one == character and not self._is_here(state, spot) for spot, one in self._fixed.items())
-                if later:
-                    return None
             if not self.wish.repeat or (self.wish.rhyme and rhymes):
                 used = used | {character}
         if self.wish.rhyme and used is not state.used:
@@ -290,17 +337,24 @@ class Verse:
         """Whether the poem is whole."""
         return any(place.line == len(self.form.lines) for place in state.places)
 
-    def _is_here(self, state: State, spot: tuple[int, int]) -> bool:
-        """Whether a fixed character's place has come or has passed."""
-        return all((place.line, place.slot) >= spot for place in state.places)
+    def _comes_later(self, place: Place, character: int) -> bool:
+        """Whether a character must stand further on, and may not do so if it stands here."""
+        if self.wish.repeat and self._letter(place) == FREE:
+            return False
+        here = place.line, place.slot
+        return any(one == character and spot > here for spot, one in self._fixed[place.way].items())
 
     def _letter(self, place: Place) -> str:
         """The letter of the rhyme of which the next character is a word; `FREE` where it is none."""
         at_end = place.line < len(self.form.lines) and place.slot == self.form.lines[place.line] - 1
         return self._all[place.way].rhymes[place.line] if at_end else FREE
 
-    def _group(self, place: Place, letter: str) -> str:
-        return place.groups[self._letters.index(letter)]
+    def _names(self, place: Place, letter: str) -> list[str]:
+        """The groups in which the next character may rhyme; none where it is no rhyme word."""
+        if letter == FREE:
+            return []
+        known = place.groups[self._letters.index(letter)]
+        return [known] if known else self._groups_of(place.way, letter)
 
     def _mask_of(self, place: Place) -> Mask:
         if place.line == len(self.form.lines):
@@ -308,14 +362,13 @@ class Verse:
         length = self.form.lines[place.line]
         if place.slot >= length:
             return self._marks(self._marks_after(place.line)[place.slot - length])
-        fixed = self._fixed.get((place.line, place.slot))
-        letter = self._letter(place)
-        group = self._group(place, letter) if letter != FREE else ""
-        key = (place.way, place.line, place.pattern, place.slot, group)
+        fixed, letter = self._fixed[place.way].get((place.line, place.slot)), self._letter(place)
+        tone = self._patterns(self._all[place.way], place.line)[place.pattern][place.slot]
+        names = self._names(place, letter)
+        key = (tone, fixed, letter, _tone_of(self._all[place.way], letter) if names else "", *names)
         if key not in self._masks:
-            mask = self._by_tone[self._patterns(place.way, place.line)[place.pattern][place.slot]].copy()
+            mask = self._by_tone[tone].copy()
             if letter != FREE:
-                names = [group] if group else self._groups_of(place.way, letter)
                 mask &= np.any([self._words(place.way, place.line, name) for name in names], axis=0)
             if fixed is not None:
                 only = np.zeros_like(mask)
@@ -329,8 +382,7 @@ class Verse:
         length, letter = self.form.lines[place.line], self._letter(place)
         groups = [place.groups]
         if letter != FREE:
-            at, known = self._letters.index(letter), self._group(place, letter)
-            names = [known] if known else self._groups_of(place.way, letter)
+            at, names = self._letters.index(letter), self._names(place, letter)
             if letter not in self._all[place.way].rhymes[place.line + 1 :]:
                 names = [""]  # it was the last: whatever rhymed, what comes is the same
             else:

@@ -25,6 +25,8 @@ from charrnn.verse.tables import table_of
 CHARACTERS = [chr(0x4E00 + i) for i in range(240)]
 MARKS = ["，", "。", "？", "\n"]
 VOCABULARY = Vocabulary("char", [*CHARACTERS, *MARKS])
+TUNE = ["中仄平平仄，a", "中平平仄。a", "平平中，b", "仄中平。b", "中中平，c", "仄仄中仄。c", "平仄，", "仄平。b"]
+"""A tune with three rhymes: an oblique one, a level one that comes again later, and one in both tones."""
 
 
 def readings(seed: int) -> Readings:
@@ -274,8 +276,31 @@ def test_a_length_that_is_too_short_for_a_form_is_told() -> None:
         write(Anything(246, 1), VOCABULARY, [], verse, Filters(), [np.random.default_rng(0)], 10)
 
 
-TUNE = ["中仄平平仄，a", "中平平仄。a", "平平中，b", "仄中平。b", "中中平，c", "仄仄中仄。c", "平仄，", "仄平。b"]
-"""A tune with three rhymes: an oblique one, a level one that comes again later, and one in both tones."""
+@settings(max_examples=40)
+@given(
+    st.integers(0, 30),
+    st.sampled_from([*sorted(FORMS), "tune", "4x3"]),
+    st.lists(st.text(st.sampled_from(CHARACTERS), min_size=1, max_size=3), min_size=1, max_size=3, unique=True),
+    st.text(st.sampled_from(CHARACTERS), max_size=2),
+    st.booleans(),
+)
+def test_words_occur_or_are_refused_beforehand(
+    seed: int, name: str, words: list[str], letters: str, repeat: bool
+) -> None:
+    table = readings(seed)
+    form = tune("tune", TUNE) if name == "tune" else find_form(name)
+    try:
+        wish = Wish(form.has_tones, True, "", letters, "end", tuple(words), seed, repeat)
+        verse = Verse(form, wish, [*CHARACTERS, *MARKS], table, 246)
+    except CharrnnError as refused:
+        assert "words=" in str(refused) or "acrostic=" in str(refused)
+        return
+    for poem in poems(verse, seed):
+        lines = lines_of(poem)
+        assert all(any(word in line for line in lines) for word in words), poem
+        assert "".join(line[-1] for line in lines[: len(letters)]) == letters
+        assert judge_as(poem, form, table).faults == []
+        assert repeat or len(set("".join(lines))) == sum(map(len, lines))
 
 
 @settings(max_examples=30)
