@@ -35,6 +35,7 @@ if TYPE_CHECKING:  # imported only where they are needed: writing on a CPU does 
     from charrnn.text.dataset import SplitName
     from charrnn.text.given import By
     from charrnn.verse.automaton import At, Verse
+    from charrnn.verse.mending import Mended
 
 
 class Run(RunFolder):
@@ -183,6 +184,21 @@ class Run(RunFolder):
         if self.vocabulary.kind == "byte":
             raise CharrnnError(f"‹form={form}›: {self.path} is a model of bytes; verse needs one of characters")
         return Verse(found, wish, self.vocabulary.characters, readings, len(self.vocabulary))
+
+    def mend(self, text: str, form: str, *, rhyme_table: str | Path | None = None) -> Mended:
+        """A poem with the fewest changed characters after which it is right in its form, with tones and rhymes.
+
+        Of all such changes the likeliest that a beam search finds are taken. Raises CharrnnError where the text does
+        not have the lines of the form, and for a bidirectional model.
+        """
+        from charrnn.verse.forms import find_form
+        from charrnn.verse.mending import mend
+
+        if not self.model.causal:
+            raise CharrnnError(f"{self.path}: a bidirectional model mends no poem; take one that reads left to right")
+        tones = find_form(form).has_tones
+        verse = self.verse(form, tones=tones, rhyme="any", repeat_characters=True, rhyme_table=rhyme_table)
+        return mend(self.model, self.vocabulary, verse, text)
 
     def stream(
         self,

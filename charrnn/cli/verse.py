@@ -1,4 +1,4 @@
-"""`charrnn verse`: judges poems."""
+"""`charrnn verse`: judges poems, and mends them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from charrnn.cli.opening import regular
-from charrnn.cli.options import Json
+from charrnn.cli.options import Checkpoint, Device, Json, RunFolder
 from charrnn.cli.output import show, show_json
 from charrnn.cli.usage import Command, Group
 from charrnn.errors import CharrnnError
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     cls=Group,
-    help="Chinese verse: check poems by the rules of regulated verse.",
+    help="Chinese verse: check poems by the rules of their form, and mend them.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -38,25 +38,29 @@ Table = Annotated[
 ]
 
 
+Form = Annotated[
+    str | None,
+    typer.Option(
+        "--form",
+        help="The form of the poems, such as a tune of ci (`charrnn forms list`), a size or a YAML file. Default: the "
+        "regulated form that has such lines.",
+    ),
+]
+
+
 @app.command(cls=Command)
 def check(
     file: Annotated[Path, typer.Argument(help="A UTF-8 file of poems; - is standard input.", show_default=False)],
-    form: Annotated[
-        str | None,
-        typer.Option(
-            "--form",
-            help="Judge by this form, such as a tune of ci (`charrnn forms list`), a size or a YAML file; a title "
-            "above a poem is passed over. Default: regulated verse.",
-        ),
-    ] = None,
+    form: Form = None,
     table: Table = "pingshui",
     every: Annotated[bool, typer.Option("--all", help="Show the poems too that break no rule.")] = False,
     as_json: Json = False,
 ) -> None:
     """Judge every poem of a file by the rules of regulated verse (五絕, 七絕, 五律, 七律), or by those of a form.
 
-    Blank lines stand between poems. Of each poem the tones are shown below its lines, and each fault is named with its
-    line and the places of its characters. The exit code is 0 whatever is found.
+    Blank lines stand between poems. With --form a title above a poem is passed over. Of each poem the tones are shown
+    below its lines, and each fault is named with its line and the places of its characters. The exit code is 0 whatever
+    is found.
     """
     from charrnn.verse.check import judge, judge_as
     from charrnn.verse.forms import find_form
@@ -113,3 +117,43 @@ def _shown(number: int, one: Judgement) -> str:
         said.append(f"   {line}")
         said.append("   " + "".join("＊" if (i, j) in marked else tone for j, tone in enumerate(tones, 1)))
     return "\n".join(said)
+
+
+@app.command(cls=Command)
+def mend(
+    run: RunFolder,
+    file: Annotated[Path, typer.Argument(help="A UTF-8 file of poems; - is standard input.", show_default=False)],
+    form: Form = None,
+    table: Table = "pingshui",
+    checkpoint: Checkpoint = "best",
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
+    """Mend every poem of a file: the fewest changed characters after which it is right, chosen by a model.
+
+    Blank lines stand between poems. Without --form the form is the regulated one that has such lines. Of all ways to
+    mend a poem with so few changes, the likeliest that a beam search finds is taken. Standard error tells the changes.
+    """
+    from charrnn.cli.opening import open_run
+    from charrnn.terminal import say
+    from charrnn.verse.check import judge, lines_of
+    from charrnn.verse.tables import table_of
+
+    opened, known = open_run(run, device, checkpoint, quiet=as_json), table_of(table)
+    documents: list[dict[str, Any]] = []
+    for number, poem in enumerate(_poems(file), 1):
+        name = form or judge(poem, known).form
+        if not name:
+            shape = "、".join(str(len(line)) for line in lines_of(poem))
+            raise CharrnnError(f"{file}: poem {number} has lines of {shape}, which is no regulated form; give --form")
+        mended = opened.mend(poem.strip(), name, rhyme_table=table)
+        told = [f"{was} → {now}" for _, was, now in mended.changes]
+        say(f"{number}  {name}: {len(told)} changed{': ' if told else ''}{', '.join(told)}")
+        changes = [{"place": place, "was": was, "is": now} for place, was, now in mended.changes]
+        documents.append({"text": mended.text, "changes": changes, "log_prob": mended.log_prob})
+    if not documents:
+        raise CharrnnError(f"{file}: no poem in it; blank lines stand between poems, which are in Chinese characters")
+    if as_json:
+        show_json(documents)
+    else:
+        show("\n\n".join(document["text"] for document in documents))

@@ -379,14 +379,17 @@ class Verse:
 
     def _next(self, place: Place, character: int) -> list[Place]:
         """The places after a character that a place takes."""
+        names = self._names(place, self._letter(place))
+        return self._behind(place, [name for name in names if self._words(place.way, place.line, name)[character]])
+
+    def _behind(self, place: Place, names: Sequence[str]) -> list[Place]:
+        """The places after any character, which rhymes in the groups of these names if it is a rhyme word."""
         length, letter = self.form.lines[place.line], self._letter(place)
         groups = [place.groups]
         if letter != FREE:
-            at, names = self._letters.index(letter), self._names(place, letter)
+            at = self._letters.index(letter)
             if letter not in self._all[place.way].rhymes[place.line + 1 :]:
                 names = [""]  # it was the last: whatever rhymed, what comes is the same
-            else:
-                names = [name for name in names if self._words(place.way, place.line, name)[character]]
             groups = [(*place.groups[:at], name, *place.groups[at + 1 :]) for name in names]
         end = length + len(self._marks_after(place.line))
         if place.slot + 1 < end:
@@ -399,6 +402,34 @@ class Verse:
             for pattern in self._ways[place.way][line]
             for own in groups
         ]
+
+    # Without marks, for who reads a poem whose marks are as they are
+
+    def onwards(self, place: Place, character: int | None = None) -> list[Place]:
+        """The places of the next character of a line, or of the end, after a character; with None after any that may
+        stand in the place.
+        """
+        mask = self._mask_of(place)
+        if character is None:
+            names = self._names(place, self._letter(place))
+            places = self._behind(
+                place, [name for name in names if (mask & self._words(place.way, place.line, name)).any()]
+            )
+        else:
+            places = self._next(place, character) if mask[character] else []
+        while any(self._is_mark(one) for one in places):
+            places = [after for one in places for after in self._behind(one, [])]
+        return places if mask.any() else []
+
+    def after_marks(self, state: State, character: int) -> State | None:
+        """The state at the next character of a line, or at the end, after a character; None where none goes on."""
+        after = self.after(state, character)
+        while after is not None and any(self._is_mark(one) for one in after.places):
+            after = State(frozenset(next_ for one in after.places for next_ in self._behind(one, [])), after.used)
+        return after
+
+    def _is_mark(self, place: Place) -> bool:
+        return place.line < len(self.form.lines) and place.slot >= self.form.lines[place.line]
 
     def _has_rhymes(self, place: Place, used: frozenset[int]) -> bool:
         """Whether the groups have characters left for all rhymes to come. Larger ones than the poem always have."""

@@ -9,15 +9,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from charrnn.config import ModelConfig
 from charrnn.errors import CharrnnError
 from charrnn.generation.constraints import Both, Unfit, Without, walk, write
 from charrnn.generation.filters import Filters
 from charrnn.generation.stepper import Stepper
+from charrnn.models import build_model
 from charrnn.text.vocab import Vocabulary
 from charrnn.verse.automaton import Verse, Wish
 from charrnn.verse.check import judge, judge_as, lines_of
 from charrnn.verse.forms import FORMS, KINDS, find_form, tones_of, tune, tunes
 from charrnn.verse.learning import learn, titled
+from charrnn.verse.mending import mend
 from charrnn.verse.modern import xinyun
 from charrnn.verse.readings import Readings, own_table, pingshui
 from charrnn.verse.tables import table_of
@@ -315,6 +318,36 @@ def test_every_poem_to_a_tune_is_right(seed: int, tones: bool, repeat: bool) -> 
         ends = [line[-1] for line in lines_of(poem)]
         words = [word for i, word in enumerate(ends) if i != 6]
         assert len(set(words)) == len(words), "no rhyme word twice"
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 20), st.sampled_from(["wujue", "tune"]), st.integers(0, 4))
+def test_a_poem_is_mended_with_the_fewest_changes(seed: int, name: str, spoilt: int) -> None:
+    """A right poem in which some characters were exchanged takes at most as many changes; a right one takes none."""
+    table, form = readings(seed), tune("tune", TUNE) if name == "tune" else FORMS[name]
+    verse = Verse(form, Wish(tones=True, rhyme=True), [*CHARACTERS, *MARKS], table, 246)
+    random = np.random.default_rng(seed)
+    (text,) = poems(verse, seed, count=1)
+    for i in random.choice([i for i, one in enumerate(text) if one in CHARACTERS], spoilt, replace=False):
+        text = text[:i] + str(random.choice(CHARACTERS)) + text[i + 1 :]
+    model = build_model(ModelConfig(cell="gru", hidden_size=8, embedding_size=4), 246).eval()
+    mended = mend(model, VOCABULARY, verse, text)
+    assert judge_as(mended.text, form, table).is_right
+    assert len(mended.changes) <= spoilt
+    assert {i for i, (was, now) in enumerate(zip(text, mended.text, strict=True)) if was != now} == {
+        i for i, _, _ in mended.changes
+    }
+    if not mended.changes:
+        assert mended.text == text
+    again = mend(model, VOCABULARY, verse, mended.text)
+    assert again.changes == [] and again.log_prob == pytest.approx(mended.log_prob)
+
+
+def test_a_poem_of_other_lines_is_not_mended() -> None:
+    verse = Verse(FORMS["wujue"], Wish(tones=True, rhyme=True), [*CHARACTERS, *MARKS], readings(0), 246)
+    model = build_model(ModelConfig(cell="gru", hidden_size=8, embedding_size=4), 246).eval()
+    with pytest.raises(CharrnnError, match="lines of 5、5、5、5 characters, and the poem of 3、4"):
+        mend(model, VOCABULARY, verse, f"{'一' * 3}，{'一' * 4}。")
 
 
 def test_the_judge_of_a_form_finds_each_kind_of_fault() -> None:
