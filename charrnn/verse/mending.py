@@ -17,8 +17,9 @@ from charrnn.text.vocab import Vocabulary
 from charrnn.verse.automaton import Place, State, Verse
 from charrnn.verse.check import lines_of
 
-BEAM, CHOICES = 48, 24
-"""The number of beginnings that are kept, and of new characters that are tried in each place."""
+BEAM, CHOICES = 24, 24
+"""The beginnings that are kept of those that can end with equally many changes, and the new characters that are tried
+in each place."""
 IMPOSSIBLE = 10**6
 
 Left = Callable[[Place, int], int]
@@ -109,23 +110,19 @@ def _search(
         log_probs = logits.double().log_softmax(1)
         if log_probs.isnan().any():
             raise NoNumbers
-        found: list[tuple[float, int, _Beginning]] = []
+        alike: dict[int, list[tuple[float, int, _Beginning]]] = {}  # by the fewest changes with which they can end
         written += i in slots
         for parent, row in enumerate(rows):
-            if i not in slots:
-                assert one is not None
-                found.append(
-                    (float(totals[parent] + log_probs[parent, one]), parent, row._replace(ids=(*row.ids, one)))
-                )
-                continue
-            for choice in _choices(verse, row.state, one, log_probs[parent]):
-                after = verse.after_marks(row.state, choice)
+            for choice in _choices(verse, row.state, one, log_probs[parent]) if i in slots else [one]:
+                assert choice is not None
                 changes = row.changes + (choice != one)
-                if after is None or changes + min(left(p, written) for p in after.places) > most:
+                after = verse.after_marks(row.state, choice) if i in slots else row.state
+                fewest = IMPOSSIBLE if after is None else changes + min(left(p, written) for p in after.places)
+                if after is None or fewest > most:
                     continue
                 total = float(totals[parent] + log_probs[parent, choice])
-                found.append((total, parent, _Beginning((*row.ids, choice), changes, after)))
-        found = sorted(found, key=lambda item: -item[0])[:BEAM]
+                alike.setdefault(fewest, []).append((total, parent, _Beginning((*row.ids, choice), changes, after)))
+        found = [one for same in alike.values() for one in sorted(same, key=lambda item: -item[0])[:BEAM]]
         if not found:
             return None
         rows = [row for _, _, row in found]
@@ -133,7 +130,8 @@ def _search(
         parents = torch.tensor([parent for _, parent, _ in found], device=model.device)
         last = torch.tensor([row.ids[-1] for row in rows], device=model.device)
         state = tuple(tensor[parents] for tensor in state)
-    return rows[0].ids, float(totals[0])
+    best = int(totals.argmax())
+    return rows[best].ids, float(totals[best])
 
 
 def _choices(verse: Verse, state: State, own: int | None, log_probs: Tensor) -> list[int]:
