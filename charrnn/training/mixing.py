@@ -39,6 +39,22 @@ def set_aside(part: Part, vocab_size: int) -> tuple[Part, Part]:
     return Part(part.ids, part.documents[:cut]), Part(part.ids, part.documents[cut:])
 
 
+@torch.no_grad()
+def read_apart(mixture: Mixture, part: Part, run_up: int) -> list[Piece]:
+    """What network and n-gram say of each character of a part, after a run-up that is not counted."""
+    pieces: list[Piece] = []
+    state: State = ()
+    for batch in evaluation_batches(mixture, part, run_up=run_up):
+        if batch.fresh:
+            state = mixture.initial_state(batch.inputs.shape[1])
+        features, state = mixture.features(to_device(batch.inputs, mixture.device), state)
+        counted = batch.targets != IGNORE if batch.counted is None else (batch.targets != IGNORE) & batch.counted
+        there = to_device(counted.flatten(), mixture.device)
+        x, known = mixture.experts(features.flatten(0, 1)[there])
+        pieces.append((x, known, to_device(batch.targets.flatten(), mixture.device)[there]))
+    return pieces
+
+
 def _between(spans: Array, taken: Array) -> Array:
     """The pieces `[P, 2]` of `spans` that are left between those that are `taken` from inside them."""
     bounds = np.sort(np.concatenate([spans, taken]).ravel())  # begin, taken from, taken to, ..., end
@@ -108,16 +124,7 @@ class Mixing(Alone):
         together = Mixture(self._model.network, self._stand_in)
         training = together.network.training
         together.eval()
-        pieces: list[Piece] = []
-        state: State = ()
-        for batch in evaluation_batches(together, self._aside, run_up=SHORT_RUN_UP):
-            if batch.fresh:
-                state = together.initial_state(batch.inputs.shape[1])
-            features, state = together.features(to_device(batch.inputs, together.device), state)
-            counted = batch.targets != IGNORE if batch.counted is None else (batch.targets != IGNORE) & batch.counted
-            there = to_device(counted.flatten(), together.device)
-            x, known = together.experts(features.flatten(0, 1)[there])
-            pieces.append((x, known, to_device(batch.targets.flatten(), together.device)[there]))
+        pieces = read_apart(together, self._aside, SHORT_RUN_UP)
         together.network.train(training)
         if not pieces:
             return {}
