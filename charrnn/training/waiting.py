@@ -18,6 +18,8 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+import torch
+
 from charrnn import native
 from charrnn.device import cores
 
@@ -74,7 +76,7 @@ def _watch(
             ran, waited = now[0] - before[0], now[1] - before[1]
             before, wanted = now, waited > WAITS * (ran + waited)
             if wanted and not crowded:
-                crowd.enter_context(_crowd(runtime, cores() + 1))
+                crowd.enter_context(_crowd(runtime, max(2, cores() - torch.get_num_threads() + 2)))
             elif not wanted:
                 crowd.close()
             crowded = wanted
@@ -82,7 +84,9 @@ def _watch(
 
 @contextmanager
 def _crowd(runtime: ctypes.CDLL, threads: int) -> Iterator[None]:
-    """A context in which so many more threads of libgomp sleep: a team lives as long as the thread that began it."""
+    """A context with one more team of libgomp, of so many threads, which sleep. A team lives as long as the thread that
+    began it.
+    """
     leave = threading.Event()
 
     def stay() -> None:
