@@ -85,7 +85,7 @@ def learn_forms(
             show_default=False,
         ),
     ] = "song-ci",
-    least: Annotated[int, typer.Option(min=2, help="The fewest poems from which a tune is learnt.")] = 15,
+    least: Annotated[int, typer.Option(min=2, help="Number of poems from which on a tune is learnt.")] = 15,
     table: Table = "pingshui",
 ) -> None:
     """Learn the tunes of ci from poems, and print them as YAML, to be read and mended.

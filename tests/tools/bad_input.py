@@ -922,8 +922,13 @@ def _score(draw: Draw, source: str, raw: bytes) -> bool:
     of_eval = json.loads(whole.out, parse_constant=_no_constant)
     if count != of_eval["characters"] or not math.isclose(bits / count, of_eval["bits_per_char"], rel_tol=1e-5):
         raise Wrong(f"score: {count} characters, {bits} bits; eval: {of_eval}")
-    if source == "stream":
+    try:
         text = raw.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+    except UnicodeDecodeError:  # text with some damage, or in another encoding that was recognised
+        if "not decode" not in done.err and "encoding" not in done.err:
+            raise Wrong(f"score reads what is not UTF-8 without a word: {done.err!r}") from None
+        return True
+    if source == "stream":
         read = "".join(row["text"] for row in rows)
         if len(read) != len(text) or any(a not in (b, "\ufffd") for a, b in zip(read, text, strict=True)):
             raise Wrong(f"score read another text: {read!r}")
