@@ -10,7 +10,7 @@ import typer
 from charrnn.cli.options import Json
 from charrnn.cli.output import show, show_json
 from charrnn.cli.usage import Command, Group
-from charrnn.cli.verse import Table, text_of
+from charrnn.cli.verse import Table, divided, text_of
 from charrnn.errors import CharrnnError
 from charrnn.terminal import say
 
@@ -93,15 +93,13 @@ def learn_forms(
     Of each tune the most frequent shape is taken. A tone stands where nine of ten poems agree. Lines with the same
     letter rhyme. One tune's `lines` are a form of their own: sample --form FILE.yaml.
     """
-    import re
-
     from charrnn.text.corpora import prepare, register
     from charrnn.verse.learning import learn, titled
     from charrnn.verse.tables import table_of
 
     known = table_of(table)
     file = prepare(corpus) if corpus in register() else Path(corpus)
-    found = list(learn((titled(one) for one in re.split(r"\n\s*\n", text_of(file)) if one.strip()), known, least))
+    found = list(learn((titled(one) for one in divided(text_of(file)) if one.strip()), known, least))
     if not found:
         raise CharrnnError(
             f"{corpus}: no tune of {least} poems or more (--least): the first line of a poem is its tune"

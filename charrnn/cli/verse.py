@@ -90,7 +90,12 @@ def _poems(file: Path) -> list[str]:
     """The poems of a file that hold a Chinese character."""
     from charrnn.verse.check import lines_of
 
-    return [poem for poem in re.split(r"\n[^\S\n]*\n\s*", text_of(file)) if lines_of(poem)]
+    return [poem for poem in divided(text_of(file)) if lines_of(poem)]
+
+
+def divided(text: str) -> list[str]:
+    """What stands between blank lines."""
+    return re.split(r"\n[^\S\n]*\n\s*", text)
 
 
 def text_of(file: Path) -> str:

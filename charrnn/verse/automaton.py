@@ -417,16 +417,18 @@ class Verse:
             )
         else:
             places = self._next(place, character) if mask[character] else []
-        while any(self._is_mark(one) for one in places):
-            places = [after for one in places for after in self._behind(one, [])]
-        return places if mask.any() else []
+        return self._past_marks(places) if mask.any() else []
 
     def after_marks(self, state: State, character: int) -> State | None:
         """The state at the next character of a line, or at the end, after a character; None where none goes on."""
         after = self.after(state, character)
-        while after is not None and any(self._is_mark(one) for one in after.places):
-            after = State(frozenset(next_ for one in after.places for next_ in self._behind(one, [])), after.used)
-        return after
+        return None if after is None else State(frozenset(self._past_marks(list(after.places))), after.used)
+
+    def _past_marks(self, places: list[Place]) -> list[Place]:
+        """The places at the next character of a line, or at the end, behind the marks at which these stand."""
+        while any(map(self._is_mark, places)):
+            places = [after for place in places for after in self._behind(place, [])]
+        return places
 
     def _is_mark(self, place: Place) -> bool:
         return place.line < len(self.form.lines) and place.slot >= self.form.lines[place.line]
