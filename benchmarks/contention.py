@@ -5,7 +5,8 @@
 `charrnn` waits as charrnn/training/waiting.py says; `default` is what OpenMP does by itself (a spin of 300,000 rounds);
 `passive` sleeps at once (OMP_WAIT_POLICY); `PyTorch` is the same model with PyTorch's own kernels (CHARRNN_NATIVE=0),
 waiting as charrnn does. Each way is a process of its own, which trains (or writes) for a second when its turn comes and
-sleeps otherwise, so that what else the machine does falls on all ways alike. A figure is the median of the turns.
+sleeps otherwise, so that what else the machine does falls on all ways alike. The busy loops begin anew for each turn:
+which core the system gives them decides half of the outcome. A figure is the median of the turns.
 """
 
 from __future__ import annotations
@@ -62,9 +63,9 @@ def main() -> None:
                 workers = {way: stack.enter_context(worker(task, cell, ways[way])) for way in ways}
                 for busy in given.busy:
                     found: dict[str, list[float]] = {way: [] for way in ways}
-                    with others(busy):
-                        for _ in range(given.turns):
-                            for way in ways:
+                    for _ in range(given.turns):
+                        for way in ways:
+                            with others(busy):
                                 found[way].append(turn(workers[way]))
                     print(
                         f"| {task} | {cell} | {busy} | "

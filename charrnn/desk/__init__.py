@@ -1,0 +1,1 @@
+"""Writing with a person: in the terminal, and in the browser."""
