@@ -188,11 +188,12 @@ class Sampler:
         recent = np.array([prompt[-MEMORY:]] * samples, np.int64).reshape(samples, -1)
         model = copy(self.model)  # so that two calls can be consumed in turns
         model.begin([vocabulary.boundary, *prompt], samples)
+        filters = [self.filters] * samples
         block = max(1, min(block, NUMBERS // (samples * len(vocabulary))))
         now, written = FIRST, 0
         while written < length and any(text.running for text in texts):
             now = min(now, block, length - written)
-            chosen, gained = model.write(now, generators, self.filters, never, recent)
+            chosen, gained = model.write(now, generators, filters, never, recent)
             recent = np.concatenate([recent, chosen.T], axis=1)[:, -MEMORY:]
             written += now
             columns = zip(texts, chosen.T.tolist(), gained.T.tolist(), strict=True)
