@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -27,6 +28,18 @@ class Stepper:
 
     def step(self, ids: Ints) -> None:
         """Reads one more character in each row, ids `[N]`."""
+        raise NotImplementedError
+
+    def state(self) -> Any:
+        """What it knows of the texts that it has read, as a copy from which `resume` goes on, at any time."""
+        raise NotImplementedError
+
+    def resume(self, state: Any, rows: Sequence[int] = (0,)) -> None:
+        """Goes on from these rows of a state, each any number of times, as if it had read their texts. The state stays
+        as it is.
+
+        Arrays of an earlier text are replaced, not changed.
+        """
         raise NotImplementedError
 
     def write(

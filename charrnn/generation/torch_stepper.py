@@ -41,3 +41,13 @@ class TorchStepper(Stepper):
     def step(self, ids: Ints) -> None:
         """Reads one more character in each row, ids `[N]`."""
         self._logits, self._state = self._model.step(torch.from_numpy(ids).to(self._model.device), self._state)
+
+    def state(self) -> tuple[torch.Tensor, State]:
+        """The logits and the state of the model. A step replaces them."""
+        return self._logits, self._state
+
+    def resume(self, state: tuple[torch.Tensor, State], rows: Sequence[int] = (0,)) -> None:
+        """Goes on from these rows of a state."""
+        logits, own = state
+        index = torch.tensor(rows, device=self._model.device)
+        self._logits, self._state = logits[index], tuple(s[index] for s in own)

@@ -337,6 +337,10 @@ class Verse:
         """Whether the poem is whole."""
         return any(place.line == len(self.form.lines) for place in state.places)
 
+    def line_of(self, state: State) -> int:
+        """The line, from 0, in which the next character or mark stands; the number of lines at the end."""
+        return min(place.line for place in state.places)
+
     def _comes_later(self, place: Place, character: int) -> bool:
         """Whether a character must stand further on, and may not do so if it stands here."""
         if self.wish.repeat and self._letter(place) == FREE:

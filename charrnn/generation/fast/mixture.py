@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -60,3 +62,14 @@ class MixtureStepper(Stepper):
     def logits(self) -> Floats:
         """ln p of the next character up to a constant, `[N, V]`."""
         return self._counts.mix(self._network.logits(), self._ranks)
+
+    def state(self) -> tuple[Any, Ranks]:
+        """The network's state, and the contexts that the texts have reached."""
+        return self._network.state(), self._ranks
+
+    def resume(self, state: tuple[Any, Ranks], rows: Sequence[int] = (0,)) -> None:
+        """Goes on from these rows of a state, with a network of its own."""
+        network, ranks = state
+        self._network = copy(self._network)
+        self._network.resume(network, rows)
+        self._ranks = ranks[list(rows)]

@@ -6,14 +6,14 @@ import ctypes
 import os
 from collections.abc import Sequence
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from charrnn import native
 from charrnn.device import cores
 from charrnn.generation.fast.mixture import MixedCounts
+from charrnn.generation.fast.ngram import Ranks
 from charrnn.generation.fast.numpy_way import first_state
 from charrnn.generation.fast.plan import Op, Plan
 from charrnn.generation.filters import Doubles, Filters, Floats, Ints, races
@@ -130,10 +130,7 @@ class NativeStepper(Stepper):
         for i in ids[:-1]:
             first.step(np.array([i]), len(self._plan.ops) - 1)
         first.step(np.array(ids[-1:]))
-        self._shares = [
-            [_Group(self._plan, self._weights, self._lib, rows, self._counts, first) for rows in share]
-            for share in _shares(count, threads())
-        ]
+        self.resume(_joined([first]), [0] * count)
 
     def logits(self) -> Floats:
         """The logits of the next character, `[N, V]`."""
@@ -144,6 +141,18 @@ class NativeStepper(Stepper):
         for groups in self._shares:
             for group in groups:
                 group.step(np.ascontiguousarray(ids[group.rows]))
+
+    def state(self) -> _Held:
+        """Copies of all registers, and the contexts of a mixture's n-gram."""
+        return _joined([group for groups in self._shares for group in groups])
+
+    def resume(self, state: _Held, rows: Sequence[int] = (0,)) -> None:
+        """Goes on from copies of these rows of a state, in new registers."""
+        index = np.array(rows)
+        self._shares = [
+            [_Group(self._plan, self._weights, self._lib, own, self._counts, state.rows(index[own])) for own in share]
+            for share in _shares(len(index), threads())
+        ]
 
     def write(
         self, length: int, generators: Generators, filters: Filters, never: Sequence[int], recent: Ints
@@ -170,6 +179,26 @@ class NativeStepper(Stepper):
         return chosen, gained
 
 
+class _Held(NamedTuple):
+    """What some texts have left in the registers, as _Group has them, with the contexts of an n-gram."""
+
+    registers: dict[str, Floats]
+    ranks: Ranks | None
+
+    def rows(self, index: Ints) -> _Held:
+        """Copies of some rows."""
+        registers = {name: value[index] for name, value in self.registers.items()}
+        return _Held(registers, None if self.ranks is None else self.ranks[index])
+
+
+def _joined(groups: Sequence[_Group]) -> _Held:
+    """A copy of what groups hold, row by row."""
+    names = groups[0].registers
+    registers = {name: np.concatenate([group.registers[name] for group in groups]) for name in names}
+    ranks = [group.ranks for group in groups if group.ranks is not None]
+    return _Held(registers, np.concatenate(ranks) if ranks else None)
+
+
 class _Group:
     """The registers of some rows, and the operations on them."""
 
@@ -180,30 +209,29 @@ class _Group:
         lib: Any,
         rows: slice,
         counts: MixedCounts | None,
-        like: _Group | None = None,
+        like: _Held | None = None,
     ) -> None:
-        """Registers as they are before a text, or copies of the one row of `like`."""
+        """Registers as they are before a text, or with what `like` holds in as many rows."""
         self.rows, self._plan = rows, plan
         self._lib, self._weights = lib, weights
-        self._registers: dict[str, Floats] = {}
+        self.registers: dict[str, Floats] = {}
         before = first_state(plan)
         for name, (parts, width) in plan.widths.items():
-            self._registers[name] = _aligned(rows.stop - rows.start, parts * _padded(width))
-            self._registers[name][:] = _blocks(before[name], parts, width) if like is None else like._registers[name]
-        self.logits = self._registers["logits"]
+            self.registers[name] = _aligned(rows.stop - rows.start, parts * _padded(width))
+            self.registers[name][:] = _blocks(before[name], parts, width) if like is None else like.registers[name]
+        self.logits = self.registers["logits"]
         self._scratch = _aligned(1, self.logits.shape[1])
         self._counts = counts
+        self.ranks: Ranks | None = None
         if counts is not None:
-            before_text = counts.reached() if like is None else like._ranks
-            self._ranks: npt.NDArray[np.int32] = np.ascontiguousarray(
-                before_text.repeat(rows.stop - rows.start, axis=0)
-            )
+            reached = None if like is None else like.ranks
+            self.ranks = np.ascontiguousarray(counts.reached() if reached is None else reached)
             self._seen = _aligned(1, self.logits.shape[1])
         self._ops = (_Op * len(plan.ops))(*map(self._op, plan.ops, weights))
 
     def _op(self, op: Op, weights: _Pair) -> _Op:
         width = self._plan.widths[op.into][1]
-        into, of, also = (self._registers.get(name) for name in (op.into, op.of, op.also))
+        into, of, also = (self.registers.get(name) for name in (op.into, op.of, op.also))
         assert into is not None
         read = _padded(width) if of is None else of.shape[1]
         pointers = (0 if array is None else array.ctypes.data for array in (into, of, also, *weights))
@@ -213,8 +241,8 @@ class _Group:
         """Reads a character in each row, ids `[N]`, by the first `ops` operations, or by all of them."""
         rows = self.rows.stop - self.rows.start
         self._lib.sampling_step(self._ops, len(self._ops) if ops is None else ops, rows, ids.ctypes.data)
-        if self._counts is not None:
-            counts, ranks = self._counts.address, self._ranks.ctypes.data
+        if self._counts is not None and self.ranks is not None:
+            counts, ranks = self._counts.address, self.ranks.ctypes.data
             self._lib.sampling_count(counts, rows, ranks, ids.ctypes.data)
             if ops is None:
                 padded = self.logits.shape[1]
@@ -239,11 +267,13 @@ class _Group:
             chosen.ctypes.data,
             gained.ctypes.data,
             chosen.strides[0] // chosen.itemsize,
-            *((None, None, None) if self._counts is None else self._pointers(self._counts)),
+            *self._pointers(),
         )
 
-    def _pointers(self, counts: MixedCounts) -> tuple[int, int, int]:
-        return counts.address, self._ranks.ctypes.data, self._seen.ctypes.data
+    def _pointers(self) -> tuple[int, int, int] | tuple[None, None, None]:
+        if self._counts is None or self.ranks is None:
+            return None, None, None
+        return self._counts.address, self.ranks.ctypes.data, self._seen.ctypes.data
 
 
 def _shares(count: int, workers: int) -> list[list[slice]]:

@@ -82,3 +82,11 @@ class NGramStepper(Stepper):
     def logits(self) -> Floats:
         """ln p of the next character, `[N, V]`."""
         return np.log(self._tables.probabilities(self._ranks)[0]).astype(np.float32)
+
+    def state(self) -> Ranks:
+        """The contexts that the texts have reached. Reading replaces them."""
+        return self._ranks
+
+    def resume(self, state: Ranks, rows: Sequence[int] = (0,)) -> None:
+        """Goes on from these rows of a state."""
+        self._ranks = state[list(rows)]

@@ -101,3 +101,11 @@ class NumpyStepper(Stepper):
         """Reads one more character in each row, ids `[N]`, by all operations."""
         for op in self._plan.ops:
             apply(op, self._registers, ids)
+
+    def state(self) -> dict[str, Floats]:
+        """Copies of all registers: some operations change a register where it is."""
+        return {name: value.copy() for name, value in self._registers.items()}
+
+    def resume(self, state: dict[str, Floats], rows: Sequence[int] = (0,)) -> None:
+        """Goes on from copies of these rows of a state."""
+        self._registers = {name: value[list(rows)] for name, value in state.items()}
