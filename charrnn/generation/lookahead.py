@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -22,7 +22,10 @@ LONGEST = 14
 LEAD = 3
 """The most spaces and marks that stand before a word."""
 SAME = 2
-"""Of beginnings in ideographs, how many may have the same first one: half-lines should differ."""
+"""How many beginnings in ideographs may have the same first one, of several: half-lines should differ."""
+
+Search = Generator[None, None, list[Proposal]]
+"""A search that pauses after each character, and returns what it found."""
 
 
 class _Beginning(NamedTuple):
@@ -30,11 +33,12 @@ class _Beginning(NamedTuple):
 
     ids: tuple[int, ...]
     state: Any
+    """Of the constraint."""
     probability: float
     inside: Mask | None
-    """What goes on with the word, `[V]`; None before its first letter."""
-    first: int
-    """The id of its first letter; -1 before it."""
+    """What goes on with the word, `[V]`; None before its first character."""
+    family: int
+    """The ideograph by which it is told from others: the first one that was not the only one possible; -1 for none."""
 
 
 @lru_cache(4)
@@ -47,64 +51,81 @@ def _kinds(vocabulary: Vocabulary) -> tuple[Mask, Mask]:
     return letters, ideographs
 
 
-def words(model: Stepper, choices: Choices, recent: Sequence[int], state: Any, count: int) -> list[Proposal]:
-    """Up to `count` words, or half-lines of ideographs, that go on from the one text that the model has read.
+def nothing() -> Search:
+    """A search that finds nothing."""
+    yield from ()
+    return []
 
-    A word that the text has begun is finished. Of half-lines no two begin alike.
+
+def search_words(model: Stepper, choices: Choices, recent: Sequence[int], state: Any, count: int) -> Search:
+    """Looks for up to `count` words, or half-lines of ideographs, after the one text that the model has read.
+
+    A word that the text has begun is finished. Of half-lines no two begin alike. `model` is used up.
     """
     letters, ideographs = _kinds(choices.vocabulary)
-    begun = letters if recent and letters[recent[-1]] else None
-    beam = [_Beginning((), state, 1.0, begun, -1)]
-    found: dict[tuple[int, ...], float] = {}
+    beam = [_Beginning((), state, 1.0, letters if recent and letters[recent[-1]] else None, -1)]
+    found: dict[tuple[int, int], tuple[float, tuple[int, ...]]] = {}
+    """Words with their probabilities, by their family, and those without one by number."""
     for _ in range(LONGEST):
-        log_probs, states = log_softmax(model.logits()), model.state()
         after: list[tuple[float, int, int]] = []
+        log_probs, states = log_softmax(model.logits()), model.state()
         for row, own in enumerate(beam):
             p = choices.probabilities(log_probs[row], choices.mask(own.state), [*recent, *own.ids]).astype(np.float64)
             if own.inside is not None:
-                inside = p * own.inside
-                ends = own.probability * (1.0 - float(inside.sum()) if p.any() else 1.0)
-                if own.ids and ends > 0:
-                    found[own.ids] = ends
-                p = inside
-            elif len(own.ids) >= LEAD:
-                p = p * (letters | ideographs)
+                within = p * own.inside
+                ends = own.probability * (1.0 - float(within.sum()) if p.any() else 1.0)
+                key = (own.family, len(found) if own.family < 0 else 0)
+                if own.ids and ends > found.get(key, (0.0, ()))[0]:
+                    found[key] = ends, own.ids
+                p = within
+            elif len(own.ids) == LEAD:
+                p *= letters | ideographs
             p[choices.vocabulary.boundary] = 0
             likely = np.argpartition(-p, min(WIDTH, len(p) - 1))[:WIDTH].tolist()
             after += [(own.probability * float(p[one]), row, one) for one in likely if p[one] > 0]
-        least = sorted(found.values(), reverse=True)[count - 1] if len(found) >= count else 0.0
-        kept: list[tuple[int, _Beginning]] = []
-        firsts: dict[int, int] = {}
-        for p_all, row, one in sorted(after, key=lambda item: (-item[0], item[1:])):
-            if p_all <= least or len(kept) == WIDTH:
-                break
-            own = beam[row]
-            allowed, now = choices.after(own.state, one)
-            starts = own.inside is None and bool(letters[one] or ideographs[one])
-            first = one if starts else own.first
-            if not allowed or (first >= 0 and ideographs[first] and firsts.get(first, 0) >= SAME):
-                continue
-            firsts[first] = firsts.get(first, 0) + 1
-            inside_now = own.inside if not starts else letters if letters[one] else ideographs
-            kept.append((row, _Beginning((*own.ids, one), now, p_all, inside_now, first)))
-        if not kept:
+        yield
+        beam, rows = _kept(beam, after, choices, _least(found.values(), count), letters, ideographs)
+        if not beam:
             break
-        model.resume(states, [row for row, _ in kept])
-        beam = [own for _, own in kept]
+        model.resume(states, rows)
         model.step(np.array([own.ids[-1] for own in beam]))
-    return _chosen(found, choices.vocabulary, ideographs, count)
+    best = sorted(found.values(), key=lambda item: (-item[0], item[1]))[:count]
+    return [Proposal(choices.vocabulary.decode(ids), p) for p, ids in best]
 
 
-def _chosen(
-    found: dict[tuple[int, ...], float], vocabulary: Vocabulary, ideographs: Mask, count: int
-) -> list[Proposal]:
-    """The likeliest, of those that begin with the same ideograph one."""
-    chosen: list[Proposal] = []
-    seen: set[int] = set()
-    for ids, p in sorted(found.items(), key=lambda item: (-item[1], item[0])):
-        first = next((one for one in ids if ideographs[one]), -1)
-        if first >= 0 and first in seen:
-            continue
-        seen.add(first)
-        chosen.append(Proposal(vocabulary.decode(ids), p))
-    return chosen[:count]
+def _least(found: Any, count: int) -> float:
+    """What a beginning must exceed to become one of the `count` likeliest words."""
+    return sorted((p for p, _ in found), reverse=True)[count - 1] if len(found) >= count else 0.0
+
+
+def _kept(
+    beam: list[_Beginning],
+    after: list[tuple[float, int, int]],
+    choices: Choices,
+    least: float,
+    letters: Mask,
+    ideographs: Mask,
+) -> tuple[list[_Beginning], list[int]]:
+    """The likeliest beginnings that are one character longer, and the row of the one that each comes from.
+
+    `after` holds the probability, the row and the new id of all.
+    """
+    kept: list[_Beginning] = []
+    rows: list[int] = []
+    families: dict[int, int] = {}
+    alone = len({(row, one) for _, row, one in after}) == 1
+    for p, row, one in sorted(after, key=lambda item: (-item[0], item[1:])):
+        if p <= least or len(kept) == WIDTH:
+            break
+        own = beam[row]
+        allowed, state = choices.after(own.state, one)
+        inside, family = own.inside, own.family
+        if inside is None and (letters[one] or ideographs[one]):
+            inside = letters if letters[one] else ideographs
+        if family < 0 and ideographs[one] and not alone:
+            family = one
+        if allowed and (family < 0 or families.get(family, 0) < SAME):
+            families[family] = families.get(family, 0) + 1
+            kept.append(_Beginning((*own.ids, one), state, p, inside, family))
+            rows.append(row)
+    return kept, rows

@@ -17,7 +17,7 @@ from charrnn.generation.constraints import Constraint, line_of
 from charrnn.generation.filters import MEMORY, Filters
 from charrnn.generation.guide import Guide
 from charrnn.generation.history import Author, Character, Edit, History
-from charrnn.generation.lookahead import words
+from charrnn.generation.lookahead import Search, nothing, search_words
 from charrnn.generation.sampler import check_seed, generator
 from charrnn.generation.stepper import Stepper
 from charrnn.generation.track import Track
@@ -145,13 +145,24 @@ class Writer:
         """Up to `count` next words or half-lines, found by looking ahead, the likeliest first.
 
         A word ends before what is no letter, a half-line of ideographs before a mark or a line end. Probabilities are
-        as in `propose`, of the whole word and of its end. Other words may be likelier than those that are found.
+        as in `propose`, of the whole word and of its end. Others may be likelier than those that are found. A model
+        of bytes proposes none.
         """
-        place = len(self)
-        here, state = self._history.ids_before(place), self._state(place)
+        search = self.search_words(count)
+        while True:
+            try:
+                next(search)
+            except StopIteration as end:
+                return [*end.value]
+
+    def search_words(self, count: int = 6) -> Search:
+        """`propose_words` for who has other things to do: a generator that pauses after each character that it looks
+        ahead, and returns the words. It looks at the text as it is now.
+        """
         if self._vocabulary.kind == "byte":
-            return []
-        return words(self._track.ahead(here), self._choices(), self._track.before(here, MEMORY), state, count)
+            return nothing()
+        here, choices, state = len(self._track), self._choices(), self._state(len(self))
+        return search_words(self._track.ahead(here), choices, self._track.before(here, MEMORY), state, count)
 
     @property
     def fits(self) -> bool:

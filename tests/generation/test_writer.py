@@ -47,8 +47,8 @@ def new(vocabulary: Vocabulary = ENGLISH, **how: Any) -> Writer:
         wish = Wish(acrostic=acrostic, seed=seed, repeat=wishes.get("repeat", True))
         return Verse(find_form(form), wish, vocabulary.characters, None, len(vocabulary))
 
-    how = {"filters": Filters(), "documents": True, "longest": 60, "verse": verse} | how
-    return Writer(MODELS[vocabulary], vocabulary, CorpusConfig(path="x"), **how)
+    given: dict[str, Any] = {"filters": Filters(), "documents": True, "longest": 60, "verse": verse, **how}
+    return Writer(MODELS[vocabulary], vocabulary, CorpusConfig(path="x"), **given)
 
 
 def standing(writer: Writer) -> tuple[object, ...]:
@@ -193,6 +193,15 @@ def test_words_end_where_a_word_ends_and_go_on_from_one_that_is_begun() -> None:
             writer.take(one)
             assert writer.text == begin + one.text and writer.characters[-1].by == "model"
             writer.undo()
+
+
+def test_half_lines_differ_in_their_first_character_or_after_the_one_that_is_asked_for() -> None:
+    writer = new(CHINESE)
+    assert len({one.text.lstrip("，。\n")[0] for one in writer.propose_words(6)}) == len(writer.propose_words(6)) > 3
+    writer.set_form("4x2", acrostic="春夏")
+    lines = [one.text for one in writer.propose_words(6)]
+    assert all(line[0] == "春" and len(line) == 4 for line in lines)
+    assert len({line[1] for line in lines}) == len(lines) > 3
 
 
 def test_what_the_model_writes_keeps_the_form() -> None:
