@@ -137,6 +137,14 @@ def line_of(constraint: Constraint, state: Any) -> int | None:
     return None if own is None else int(own(state))
 
 
+def is_rhyme(constraint: Constraint, state: Any) -> bool:
+    """Whether the next character is a rhyme word of a constraint that knows rhymes."""
+    if isinstance(constraint, Both):
+        return any(is_rhyme(part, own) for part, own in constraint.pairs(state))
+    own = getattr(constraint, "is_rhyme", None)
+    return own is not None and bool(own(state))
+
+
 def walk(constraint: Constraint, ids: Sequence[int]) -> Any:
     """The state after some ids. Raises Unfit with the place of the first one that does not fit."""
     state = constraint.begin()

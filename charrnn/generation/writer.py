@@ -13,7 +13,7 @@ from charrnn.config import CorpusConfig
 from charrnn.errors import CharrnnError
 from charrnn.files import new_file, read_given
 from charrnn.generation.choices import Choices, Proposal
-from charrnn.generation.constraints import Constraint, line_of
+from charrnn.generation.constraints import Constraint, is_rhyme, line_of
 from charrnn.generation.filters import MEMORY, Filters
 from charrnn.generation.guide import Guide
 from charrnn.generation.history import Author, Character, Edit, History
@@ -72,10 +72,13 @@ class Writer:
         self._history = History(self._track)
         self._guide = None if constraint is None else Guide(constraint, self._track)
         self._asked: Record = {}
+        self._begins = 0
         self._draws = 0
         self._open: Edit | None = None
         self._ended = False
-        self._file, self._saved = "", ""
+        self._file = ""
+        self._saved: str | None = None
+        """What is in the file; None for nothing."""
         self.journal: list[Record] = []
         """What was done, as plain JSON objects from which `replay` makes the session again."""
         self.listener: Callable[[Record], object] = lambda record: None
@@ -174,6 +177,18 @@ class Writer:
         """Whether a form is asked for, and the text is a whole one."""
         state = self._state(len(self))
         return self._guide is not None and state is not None and self._guide.constraint.is_over(state)
+
+    @property
+    def line(self) -> int | None:
+        """The line of the form, from 0, in which the next character stands; None where the text keeps no form."""
+        state = self._state(len(self))
+        return None if self._guide is None or state is None else line_of(self._guide.constraint, state)
+
+    @property
+    def at_rhyme(self) -> bool:
+        """Whether the next character is a rhyme word of the form, or may be one."""
+        state = self._state(len(self))
+        return self._guide is not None and state is not None and is_rhyme(self._guide.constraint, state)
 
     # What the person does
 
@@ -286,6 +301,11 @@ class Writer:
         return dict(self._asked)
 
     @property
+    def form_begins(self) -> int:
+        """The number of characters before the first line of the form."""
+        return self._begins
+
+    @property
     def constraint(self) -> Constraint | None:
         """What the model's characters keep; None for nothing."""
         return None if self._guide is None else self._guide.constraint
@@ -299,31 +319,58 @@ class Writer:
         """
         self._settle()
         if form is None:
-            self._guide, self._asked = None, {}
+            self._guide, self._asked, self._begins = None, {}, 0
             self._record({"do": "form", "form": None})
             return
         if self._verse is None:
             raise CharrnnError(f"‹form={form}›: this writer knows no forms; `run.writer()` gives one that does")
         guide = Guide(self._verse(form, **{"seed": self._seed, **wishes}), self._track)
+        self._begins = 0
         if guide.state(len(self._track)) is None:
             guide = Guide(guide.constraint, self._track, len(self._track))
+            self._begins = len(self)
         self._guide, self._asked, self._ended = guide, {"form": form, **wishes}, False
-        self._record({"do": "form", **self._asked, "at": guide.start})
+        self._record({"do": "form", **self._asked})
 
     # Files
 
-    def save(self, file: str | Path, replace: bool = False) -> None:
-        """Writes the text into a file.
+    @property
+    def file(self) -> str:
+        """Where the text was saved, or opened; empty for nowhere."""
+        return self._file
 
-        Another file is replaced only if `replace` says so; one that this session saved, or opened, and that nobody
-        changed since, always. Raises CharrnnError otherwise, and where it cannot be written.
+    @property
+    def is_saved(self) -> bool:
+        """Whether the text is in its file as it is now."""
+        return bool(self._file) and self._saved == self.text
+
+    def name(self, file: str | Path) -> None:
+        """Says where the text will be saved."""
+        self._file, self._saved = str(Path(file).absolute()), None
+        self._record({"do": "name", "file": self._file})
+
+    def would_replace(self, file: str | Path) -> bool:
+        """Whether `save` would replace what another has written: any file but one that this session saved or opened,
+        and that nobody changed since.
+        """
+        path = Path(file).absolute()
+        if str(path) == self._file and self._saved is not None and path.is_file():
+            return _read(path) != self._saved
+        return path.exists() or path.is_symlink()
+
+    def save(self, file: str | Path | None = None, replace: bool = False) -> None:
+        """Writes the text into a file, or again into the one in which it is. What another has written there is replaced
+        only if `replace` says so.
+
+        Raises CharrnnError otherwise, and where it cannot be written.
         """
         self._settle()
-        path = Path(file).absolute()
-        own = str(path) == self._file and path.is_file() and _read(path) == self._saved
-        if not (replace or own) and (path.exists() or path.is_symlink()):
-            raise CharrnnError(f"{file}: exists already; name another file, or give ‹replace=True›")
-        with new_file(path, like=path if path.is_file() else path.parent, replace=replace or own) as out:
+        if not (file or self._file):
+            raise CharrnnError("‹file›: where the text is to be saved")
+        path = Path(file or self._file).absolute()
+        if not replace and self.would_replace(path):
+            raise CharrnnError(f"{path}: exists already; name another file, or give ‹replace=True›")
+        with new_file(path, like=path if path.is_file() else path.parent, replace=path.exists() or replace) as out:
             out.write(self.text.encode("utf-8"))
         self._file, self._saved = str(path), self.text
         self._record({"do": "save", "file": self._file})
@@ -384,12 +431,13 @@ class Writer:
         elif do == "set":
             self.set(**record)
         elif do == "form":
-            record.pop("at", None)
             self._form_again(record)
         elif do == "open":
             self._replaced(_text(record["text"]))
             self._file, self._saved = record["file"], record["text"]
             self._record({"do": do, **record})
+        elif do == "name":
+            self.name(_text(record["file"]))
         elif do == "save":
             self._file, self._saved = record["file"], self.text
             self._record({"do": do, **record})
@@ -482,7 +530,7 @@ class Writer:
         self._draws += 1
         self._do(edit)
         self._open = edit
-        return self._going_on(edit, random, self._line())
+        return self._going_on(edit, random, self.line)
 
     def _going_on(self, edit: Edit, random: np.random.Generator, line: int | None) -> Iterator[str]:
         ended = False
@@ -512,17 +560,12 @@ class Writer:
         do = "redraw" if edit.removed else "write"
         self._record({"do": do, "until": edit.until, "length": edit.most, "text": text, "ended": ended})
 
-    def _line(self) -> int | None:
-        """The line of the form at which the text is; None where lines are not those of a form."""
-        state = self._state(len(self))
-        return None if self._guide is None or state is None else line_of(self._guide.constraint, state)
-
     def _is_done(self, edit: Edit, line: int | None) -> bool:
         """Whether the model has written as far as it was to write. `line` is that of the form at which it began."""
         if not edit.added or edit.until == "end":
             return False
         if edit.until == "line":
-            return edit.added[-1].text == "\n" if line is None else self._line() != line
+            return edit.added[-1].text == "\n" if line is None else self.line != line
         if edit.until == "verse":
             return line is None and self.text.endswith("\n\n")
         return True
