@@ -31,6 +31,7 @@ if TYPE_CHECKING:  # imported only where they are needed: writing on a CPU does 
     from charrnn.generation.constraints import Constraint
     from charrnn.generation.fill import Filled
     from charrnn.generation.stepper import Stepper
+    from charrnn.generation.writer import Writer
     from charrnn.models import LanguageModel
     from charrnn.text.dataset import SplitName
     from charrnn.text.given import By
@@ -69,12 +70,16 @@ class Run(RunFolder):
 
     def sampler(self, filters: Filters) -> Sampler:
         """A sampler that writes with this run's model. On the CPU it does without PyTorch if the model allows it."""
+        self._check_writes()
+        return Sampler(self._stepper, self.vocabulary, filters, documents=self.is_documents)
+
+    def _check_writes(self) -> None:
+        """Raises CharrnnError for a model that does not write from left to right."""
         if self.config.model.bidirectional:
             raise CharrnnError(
                 f"{self.path}: a bidirectional model cannot write from left to right: it needs what comes after; "
                 f'fill blanks with it: charrnn fill {self.path} "a text with a blank ＿"'
             )
-        return Sampler(self._stepper, self.vocabulary, filters, documents=self.is_documents)
 
     @cached_property
     def _stepper(self) -> Stepper:
@@ -184,6 +189,42 @@ class Run(RunFolder):
         if self.vocabulary.kind == "byte":
             raise CharrnnError(f"‹form={form}›: {self.path} is a model of bytes; verse needs one of characters")
         return Verse(found, wish, self.vocabulary.characters, readings, len(self.vocabulary))
+
+    def writer(
+        self,
+        text: str = "",
+        *,
+        seed: int = 0,
+        temperature: float | None = None,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        repetition_penalty: float | None = None,
+        filters: Sequence[Filter] = (),
+        constraint: Constraint | None = None,
+    ) -> Writer:
+        """A text that you and the model write together, which begins with `text`, as yours (docs/desk.md).
+
+        The parameters are those of `sample`. Raises CharrnnError for values out of bounds, and for a bidirectional
+        model.
+        """
+        from charrnn.generation.writer import Writer
+
+        chosen = Filters.of(self.config.sampling, temperature, top_k, top_p, repetition_penalty, filters)
+        self._check_writes()
+        writer = Writer(
+            self._stepper,
+            self.vocabulary,
+            self.config.corpus,
+            chosen,
+            documents=self.is_documents,
+            seed=seed,
+            longest=self.config.sampling.length,
+            verse=self.verse,
+            constraint=constraint,
+        )
+        if text:
+            writer.type(text)
+        return writer
 
     def mend(self, text: str, form: str, *, rhyme_table: str | Path | None = None) -> Mended:
         """A poem with the fewest changed characters after which it is right in its form, with tones and rhymes.

@@ -22,6 +22,7 @@ from charrnn.cli import (
     streams,
     train,
     verse,
+    write,
 )
 from charrnn.cli.usage import Command, Group
 from charrnn.errors import CharrnnError
@@ -38,6 +39,7 @@ app = typer.Typer(
 )
 app.command(cls=Command)(train.train)
 app.command(cls=Command)(sample.sample)
+app.command(cls=Command)(write.write)
 app.command(cls=Command)(fill.fill)
 app.command("eval", cls=Command)(eval.evaluate)
 app.command(cls=Command)(score.score)

@@ -52,6 +52,10 @@ class Both:
     def __init__(self, parts: Sequence[Constraint]) -> None:
         self._parts = list(parts)
 
+    def pairs(self, state: tuple[Any, ...]) -> list[tuple[Constraint, Any]]:
+        """The parts with their states."""
+        return [*zip(self._parts, state, strict=True)]
+
     def begin(self) -> tuple[Any, ...]:
         """The states of all parts."""
         return tuple(part.begin() for part in self._parts)
@@ -123,6 +127,22 @@ class Kept:
     def bits(self) -> float:
         """The price of the constraint in bits per character."""
         return self.price / math.log(2) / max(1, len(self.ids))
+
+
+def line_of(constraint: Constraint, state: Any) -> int | None:
+    """The line of verse in which the next character stands, from 0; None for a constraint that knows no lines."""
+    if isinstance(constraint, Both):
+        return next((line for part, own in constraint.pairs(state) if (line := line_of(part, own)) is not None), None)
+    own = getattr(constraint, "line_of", None)
+    return None if own is None else int(own(state))
+
+
+def is_rhyme(constraint: Constraint, state: Any) -> bool:
+    """Whether the next character is a rhyme word of a constraint that knows rhymes."""
+    if isinstance(constraint, Both):
+        return any(is_rhyme(part, own) for part, own in constraint.pairs(state))
+    own = getattr(constraint, "is_rhyme", None)
+    return own is not None and bool(own(state))
 
 
 def walk(constraint: Constraint, ids: Sequence[int]) -> Any:
