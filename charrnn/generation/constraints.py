@@ -115,14 +115,13 @@ class Kept:
     """Those after the prompt."""
     log_prob: float
     """ln of the model's probability of them, at temperature 1."""
-    price: float
-    """-ln of the probability that the model gave to what the constraint allowed, summed over the characters: what the
-    constraint took from it. 0 if the model would only have written so."""
+    prices: list[float]
+    """For each character -ln of the probability that the model gave to what the constraint allowed, and for the end of
+    a document where the model ended it. 0 if the model would only have written so."""
 
-    @property
-    def bits(self) -> float:
-        """The price of the constraint in bits per character."""
-        return self.price / math.log(2) / max(1, len(self.ids))
+    def bits(self, start: int = 0) -> float:
+        """The price of the constraint from the character `start` on: bits for each, which it took from the model."""
+        return sum(self.prices[start:]) / math.log(2) / max(1, len(self.ids) - start)
 
 
 def walk(constraint: Constraint, ids: Sequence[int]) -> Any:
@@ -141,6 +140,11 @@ class Unfit(CharrnnError):
     def __init__(self, place: int) -> None:
         super().__init__(f"the character {place + 1} of the prompt does not fit what is asked for")
         self.place = place
+
+    def told(self, vocabulary: Vocabulary, prompt: Sequence[int]) -> CharrnnError:
+        """The same, with the character."""
+        character = vocabulary.decode([prompt[self.place]])
+        return CharrnnError(f"‹prompt›: {character!r}, its character {self.place + 1}, does not fit what is asked for")
 
 
 def write(
@@ -167,7 +171,8 @@ def write(
     model = copy(model)
     model.begin([boundary, *prompt], count)
     texts: list[list[int]] = [[] for _ in generators]
-    gained, price = np.zeros(count), np.zeros(count)
+    prices: list[list[float]] = [[] for _ in generators]
+    gained = np.zeros(count)
     recent = np.array([prompt[-MEMORY:]] * count, np.int64).reshape(count, -1)
     running = set(range(count))
     for _ in range(longest):
@@ -194,7 +199,8 @@ def write(
                 own = slice(row, row + 1)
                 one = int(_draw(log_probs[own], mask[own], filters, recent[own], race[own])[0])
             gained[row] += log_probs[row, one]
-            price[row] -= np.logaddexp.reduce(log_probs[row][mask[row]].astype(np.float64))
+            allowed = np.logaddexp.reduce(log_probs[row][mask[row]].astype(np.float64))
+            prices[row].append(max(0.0, -float(allowed)))
             if one == boundary:
                 running.remove(row)
             else:
@@ -206,7 +212,7 @@ def write(
         raise CharrnnError(
             f"‹length={longest}›: {len(unfinished)} of {count} texts are not whole after so many characters; give more"
         )
-    return [Kept(text, float(g), float(p)) for text, g, p in zip(texts, gained, price, strict=True)]
+    return [Kept(text, float(g), own) for text, g, own in zip(texts, gained, prices, strict=True)]
 
 
 def _mask_of(constraint: Constraint, state: Any, size: int) -> Mask:
