@@ -6,6 +6,7 @@
 The patterns are learnt from one half of the poems and judged on the other. `shape` is the share of poems to a tune
 that have its most frequent shape. Of these, `tones` is the share of places with a fixed tone where a poem has another,
 and `right` the share of poems without any fault. The model's poems are judged by the patterns that come with charrnn.
+A model whose texts have the tune in their heading (the config song-ci) writes below a heading with the tune.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import random
 import re
 import time
 from itertools import islice
+from typing import Any
 
 from machine import describe
 from tqdm import tqdm
@@ -37,10 +39,12 @@ def main() -> None:
     parser.add_argument("--tunes", type=int, default=20, help="the number of tunes that are shown, and written to (20)")
     parser.add_argument("--temperature", type=float, default=0.7)
     given = parser.parse_args()
-    print(describe() + "\n")
+    print(f"{describe()}; temperature {given.temperature:g}\n")
     patterns(given.tunes)
     if given.run:
-        writing(charrnn.load(given.run, device="cpu"), given.tunes, given.poems, given.temperature)
+        run = charrnn.load(given.run, device="cpu")
+        print(f"\n{run!r}")
+        writing(run, given.tunes, given.poems, given.temperature)
 
 
 def patterns(shown: int) -> None:
@@ -70,18 +74,23 @@ def patterns(shown: int) -> None:
 def writing(run: charrnn.Run, count: int, poems: int, temperature: float) -> None:
     """Writes to the most frequent tunes, and judges."""
     table = pingshui()
+    headed = run.headings is not None and "tune" in run.headings.names
+    total, whole = 0, time.perf_counter()
     print("\n| tune | right | price, bits per character | ms |\n|---|---:|---:|---:|")
     for name, form in islice(tunes().items(), count):
         constraint = run.verse(name, tones=True, rhyme="any")
         right, bits, begun = 0, 0.0, time.perf_counter()
         for seed in range(-(-poems // SIDE_BY_SIDE)):
             some = min(SIDE_BY_SIDE, poems - seed * SIDE_BY_SIDE)
-            how = {"length": 400, "seed": seed, "samples": some, "temperature": temperature}
-            for one in run.sample("", constraint=constraint, **how):  # type: ignore[arg-type]
+            how: dict[str, Any] = {"length": 400, "seed": seed, "samples": some, "temperature": temperature}
+            for one in run.sample("", constraint=constraint, fields={"tune": name} if headed else None, **how):
                 right += judge_as(one.text, form, table).is_right
                 bits += one.constraint_bits or 0.0
         took = 1000 * (time.perf_counter() - begun) / poems
+        total += right
         print(f"| {name} | {right:,} of {poems:,} | {bits / poems:.2f} | {took:.0f} |", flush=True)
+    took = 1000 * (time.perf_counter() - whole) / poems / count
+    print(f"| all | {total:,} of {poems * count:,} | | {took:.0f} |")
 
 
 if __name__ == "__main__":

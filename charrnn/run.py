@@ -153,8 +153,14 @@ class Run(RunFolder):
         best = [max(group, key=lambda one: one.log_prob / (len(one.text) - new)) for group in groups]
         if fields is None or self.headings is None:
             return best
-        bits = {"constraint_bits": None} if is_free else {}  # to have a heading is no constraint
-        return [replace(one, fields=self.headings.read(one.text), **bits) for one in best]
+        return [
+            replace(
+                one,
+                fields=self.headings.read(one.text),
+                constraint_bits=None if is_free else one.constraint_bits,  # to have a heading is no constraint
+            )
+            for one in best
+        ]
 
     def _headed(
         self,
