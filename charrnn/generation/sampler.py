@@ -141,12 +141,16 @@ class Sampler:
         seed: int,
         samples: int = 1,
         shown: str | None = None,
+        crowd: int = 1,
     ) -> list[Sample]:
-        """`sample`, of texts that keep a constraint. Raises CharrnnError as `constraints.write` does too."""
+        """`sample`, of texts that keep a constraint, in crowds as `constraints.write` has them.
+
+        Raises CharrnnError as that does too.
+        """
         generators = _generators(length, seed, samples)
         try:
             kept = constraints.write(
-                self.model, self.vocabulary, prompt, constraint, self.filters, generators, length, self.documents
+                self.model, self.vocabulary, prompt, constraint, self.filters, generators, length, self.documents, crowd
             )
         except constraints.Unfit as unfit:
             raise unfit.told(self.vocabulary, prompt) from None
