@@ -164,18 +164,13 @@ class Run(RunFolder):
         ]
 
     def _headed(
-        self,
-        fields: Mapping[str, str],
-        begin: Prompt,
-        constraint: Constraint | None,
-        unknown: Unknown,
-        strict: bool,
+        self, fields: Mapping[str, str], begin: Prompt, below: Constraint | None, unknown: Unknown, strict: bool
     ) -> tuple[Prompt, Constraint | None]:
-        """How a text begins that goes on with `begin` below a heading, and what it keeps, if the model writes a part of
-        the heading or there is a constraint. Raises CharrnnError where the run has no headings, or not these fields.
+        """How a text begins that has a heading, and below it `begin`; and what it keeps, with the constraint `below`.
+
+        Raises CharrnnError where the run has no headings, or not these fields.
         """
-        from charrnn.generation.constraints import Unfit
-        from charrnn.generation.headed import Headed
+        from charrnn.generation.headed import with_heading
 
         if self.headings is None:
             raise CharrnnError(
@@ -183,26 +178,9 @@ class Run(RunFolder):
                 "them (song-ci, tang-titled), or with the fields of a table (corpus.field)"
             )
         given = self.headings.taken(fields)
-        remedy = "write it without them"
-        read = dict(zip(given, self._read_prompts([*given.values()], unknown, strict, remedy), strict=True))
-        items: list[int | None] = []
-        shown: list[str] = []
-        for literal, name in self.headings.parts:
-            value = None if name is None else read.get(name)
-            if None not in items:
-                shown += [literal, "" if value is None else value.text]
-            items += self.vocabulary.encode(literal)
-            if name is not None:
-                items += [None] if value is None else value.ids
-        whole = None not in items
-        text = "".join(shown) + (begin.text if whole else "")
-        if whole and constraint is None:
-            return Prompt(text, [item for item in [*items, *begin.ids] if item is not None]), None
-        try:
-            headed = Headed(items, begin.ids, constraint, self.vocabulary)
-        except Unfit as unfit:
-            raise unfit.told(self.vocabulary, begin.ids) from None
-        return Prompt(text, headed.beginning), headed
+        read = self._read_prompts([*given.values()], unknown, strict, "write it without them")
+        values = dict(zip(given, read, strict=True))
+        return with_heading(self.headings.parts, values, begin, below, self.vocabulary)
 
     def verse(
         self,

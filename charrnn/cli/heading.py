@@ -32,8 +32,10 @@ Fields = Annotated[
 def fields_of(
     run: Run, title: str | None, author: str | None, tune: str | None, others: list[str] | None, form: str | None
 ) -> dict[str, str] | None:
-    """The fields that are given, with the tune of a form; None where none is given and the texts have no headings, or
-    nothing is asked of what is below them (an empty `form`).
+    """The fields that are given, with the tune of a form.
+
+    None where none is given, and there are no headings or nothing is asked of what stands below one. An empty `form`
+    stands for anything else that is asked of it.
 
     Raises CharrnnError for one that is given twice.
     """
@@ -45,7 +47,9 @@ def fields_of(
         if name in given:
             raise CharrnnError(f"--field {other}: {name} is given twice")
         given[name] = value
-    if run.headings is None or (form is None and not given):
+    if form is None and not given:
+        return None
+    if run.headings is None:
         return given or None
     if form and "tune" in run.headings.names:
         from charrnn.verse.forms import find_form

@@ -212,7 +212,8 @@ def sample(
         how["length"] = VERSE if length is None else length
         verse = opened.acrostic(acrostic, length=how["length"])
         text = "" if text is None else text
-    fields = fields_of(opened, title, author, tune, field, form or (acrostic and ""))
+    below = form or (None if acrostic is None else "")
+    fields = fields_of(opened, title, author, tune, field, below)
     if without is not None:
         from charrnn.generation.constraints import Both, Without
 

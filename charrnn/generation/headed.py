@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from charrnn.generation.constraints import Constraint, Mask, walk
+from charrnn.generation.constraints import Constraint, Mask, Unfit, walk
+from charrnn.text.prompts import Prompt
 from charrnn.text.vocab import Vocabulary
 
 LONGEST = 60
@@ -98,3 +99,33 @@ class Headed:
 
     def _at(self, item: int) -> InHeading | Below:
         return InHeading(item) if item < len(self._items) else Below(self._begun)
+
+
+def with_heading(
+    parts: Sequence[tuple[str, str | None]],
+    values: Mapping[str, Prompt],
+    begin: Prompt,
+    below: Constraint | None,
+    vocabulary: Vocabulary,
+) -> tuple[Prompt, Constraint | None]:
+    """How a text begins that has a heading and below it `begin`, and what it keeps: nothing, where the heading is given
+    as a whole and nothing is asked of what is `below`.
+
+    `parts` are those of `text.headings.Headings`. Raises CharrnnError where `begin` does not fit what is below.
+    """
+    items: list[int | None] = []
+    shown = ""
+    for literal, name in parts:
+        value = None if name is None else values.get(name)
+        if None not in items:
+            shown += literal + ("" if value is None else value.text)
+        items += vocabulary.encode(literal)
+        if name is not None:
+            items += [None] if value is None else value.ids
+    if None not in items:
+        shown += begin.text
+    try:
+        headed = Headed(items, begin.ids, below, vocabulary)
+    except Unfit as unfit:
+        raise unfit.told(vocabulary, begin.ids) from None
+    return Prompt(shown, headed.beginning), None if below is None and None not in items else headed

@@ -50,6 +50,11 @@ class Headings(Record):
             raise ValueError("different names in braces were expected, with a text between any two and after the last")
         return template
 
+    def __str__(self) -> str:
+        """In words: `《{tune}》{author}; known: 1,340 of tune, 1,339 of author`."""
+        known = ", ".join(f"{len(values):,} of {name}" for name, values in self.known.items())
+        return self.template.strip() + (f"; known: {known}" if known else "")
+
     @property
     def parts(self) -> list[tuple[str, str | None]]:
         """The text before each field and the name of the field; the last part has no field."""

@@ -70,6 +70,16 @@ def test_a_form_alone_has_a_heading_of_the_model_s_own(run: Path) -> None:
     assert str(first["text"]).startswith("《") and isinstance(first["fields"], dict)
 
 
+def test_the_tune_of_a_form_stands_in_the_heading(tmp_path: Path) -> None:
+    poems = [{"tune": "浣溪沙", "text": "春风来去花无数，"}, {"tune": "如梦令", "text": "夏日长长水不流。"}] * 9
+    (tmp_path / "ci.json").write_text(json.dumps(poems, ensure_ascii=False), encoding="utf-8")
+    corpus = {"path": str(tmp_path / "ci.json"), "field": "《{tune}》\n{text}", "split": [1.0, 0.0, 0.0]}
+    ci = charrnn.train({"corpus": corpus, "model": {"cell": "ngram"}}, out=tmp_path / "run", quiet=True).path
+    (first, *_) = written(ci, "--form", "浣溪沙", "--seed", "1")
+    assert str(first["text"]).startswith("《浣溪沙》\n") and first["fields"] == {"tune": "浣溪沙"}
+    assert "headings" in CliRunner().invoke(app, ["info", str(ci)]).stdout
+
+
 def test_the_run_is_complete_in_itself(run: Path) -> None:
     moved = run.rename(run.with_name("moved"))
     try:
