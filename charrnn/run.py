@@ -126,8 +126,7 @@ class Run(RunFolder):
         top-p. A text ends after `stop`. `unknown` says what happens to characters of the prompt that the model knows in
         no form: `error`, `replace` (by <unk>), `skip`, or `keep`, which shows them; `strict` takes no other form of a
         character. Texts keep the `constraint`, such as that of `verse`, which ends them instead of `stop`. Each text is
-        the likeliest of `best_of` ones, by its probability per character; under a constraint these look ahead together
-        (`constraints.write`). `fields` are some of those of the heading,
+        the likeliest of `best_of` ones, by its probability per character. `fields` are some of those of the heading,
         such as `{"title": "山中"}`, of which the model writes the others; prompt and constraint then are of the text
         below it. Raises CharrnnError for a prompt with unknown characters and for values out of bounds.
         """
@@ -145,7 +144,7 @@ class Run(RunFolder):
             written = self.sampler(chosen).sample(begin.ids, length, seed, tried, stop, begin.text)
         elif stop is None:
             sampler = self.sampler(chosen)
-            written = sampler.sample_within(constraint, begin.ids, length, seed, tried, begin.text, best_of)
+            written = sampler.sample_within(constraint, begin.ids, length, seed, tried, begin.text)
         else:
             raise CharrnnError(f"‹stop={stop}›: a constraint ends a text by itself; leave it out")
         _check_finite(one.log_prob for one in written)

@@ -17,8 +17,6 @@ from charrnn.generation.stepper import Stepper
 from charrnn.text.vocab import Vocabulary
 
 Mask = npt.NDArray[np.bool_]
-TINY = 1e-30
-"""What a particle is multiplied with that the filters would never have let through."""
 
 
 class Constraint(Protocol):
@@ -158,7 +156,6 @@ def write(
     generators: Sequence[np.random.Generator],
     longest: int,
     documents: bool = False,
-    crowd: int = 1,
 ) -> list[Kept]:
     """A text for each generator. It ends where the constraint allows nothing more, at the `longest` number of
     characters, or with `documents` where the model ends it; in each case only if the constraint takes it as whole.
@@ -168,10 +165,6 @@ def write(
 
     A character is drawn from those that are allowed, with the filters on the model's probabilities among them. One that
     `after` refuses is taken out, and the same random numbers draw again.
-
-    The texts of a `crowd`, so many one after the other, are particles (Gordon et al. 1993): the weight of each is the
-    probability, with the filters, of all that was allowed on its way. Where few of them have most of the weight, all go
-    on from those: a line that cannot end well is given up before the next one is written below it.
     """
     count, boundary, unknown = len(generators), vocabulary.boundary, vocabulary.unknown
     states = [walk(constraint, prompt)] * count
@@ -179,7 +172,7 @@ def write(
     model.begin([boundary, *prompt], count)
     texts: list[list[int]] = [[] for _ in generators]
     prices: list[list[float]] = [[] for _ in generators]
-    gained, weights = np.zeros(count), np.zeros(count)
+    gained = np.zeros(count)
     recent = np.array([prompt[-MEMORY:]] * count, np.int64).reshape(count, -1)
     running = set(range(count))
     for _ in range(longest):
@@ -197,7 +190,6 @@ def write(
         mask[[row not in running for row in range(count)]] = True  # what they draw is not kept
         race = races(generators, 1, log_probs.shape[1])[:, 0]
         chosen = _draw(log_probs, mask, filters, recent, race)
-        given = filters(log_probs, recent) if crowd > 1 else None
         for row in list(running):
             one = int(chosen[row])
             while one != boundary and (state := constraint.after(states[row], one)) is None:
@@ -207,8 +199,6 @@ def write(
                 own = slice(row, row + 1)
                 one = int(_draw(log_probs[own], mask[own], filters, recent[own], race[own])[0])
             gained[row] += log_probs[row, one]
-            if given is not None:
-                weights[row] += math.log(max(float(given[row][mask[row]].sum()), TINY))
             allowed = np.logaddexp.reduce(log_probs[row][mask[row]].astype(np.float64))
             prices[row].append(max(0.0, -float(allowed)))
             if one == boundary:
@@ -218,35 +208,11 @@ def write(
                 texts[row].append(one)
         recent = np.concatenate([recent, chosen[:, None]], axis=1)[:, -MEMORY:]
         model.step(chosen)
-        if crowd > 1 and (rows := _gone_on_from(weights, crowd, generators)) is not None:
-            model.take(rows)
-            states, texts = [states[r] for r in rows], [list(texts[r]) for r in rows]
-            prices, running = [list(prices[r]) for r in rows], {i for i, r in enumerate(rows) if r in running}
-            gained, recent = gained[rows], recent[rows]
     if unfinished := [row for row in running if not constraint.is_over(states[row])]:
         raise CharrnnError(
             f"‹length={longest}›: {len(unfinished)} of {count} texts are not whole after so many characters; give more"
         )
     return [Kept(text, float(g), own) for text, g, own in zip(texts, gained, prices, strict=True)]
-
-
-def _gone_on_from(
-    weights: npt.NDArray[np.float64], crowd: int, generators: Sequence[np.random.Generator]
-) -> npt.NDArray[np.int64] | None:
-    """The row from which each row goes on, `[N]`, within its crowd; None where all go on by themselves.
-
-    The logarithms of weights of a crowd that is drawn from become 0.
-    """
-    rows, changed = np.arange(len(weights)), False
-    for start in range(0, len(weights), crowd):
-        own = slice(start, start + crowd)
-        p = np.exp(weights[own] - weights[own].max())
-        p /= p.sum()
-        if 1 / (p @ p) < crowd / 2:
-            points = (generators[start].random() + np.arange(crowd)) / crowd
-            rows[own] = start + np.minimum(np.searchsorted(p.cumsum(), points), crowd - 1)
-            weights[own], changed = 0.0, True
-    return rows if changed else None
 
 
 def _mask_of(constraint: Constraint, state: Any, size: int) -> Mask:

@@ -141,16 +141,12 @@ class Sampler:
         seed: int,
         samples: int = 1,
         shown: str | None = None,
-        crowd: int = 1,
     ) -> list[Sample]:
-        """`sample`, of texts that keep a constraint, in crowds as `constraints.write` has them.
-
-        Raises CharrnnError as that does too.
-        """
+        """`sample`, of texts that keep a constraint. Raises CharrnnError as `constraints.write` does too."""
         generators = _generators(length, seed, samples)
         try:
             kept = constraints.write(
-                self.model, self.vocabulary, prompt, constraint, self.filters, generators, length, self.documents, crowd
+                self.model, self.vocabulary, prompt, constraint, self.filters, generators, length, self.documents
             )
         except constraints.Unfit as unfit:
             raise unfit.told(self.vocabulary, prompt) from None

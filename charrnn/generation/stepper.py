@@ -29,10 +29,6 @@ class Stepper:
         """Reads one more character in each row, ids `[N]`."""
         raise NotImplementedError
 
-    def take(self, rows: Ints) -> None:
-        """Row i goes on from where row `rows[i]` is, rows `[N]`."""
-        raise NotImplementedError
-
     def write(
         self, length: int, generators: Generators, filters: Filters, never: Sequence[int], recent: Ints
     ) -> tuple[Ints, Floats]:

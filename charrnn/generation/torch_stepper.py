@@ -41,8 +41,3 @@ class TorchStepper(Stepper):
     def step(self, ids: Ints) -> None:
         """Reads one more character in each row, ids `[N]`."""
         self._logits, self._state = self._model.step(torch.from_numpy(ids).to(self._model.device), self._state)
-
-    def take(self, rows: Ints) -> None:
-        """Row i goes on from where row `rows[i]` is, rows `[N]`."""
-        index = torch.from_numpy(rows).to(self._model.device)
-        self._logits, self._state = self._logits[index], tuple(s[index] for s in self._state)

@@ -147,23 +147,6 @@ def test_probabilities_are_those_of_the_model(variant: str, count: int) -> None:
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-@pytest.mark.parametrize("count", [3, 53])
-def test_rows_go_on_from_where_others_are(variant: str, count: int) -> None:
-    config, model = build(variant)
-    random = np.random.default_rng(4)
-    texts, rows, more = (
-        random.integers(0, most, shape) for most, shape in ((V, (5, count)), (count, count), (V, count))
-    )
-    for name, way in every_way(config, model).items():
-        read(way, np.concatenate([texts[:, rows], more[None]]))
-        directly = way.logits()
-        read(way, texts)
-        way.take(rows)
-        way.step(more)
-        np.testing.assert_allclose(way.logits(), directly, atol=1e-5, rtol=0, err_msg=name)
-
-
-@pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize(
     ("filters", "documents"),
     [

@@ -57,11 +57,6 @@ class MixtureStepper(Stepper):
         self._network.step(ids)
         self._ranks = self._counts.read(self._ranks, ids)
 
-    def take(self, rows: Ints) -> None:
-        """Row i goes on from where row `rows[i]` is, rows `[N]`."""
-        self._network.take(rows)
-        self._ranks = self._ranks[rows]
-
     def logits(self) -> Floats:
         """ln p of the next character up to a constant, `[N, V]`."""
         return self._counts.mix(self._network.logits(), self._ranks)

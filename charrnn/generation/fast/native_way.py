@@ -145,14 +145,6 @@ class NativeStepper(Stepper):
             for group in groups:
                 group.step(np.ascontiguousarray(ids[group.rows]))
 
-    def take(self, rows: Ints) -> None:
-        """Row i goes on from where row `rows[i]` is, rows `[N]`."""
-        groups = [group for share in self._shares for group in share]
-        held = [np.concatenate(own)[rows] for own in zip(*(group.held for group in groups), strict=True)]
-        for group in groups:
-            for own, all_rows in zip(group.held, held, strict=True):
-                own[:] = all_rows[group.rows]
-
     def write(
         self, length: int, generators: Generators, filters: Filters, never: Sequence[int], recent: Ints
     ) -> tuple[Ints, Floats]:
@@ -208,12 +200,6 @@ class _Group:
             )
             self._seen = _aligned(1, self.logits.shape[1])
         self._ops = (_Op * len(plan.ops))(*map(self._op, plan.ops, weights))
-
-    @property
-    def held(self) -> list[npt.NDArray[Any]]:
-        """All that is remembered of the rows' texts, a row for each."""
-        ranks = [] if self._counts is None else [self._ranks]
-        return [*self._registers.values(), *ranks]
 
     def _op(self, op: Op, weights: _Pair) -> _Op:
         width = self._plan.widths[op.into][1]

@@ -79,10 +79,6 @@ class NGramStepper(Stepper):
         """Reads one more character in each row, ids `[N]`."""
         self._ranks = self._tables.read(self._ranks, ids)
 
-    def take(self, rows: Ints) -> None:
-        """Row i goes on from where row `rows[i]` is, rows `[N]`."""
-        self._ranks = self._ranks[rows]
-
     def logits(self) -> Floats:
         """ln p of the next character, `[N, V]`."""
         return np.log(self._tables.probabilities(self._ranks)[0]).astype(np.float32)

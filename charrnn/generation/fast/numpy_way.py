@@ -101,7 +101,3 @@ class NumpyStepper(Stepper):
         """Reads one more character in each row, ids `[N]`, by all operations."""
         for op in self._plan.ops:
             apply(op, self._registers, ids)
-
-    def take(self, rows: Ints) -> None:
-        """Row i goes on from where row `rows[i]` is, rows `[N]`."""
-        self._registers = {name: value[rows] for name, value in self._registers.items()}
