@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from itertools import chain, zip_longest
 from pathlib import Path
@@ -28,6 +29,7 @@ if TYPE_CHECKING:  # imported only where they are needed: writing on a CPU does 
 
     from charrnn.evaluation.likelihood import Likelihood
     from charrnn.evaluation.surprise import Scored
+    from charrnn.generation.acrostic import Acrostic
     from charrnn.generation.constraints import Constraint
     from charrnn.generation.fill import Filled
     from charrnn.generation.stepper import Stepper
@@ -37,6 +39,10 @@ if TYPE_CHECKING:  # imported only where they are needed: writing on a CPU does 
     from charrnn.text.given import By
     from charrnn.verse.automaton import At, Verse
     from charrnn.verse.mending import Mended
+
+
+OWN_TEXTS, OWN_TEXT = 8, 300
+"""How many texts of how many characters tell how a model sets its lines."""
 
 
 class Run(RunFolder):
@@ -116,6 +122,7 @@ class Run(RunFolder):
         strict: bool = False,
         constraint: Constraint | None = None,
         best_of: int = 1,
+        fields: Mapping[str, str] | None = None,
     ) -> list[Sample]:
         """Texts that continue `prompt`. The section `sampling` of the run's config replaces each None.
 
@@ -124,11 +131,16 @@ class Run(RunFolder):
         top-p. A text ends after `stop`. `unknown` says what happens to characters of the prompt that the model knows in
         no form: `error`, `replace` (by <unk>), `skip`, or `keep`, which shows them; `strict` takes no other form of a
         character. Texts keep the `constraint`, such as that of `verse`, which ends them instead of `stop`. Each text is
-        the likeliest of `best_of` ones, by its probability per character. Raises CharrnnError for a prompt with unknown
-        characters and for values out of bounds.
+        the likeliest of `best_of` ones, by its probability per character. `fields` are some of those of the heading,
+        such as `{"title": "山中"}`, of which the model writes the others; prompt and constraint then are of the text
+        below it. Raises CharrnnError for a prompt with unknown characters and for values out of bounds.
         """
         chosen = Filters.of(self.config.sampling, temperature, top_k, top_p, repetition_penalty, filters)
-        begin, length = self._beginning(prompt, length, unknown, strict)
+        given = "" if prompt is None and fields is not None else prompt  # the config's prompt may be a heading
+        begin, length = self._beginning(given, length, unknown, strict)
+        is_free = constraint is None
+        if fields is not None:
+            begin, constraint = self._headed(fields, begin, constraint, unknown, strict)
         check_samples(samples)
         if best_of < 1:
             raise CharrnnError(f"‹best_of={best_of}›: a number of texts from 1 was expected")
@@ -143,7 +155,36 @@ class Run(RunFolder):
         _check_finite(one.log_prob for one in written)
         groups = (written[i : i + best_of] for i in range(0, tried, best_of))
         new = len(begin.text) - 1  # what the model wrote is longer by one, if only for the end that it may have written
-        return [max(group, key=lambda one: one.log_prob / (len(one.text) - new)) for group in groups]
+        best = [max(group, key=lambda one: one.log_prob / (len(one.text) - new)) for group in groups]
+        if fields is None or self.headings is None:
+            return best
+        return [
+            replace(
+                one,
+                fields=self.headings.read(one.text),
+                constraint_bits=None if is_free else one.constraint_bits,  # to have a heading is no constraint
+            )
+            for one in best
+        ]
+
+    def _headed(
+        self, fields: Mapping[str, str], begin: Prompt, below: Constraint | None, unknown: Unknown, strict: bool
+    ) -> tuple[Prompt, Constraint | None]:
+        """How a text begins that has a heading, and below it `begin`; and what it keeps, with the constraint `below`.
+
+        Raises CharrnnError where the run has no headings, or not these fields.
+        """
+        from charrnn.generation.headed import with_heading
+
+        if self.headings is None:
+            raise CharrnnError(
+                f"‹fields›: {self.path} was trained on texts without headings; train with a config whose texts have "
+                "them (song-ci, tang-titled), or with the fields of a table (corpus.field)"
+            )
+        given = self.headings.taken(fields)
+        read = self._read_prompts([*given.values()], unknown, strict, "write it without them")
+        values = dict(zip(given, read, strict=True))
+        return with_heading(self.headings.parts, values, begin, below, self.vocabulary)
 
     def verse(
         self,
@@ -225,6 +266,20 @@ class Run(RunFolder):
         if text:
             writer.type(text)
         return writer
+
+    def acrostic(self, letters: str, *, length: int = 10_000) -> Acrostic:
+        """A constraint for `sample`: lines of any text, of which each begins with one of the letters.
+
+        Between two lines stands what the model most often writes there: some texts of its own tell. All lines together
+        have at most `length` characters. Raises CharrnnError for a letter that the model does not know, where it knows
+        no line ends, and where the lines have no room.
+        """
+        from charrnn.generation.acrostic import Acrostic, usual_break
+
+        known = self.vocabulary.decode(self.read_prompt("".join(letters.split()), remedy="choose others").ids)
+        Acrostic(known, self.vocabulary, length)  # what is refused is refused before anything is written
+        begun = self.sampler(Filters.of(self.config.sampling)).sample([], OWN_TEXT, seed=0, samples=OWN_TEXTS)
+        return Acrostic(known, self.vocabulary, length, usual_break(one.text for one in begun))
 
     def mend(self, text: str, form: str, *, rhyme_table: str | Path | None = None) -> Mended:
         """A poem with the fewest changed characters after which it is right in its form, with tones and rhymes.

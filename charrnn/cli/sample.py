@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from charrnn.cli.heading import Author, Fields, Title, Tune, fields_of
 from charrnn.cli.opening import open_run
 from charrnn.cli.options import Checkpoint, Device, Json, Plugin, RunFolder, Strict, Unknown, unescaped
 from charrnn.cli.output import show, show_bytes, show_json
@@ -85,6 +86,10 @@ def sample(
     ] = None,
     unknown: Unknown = "error",
     strict: Strict = False,
+    title: Title = None,
+    author: Author = None,
+    tune: Tune = None,
+    field: Fields = None,
     best_of: Annotated[
         int,
         typer.Option("--best-of", help="Write so many texts for each that is shown: the likeliest, per character."),
@@ -115,7 +120,10 @@ def sample(
     ] = None,
     acrostic: Annotated[
         str | None,
-        typer.Option("--acrostic", help="Characters that stand one in each line of --form. Default: none."),
+        typer.Option(
+            "--acrostic",
+            help="Characters that stand one in each line, of --form or of any text. Default: none.",
+        ),
     ] = None,
     acrostic_at: Annotated[
         str,
@@ -198,17 +206,25 @@ def sample(
         )
         text = "" if text is None else text  # the config's prompt may be no beginning of a poem
         how["length"] = VERSE if length is None else length
-    elif tones or rhyme is not None or acrostic is not None or words is not None:
-        raise CharrnnError("--tones, --rhyme, --acrostic and --words belong to a form of verse: give --form too")
+    elif tones or rhyme is not None or words is not None or acrostic_at != "start":
+        raise CharrnnError("--tones, --rhyme, --words and --acrostic-at belong to a form of verse: give --form too")
+    elif acrostic is not None:
+        how["length"] = VERSE if length is None else length
+        verse = opened.acrostic(acrostic, length=how["length"])
+        text = "" if text is None else text
+    below = form or (None if acrostic is None else "")
+    fields = fields_of(opened, title, author, tune, field, below)
     if without is not None:
         from charrnn.generation.constraints import Both, Without
 
         absent = Without(_words(without), vocabulary)
         verse = absent if verse is None else Both([verse, absent])
     if stream is None:
-        stream = sys.stdout.isatty() and samples == best_of == 1 and not as_json and verse is None
-    if stream and (verse is not None or best_of > 1):
-        raise CharrnnError("--stream shows a text as it comes, without --form, --without and --best-of")
+        stream = sys.stdout.isatty() and samples == best_of == 1 and not as_json and verse is None and fields is None
+    if stream and (verse is not None or best_of > 1 or fields is not None):
+        raise CharrnnError(
+            "--stream shows a text as it comes, without --form, --acrostic, --without, --best-of, and no heading"
+        )
     if stream:
         if samples != 1 or as_json:
             raise CharrnnError("--stream shows one text as it comes, without --samples and --json")
@@ -222,7 +238,7 @@ def sample(
             show("")
         _tell_seed(seed, drawn)
         return
-    written = opened.sample(text, samples=samples, constraint=verse, best_of=best_of, **how)
+    written = opened.sample(text, samples=samples, constraint=verse, best_of=best_of, fields=fields, **how)
     if as_json:
         show_json([_facts(one, vocabulary) | {"step": opened.checkpoint.step} for one in written])
         return
@@ -231,8 +247,8 @@ def sample(
         _show_bytes([between.join(one.data or b"" for one in written)], vocabulary)
     else:
         _show_texts([one.text for one in written])
-    if form is not None:
-        _tell_price([one.constraint_bits or 0.0 for one in written])
+    if form is not None or acrostic is not None:
+        _tell_price("form" if form is not None else "acrostic", [one.constraint_bits or 0.0 for one in written])
     _tell_seed(seed, drawn)
 
 
@@ -265,13 +281,14 @@ def _facts(one: Sample, vocabulary: Vocabulary) -> dict[str, Any]:
     text = one.text if one.data is None else vocabulary.text_of(one.data)
     told = {"base64": b64encode(one.data).decode("ascii")} if one.data is not None and text is None else {"text": text}
     price = {} if one.constraint_bits is None else {"constraint_bits": one.constraint_bits}
-    return {**told, "log_prob": one.log_prob, **price, "seed": one.seed, "index": one.index}
+    fields = {} if one.fields is None else {"fields": dict(one.fields)}
+    return {**told, **fields, "log_prob": one.log_prob, **price, "seed": one.seed, "index": one.index}
 
 
-def _tell_price(bits: list[float]) -> None:
+def _tell_price(what: str, bits: list[float]) -> None:
     from charrnn.terminal import say
 
-    say(f"the form took {sum(bits) / len(bits):.2f} bits per character from what the model would have written")
+    say(f"the {what} took {sum(bits) / len(bits):.2f} bits per character from what the model would have written")
 
 
 def _words(given: str) -> list[str]:

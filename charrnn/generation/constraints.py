@@ -119,14 +119,13 @@ class Kept:
     """Those after the prompt."""
     log_prob: float
     """ln of the model's probability of them, at temperature 1."""
-    price: float
-    """-ln of the probability that the model gave to what the constraint allowed, summed over the characters: what the
-    constraint took from it. 0 if the model would only have written so."""
+    prices: list[float]
+    """For each character -ln of the probability that the model gave to what the constraint allowed, and for the end of
+    a document where the model ended it. 0 if the model would only have written so."""
 
-    @property
-    def bits(self) -> float:
-        """The price of the constraint in bits per character."""
-        return self.price / math.log(2) / max(1, len(self.ids))
+    def bits(self, start: int = 0) -> float:
+        """The price of the constraint from the character `start` on: bits for each, which it took from the model."""
+        return sum(self.prices[start:]) / math.log(2) / max(1, len(self.ids) - start)
 
 
 def line_of(constraint: Constraint, state: Any) -> int | None:
@@ -162,6 +161,11 @@ class Unfit(CharrnnError):
         super().__init__(f"the character {place + 1} of the prompt does not fit what is asked for")
         self.place = place
 
+    def told(self, vocabulary: Vocabulary, prompt: Sequence[int]) -> CharrnnError:
+        """The same, with the character."""
+        character = vocabulary.decode([prompt[self.place]])
+        return CharrnnError(f"‹prompt›: {character!r}, its character {self.place + 1}, does not fit what is asked for")
+
 
 class Course:
     """One text on its way through a constraint."""
@@ -169,11 +173,12 @@ class Course:
     def __init__(
         self, constraint: Constraint, prompt: Sequence[int], vocabulary: Vocabulary, documents: bool = False
     ) -> None:
-        """With `documents` the model may end the text, where it is whole. Raises Unfit where the prompt does not fit."""
+        """With `documents` the model may end a text that is whole. Raises Unfit where the prompt does not fit."""
         self._constraint, self._vocabulary, self._documents = constraint, vocabulary, documents
         self._state = walk(constraint, prompt)
         self.ids: list[int] = []
-        self.log_prob = self.price = 0.0
+        self.log_prob = 0.0
+        self.prices: list[float] = []
         self.running = True
 
     @property
@@ -184,10 +189,10 @@ class Course:
     @property
     def kept(self) -> Kept:
         """The text as it stands."""
-        return Kept(self.ids, self.log_prob, self.price)
+        return Kept(self.ids, self.log_prob, self.prices)
 
     def mask(self) -> Mask:
-        """What may come next, `[V]`; where nothing may, the text ends. Raises CharrnnError where it is not whole then."""
+        """What may come next, `[V]`; where nothing may, a whole text ends. Raises CharrnnError for another."""
         mask = _mask_of(self._constraint, self._state, len(self._vocabulary))
         mask[[self._vocabulary.unknown, self._vocabulary.boundary]] = False, self._documents and self.is_whole
         self.running = bool(mask.any())
@@ -211,7 +216,7 @@ class Course:
             self._state = state
             self.ids.append(one)
         self.log_prob += float(log_probs[one])
-        self.price -= float(np.logaddexp.reduce(log_probs[mask].astype(np.float64)))
+        self.prices.append(max(0.0, -float(np.logaddexp.reduce(log_probs[mask].astype(np.float64)))))
         return True
 
 

@@ -60,7 +60,7 @@ def standing(writer: Writer) -> tuple[object, ...]:
         writer.form,
         writer.fits,
         writer.is_whole,
-        writer.propose(5),
+        [(one.text, round(one.probability, 4)) for one in writer.propose(5)],  # C may sum in another order
         writer.propose_words(3),
     )
 
