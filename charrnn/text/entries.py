@@ -63,7 +63,7 @@ def building(folder: Path) -> Iterator[Path]:
     """
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(folder.parent)
+        sweep(folder.parent)
         temporary = Path(tempfile.mkdtemp(prefix=".building-", dir=folder.parent))
         try:
             yield temporary
@@ -213,7 +213,7 @@ def _sampled(file: Path) -> str:
     return digest.hexdigest()
 
 
-def _sweep(folder: Path) -> None:
+def sweep(folder: Path) -> None:
     """Removes what builders left that died."""
     for left in (*folder.glob(".building-*"), *folder.glob(".gone-*")):
         try:

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from charrnn.cache import cache_folder
 from charrnn.errors import CharrnnError
 from charrnn.text.dataset import Part
-from charrnn.text.entries import is_whole, put
+from charrnn.text.entries import is_whole, put, sweep
 from charrnn.text.reader import Report
 from charrnn.text.vocab import Vocabulary
 
@@ -62,7 +62,7 @@ class Suffixes:
         layout = _Layout(part, vocabulary)
         self._layout, self._mark, self._width = layout, vocabulary.unknown, layout.width
         if file.stat().st_size != layout.bytes:
-            raise CharrnnError(f"{file}: another size than it should have; charrnn cache verify removes what is damaged")
+            raise CharrnnError(f"{file}: has another size than it should have; `charrnn cache clear` removes it")
         self._sorted = np.memmap(file, np.int32, "r", shape=(layout.size,))
         self._text = np.memmap(file, np.uint8, "r", offset=4 * layout.size, shape=(layout.width * layout.padded,))
         self._words = _words(self._text, layout.width)
@@ -243,19 +243,17 @@ def suffixes_of(part: Part, vocabulary: Vocabulary, fingerprint: str, progress: 
     key = hashlib.sha256(f"{FORMAT} {LONGEST} {BLOCK} {fingerprint} ".encode() + spans.tobytes()).hexdigest()[:32]
     file = cache_folder("suffixes") / f"{key}.bin"
     if not is_whole(file):
-        temporary = None
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=file.parent, prefix=".building-", delete=False) as out:
-                temporary = Path(out.name)
-                build(part, vocabulary, out.file, progress)
-            put(temporary, file)
+            sweep(file.parent)
+            with tempfile.TemporaryDirectory(prefix=".building-", dir=file.parent) as folder:
+                made = Path(folder) / file.name
+                with made.open("wb") as out:
+                    build(part, vocabulary, out, progress)
+                put(made, file)
         except OSError as error:
             where = error.filename or file.parent
             raise CharrnnError(f"{where}: the index of the text cannot be written: {error.strerror}") from None
-        finally:
-            if temporary is not None:
-                temporary.unlink(missing_ok=True)
     return Suffixes(part, vocabulary, file)
 
 
