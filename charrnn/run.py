@@ -160,7 +160,7 @@ class Run(RunFolder):
         from charrnn.generation.constraints import Both
         from charrnn.generation.original import Original
 
-        original = Original(self.learnt.suffixes, length, len(self.vocabulary), given)
+        original = Original(self.learnt.suffixes, length, self.vocabulary, given)
         return Both([original] if constraint is None else [constraint, original])
 
     def verse(

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from charrnn.errors import CharrnnError
 from charrnn.generation.constraints import Mask
 from charrnn.text.suffixes import LONGEST, Suffixes
+from charrnn.text.vocab import Vocabulary
 
 KEPT = 100_000
 """The most beginnings of runs whose continuations are remembered."""
@@ -30,14 +31,14 @@ class Original:
     It may end anywhere but where nothing could be written: see `constraints.Both`, which looks ahead.
     """
 
-    def __init__(self, corpus: Suffixes, length: int, size: int, given: int = 0) -> None:
-        """`size` is the number of ids, V; the first `given` ids are those of a prompt.
+    def __init__(self, corpus: Suffixes, length: int, vocabulary: Vocabulary, given: int = 0) -> None:
+        """The first `given` ids of a text are those of a prompt.
 
         Raises CharrnnError for a length below 2, with which nothing could be written, or above LONGEST.
         """
         if not 2 <= length <= LONGEST:
             raise CharrnnError(f"‹original={length}›: a number of characters from 2 to {LONGEST:,} was expected")
-        self._corpus, self._length, self._size, self._given = corpus, length, size, given
+        self._corpus, self._length, self._vocabulary, self._given = corpus, length, vocabulary, given
         self._known: dict[tuple[int, ...], npt.NDArray[np.int64]] = {}
 
     def begin(self) -> Written:
@@ -45,14 +46,15 @@ class Original:
         return Written(self._given, ())
 
     def allowed(self, state: Written) -> Mask:
-        """All ids but those that would complete a run."""
-        mask = np.ones(self._size, np.bool_)
+        """All characters but those that would complete a run."""
+        mask = np.ones(len(self._vocabulary), np.bool_)
+        mask[self._vocabulary.unknown :] = state.given > 0
         mask[self._completing(state)] = False
         return mask
 
     def after(self, state: Written, character: int) -> Written | None:
         """The last characters, of which a run may begin with any."""
-        if character in self._completing(state):
+        if not state.given and (character >= self._vocabulary.unknown or character in self._completing(state)):
             return None
         return Written(max(0, state.given - 1), (*state.last, character)[1 - self._length :])
 

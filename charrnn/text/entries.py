@@ -160,9 +160,14 @@ def remove(folder: Path) -> bool:
 
 
 def put(made: Path, file: Path) -> None:
-    """Gives a file its place in the cache, with a manifest beside it. Raises OSError."""
+    """Gives a file its place in the cache, with a manifest beside it. Raises OSError.
+
+    Several processes may put the same file at once: each writes under names of its own, and then replaces.
+    """
     sync(made)
-    write_json(file.with_suffix(".json"), contents(made).model_dump())
+    manifest = made.with_name(f"{made.name}.json")
+    write_json(manifest, contents(made).model_dump())
+    manifest.replace(file.with_suffix(".json"))
     made.replace(file)
     sync(file.parent)
 
