@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from charrnn.evaluation.novelty import Novelty
     from charrnn.generation.constraints import Constraint
     from charrnn.generation.sampler import Sample
-    from charrnn.run import Run
     from charrnn.text.vocab import Vocabulary
     from charrnn.verse.automaton import At
 
@@ -247,9 +246,10 @@ def sample(
     written = opened.sample(text, samples=samples, constraint=verse, original=original, best_of=best_of, **how)
     begun = opened.config.sampling.prompt if text is None else text
     shared = [opened.novelty(*_judged(one, begun)) for one in written] if novelty else []
+    people = opened.learnt.held_out() if novelty else None
     if as_json:
         documents = [_facts(one, vocabulary) | {"step": opened.checkpoint.step} for one in written]
-        show_json([one | _shared(opened, own) for one, own in zip_longest(documents, shared)])
+        show_json([one | _shared(own, people) for one, own in zip_longest(documents, shared)])
         return
     if vocabulary.kind == "byte":
         between = bytes(vocabulary.encode("\n\n"))
@@ -262,7 +262,7 @@ def sample(
         from charrnn.cli.novelty import told
         from charrnn.terminal import say
 
-        say(told(shared, opened.learnt.held_out()))
+        say(told(shared, people))
     _tell_seed(seed, drawn)
 
 
@@ -273,13 +273,12 @@ def _judged(one: Sample, prompt: str | bytes) -> tuple[str | bytes, int]:
     return one.data, len(prompt if isinstance(prompt, bytes) else prompt.encode())
 
 
-def _shared(run: Run, one: Novelty | None) -> dict[str, Any]:
+def _shared(one: Novelty | None, people: Novelty | None) -> dict[str, Any]:
     """What a text shares with the corpus, and what people's texts share, for JSON; nothing if that was not asked."""
     from charrnn.cli.novelty import document
 
     if one is None:
         return {}
-    people = run.learnt.held_out()
     return {"novelty": document(one) | {"held_out": None if people is None else document(people)["share"]}}
 
 

@@ -71,7 +71,9 @@ def test_it_finds_what_is_there(
         with file.open("wb") as out:
             build(part, vocabulary, out)
         index = Suffixes(part, vocabulary, file)
-        assert index.lengths(text).tolist() == [min(one, limit) for one in longest(text, spans, mark)]
+        assert index.lengths(np.array(text, np.int64)).tolist() == [
+            min(one, limit) for one in longest(text, spans, mark)
+        ]
         for size in range(1, 5):
             for i in range(len(text) - size):
                 run = text[i : i + size]
