@@ -97,14 +97,11 @@ def document(one: Novelty) -> dict[str, Any]:
 def told(found: Sequence[Novelty], people: Novelty | None) -> str:
     """What some texts share with the corpus, in words, beside what people's share."""
     one = together(found)
-    shares = ", ".join(f"{share:.1%} in runs of {length}" for length, share in one.share.items())
-    said = [f"copied from the corpus: {shares} or more characters"]
+    said = [f"copied from the corpus, in runs of {_listed(one.copied)} or more characters: {_shares(one)}"]
     if people is not None:
-        said.append(f"{HUMAN}: {', '.join(f'{share:.1%}' for share in people.share.values())}")
+        said.append(f"{HUMAN}: {_shares(people)}")
     if one.longest:
-        said.append(f"the longest: {_shown(one.longest[0])}, which stands in the corpus at {_source(one.longest[0])}")
-    else:
-        said.append(f"no run of {min(one.copied)} or more characters stands in it")
+        said.append(f"the longest: {_shown(one.longest[0])}, in the corpus at {_source(one.longest[0])}")
     return "\n".join(said)
 
 
@@ -119,6 +116,14 @@ def coloured(characters: Iterable[tuple[str, int]], one: Novelty) -> str:
         out.append(f"\x1b[38;5;{shade}m{printable(character)}" if character != "\n" else "\n")
         at += count
     return "".join(out) + "\x1b[0m"
+
+
+def _listed(lengths: Iterable[int]) -> str:
+    return ", ".join(map(str, lengths))
+
+
+def _shares(one: Novelty) -> str:
+    return ", ".join(f"{share:.1%}" for share in one.share.values())
 
 
 def _lengths(given: str) -> list[int]:

@@ -130,7 +130,7 @@ def test_what_is_refused(
     (tmp_path / "mine.txt").write_text("some text\n", encoding="utf-8")
     (tmp_path / "empty.txt").write_text("", encoding="utf-8")
     places = {"RUN": run, "FILE": "mine.txt", "EMPTY": "empty.txt", "MISSING": "missing.txt"}
-    assert said in refused(capsys, monkeypatch, *(places.get(one, one) for one in arguments))
+    assert said in refused(capsys, monkeypatch, *(str(places.get(one, one)) for one in arguments))
 
 
 def test_where_the_text_is_gone_it_is_given_again(
