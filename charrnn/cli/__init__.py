@@ -17,6 +17,7 @@ from charrnn.cli import (
     fill,
     forms,
     info,
+    inspect,
     sample,
     score,
     streams,
@@ -50,6 +51,7 @@ app.add_typer(corpus.app, name="corpus")
 app.add_typer(configs.app, name="configs")
 app.add_typer(forms.app, name="forms")
 app.add_typer(verse.app, name="verse")
+app.add_typer(inspect.app, name="inspect")
 app.add_typer(cache.app, name="cache")
 
 
