@@ -57,8 +57,9 @@ def coloured(shades: Iterable[Shade]) -> str:
 
 
 def legend(low: str, high: str, mark: str = "") -> str:
-    """What the colours mean: words for blue, for orange, and for what is underlined."""
-    shown = [f"{plain(low)} ", *(_span(" ", step, False) for step in range(-STEPS, STEPS + 1)), f" {plain(high)}"]
+    """What the colours mean: words for blue, none where nothing is blue, for orange, and for what is underlined."""
+    first = -STEPS if low else 0
+    shown = [f"{plain(low)} ", *(_span("\u2003", step, False) for step in range(first, STEPS + 1)), f" {plain(high)}"]
     if mark:
         shown.append(f"; <u>underlined</u>: {plain(mark)}")
     return f'<p class="legend">{"".join(shown)}</p>'

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from charrnn.errors import CharrnnError, NoNumbers
-from charrnn.report.coloured import STEPS, Shade, coloured, heading, legend, page, paragraph, steps, table
+from charrnn.report.coloured import Shade, coloured, heading, legend, page, paragraph, steps, table
 from charrnn.run import Run
 from charrnn.text.batches import IGNORE
 from charrnn.text.prompts import Unknown
 from charrnn.text.vocab import Vocabulary
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 MOST = 5_000
 """The most characters of a text whose every place is shown."""
+COLUMNS = 60
+"""The most places in a picture, the first ones."""
 SURPRISE = 10.0
 """The bits of the strongest colour."""
 
@@ -35,9 +41,7 @@ class Place:
     """The likeliest characters with their probabilities, the likeliest first."""
 
 
-def predictions(
-    run: Run, text: str, top: int = 5, unknown: Unknown = "error", strict: bool = False
-) -> list[Place]:
+def predictions(run: Run, text: str, top: int = 5, unknown: Unknown = "error", strict: bool = False) -> list[Place]:
     """The `top` likeliest characters at each place of a text, its rank, and its bits.
 
     A model that reads from left to right also says what it expects after the text. Raises CharrnnError for an empty
@@ -145,3 +149,31 @@ def as_page(run: Run, places: list[Place]) -> str:
             table(rows(places)),
         ],
     )
+
+
+def drawn(places: list[Place]) -> Figure:
+    """The likeliest characters at each place as a grid, dark where they are sure, and a frame around what came."""
+    from charrnn.experiments.picture import figure, plain
+
+    shown, top = places[:COLUMNS], len(places[0].expected)
+    picture = figure(2 + 0.4 * len(shown), 1.5 + 0.4 * top, "out")
+    axis = picture.subplots()
+    grid = [[place.expected[row][1] for place in shown] for row in range(top)]
+    axis.imshow(grid, cmap="cividis_r", vmin=0, vmax=1, aspect="auto")
+    for column, place in enumerate(shown):
+        for row, (character, p) in enumerate(place.expected):
+            came = character == place.came
+            axis.text(
+                *(column, row, plain(character)),
+                ha="center",
+                va="center",
+                color="white" if p > 0.5 else "black",
+                bbox={"boxstyle": "square,pad=0.2", "facecolor": "none", "edgecolor": "#cc5500"} if came else None,
+            )
+    axis.set_xticks(range(len(shown)), [plain(place.came or "?") for place in shown])
+    axis.set_yticks(range(top), [f"{i}." for i in range(1, top + 1)])
+    axis.set_xlabel(
+        "what came; framed where it is among the likeliest"
+        + (f" (the first {COLUMNS} of {len(places)} places)" if len(places) > COLUMNS else "")
+    )
+    return picture

@@ -1,0 +1,39 @@
+"""Writes what `-o` names: a page of HTML or a picture, by the ending of the file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from charrnn.errors import CharrnnError
+from charrnn.experiments.picture import save
+from charrnn.files import replace_text
+from charrnn.terminal import say
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+ENDINGS = (".html", ".png", ".svg", ".pdf")
+
+
+def check(file: Path) -> None:
+    """Raises CharrnnError, before anything is computed, where nothing of that name can be written."""
+    if file.suffix.lower() not in ENDINGS:
+        raise CharrnnError(f"‹out={file}›: a file that ends in {', '.join(ENDINGS)} was expected")
+    if not file.parent.is_dir():
+        raise CharrnnError(f"‹out={file}›: there is no folder {file.parent}")
+    if file.is_dir():
+        raise CharrnnError(f"‹out={file}›: is a folder; name a file")
+
+
+def write(file: Path, page: Callable[[], str], figure: Callable[[], Figure]) -> None:
+    """Writes the page, or the figure where the file is a picture, and says where it is. Raises CharrnnError."""
+    if file.suffix.lower() == ".html":
+        try:
+            replace_text(file, page())
+        except OSError as error:
+            raise CharrnnError(f"‹out={file}›: cannot be written: {error.strerror}") from None
+    else:
+        save(figure(), file, "out")
+    say(f"charrnn: {file} is written")
