@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,6 +37,8 @@ Ints = npt.NDArray[np.int64]
 class Open:
     """What stands open after each character of a text."""
 
+    depth: Ints
+    """The number of marks that are open, an opening mark included and a closing one not, `[N]`."""
     since: Ints
     """The number of characters since the innermost one that is open, 0 at that mark itself; -1 where none is, `[N]`."""
     opens: Bools
@@ -45,11 +47,6 @@ class Open:
     """Where a mark closes one that was open, `[N]`."""
     gap: Ints
     """At a mark that closes: how many characters after its opening one it stands, `[N]`; 0 elsewhere."""
-
-    @property
-    def inside(self) -> Bools:
-        """Where something is open, the opening mark included and the closing one not."""
-        return self.since >= 0
 
 
 def opened(points: Points, pairs: dict[str, str], straight: bool = False) -> Open:
@@ -62,7 +59,7 @@ def opened(points: Points, pairs: dict[str, str], straight: bool = False) -> Ope
     begins = {ord(one) for one in pairs}
     marks = np.isin(points, [*begins, *ends, *([STRAIGHT] if straight else []), ord("\n")])
     count = len(points)
-    since, gap = np.full(count, -1, np.int64), np.zeros(count, np.int64)
+    since, gap, depth = np.full(count, -1, np.int64), np.zeros(count, np.int64), np.zeros(count, np.int64)
     opens, closes = np.zeros(count, np.bool_), np.zeros(count, np.bool_)
     stack: list[tuple[int, int]] = []  # place and code point of each open mark
     places = np.flatnonzero(marks).tolist()
@@ -78,8 +75,9 @@ def opened(points: Points, pairs: dict[str, str], straight: bool = False) -> Ope
             opens[place] = True
         if stack:
             since[place:after] = np.arange(place, after) - stack[-1][0]
-    since[points == END] = -1
-    return Open(since, opens, closes, gap)
+            depth[place:after] = len(stack)
+    since[points == END], depth[points == END] = -1, 0
+    return Open(depth, since, opens, closes, gap)
 
 
 def in_line(points: Points) -> Ints:
@@ -96,7 +94,7 @@ class Verse:
     place: Ints
     """In its line of verse, from 1; 0 for a mark between lines, `[N]`."""
     line: Ints
-    """The line of verse in its text, from 1; that of a mark is the line before it, `[N]`."""
+    """The line of verse since an empty line or the beginning, from 1; that of a mark is the line before it, `[N]`."""
     size: Ints
     """The length of the line that it belongs to, `[N]`."""
 
@@ -107,10 +105,12 @@ def verse_of(points: Points) -> Verse:
     begins = inside & ~np.concatenate([[False], inside[:-1]])[: len(points)]
     places = np.arange(len(points))
     line = begins.cumsum()
+    empty = np.concatenate([[False], (points[1:] == ord("\n")) & (points[:-1] == ord("\n"))])[: len(points)]
     start = np.maximum.accumulate(np.where(begins, places, 0)) if len(points) else places
     place = np.where(inside, places - start + 1, 0)
     size = np.bincount(line, inside, minlength=1).astype(np.int64)[line]
-    return Verse(place, line, size)
+    poem = np.maximum.accumulate(np.where(empty, line, 0)) if len(points) else line  # the lines before it
+    return Verse(place, line - poem, size)
 
 
 def verse_sizes(texts: Iterable[Points]) -> list[int]:
@@ -123,8 +123,7 @@ def verse_sizes(texts: Iterable[Points]) -> list[int]:
     total = 0
     for points in texts:
         verse = verse_of(points)
-        ends = np.flatnonzero(np.diff(verse.line, append=-1))
-        counts.update(verse.size[ends][verse.line[ends] > 0].tolist())
+        counts.update(verse.size[verse.place == 1].tolist())
         total += len(points)
     sizes = [size for size, _ in counts.most_common(2) if 3 <= size <= 7]
     covered = sum(size * counts[size] for size in sizes)
@@ -132,9 +131,8 @@ def verse_sizes(texts: Iterable[Points]) -> list[int]:
     return sorted(sizes) if total and covered >= 0.8 * characters >= 0.5 * total else []
 
 
-def is_in(points: Points, of: object) -> Bools:
+def is_in(points: Points, of: Callable[[str], bool]) -> Bools:
     """Where a property of characters holds, `[N]`: `of` is asked once for each different one. Never at an END."""
-    assert callable(of)
     kinds, which = np.unique(points, return_inverse=True)
     return np.array([point != END and bool(of(chr(point))) for point in kinds.tolist()], np.bool_)[which]
 

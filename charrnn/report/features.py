@@ -1,0 +1,123 @@
+"""What a unit might follow: properties of a text that are known after each character, found by themselves."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from charrnn.report.marks import BRACKETS, QUOTES, Bools, in_line, is_in, opened, verse_of, verse_sizes
+from charrnn.report.texts import END, Points, shown
+
+SPEAKER = re.compile(r"^([^\n:：]{1,24})[:：]", re.MULTILINE)
+"""What may be a speaker: the beginning of a line before a colon."""
+TURNS = 5
+"""The fewest turns of a speaker."""
+NEWLINE = ord("\n")
+
+
+@dataclass(frozen=True)
+class Feature:
+    """Something that is so or not so after each character of a text."""
+
+    name: str
+    concerns: str
+    """The characters whose prediction should depend on it, in words."""
+    labels: list[Bools]
+    """Whether it is so after each character, for each text `[N]`."""
+    concerned: list[Bools]
+    """Which characters those are, for each text `[N]`."""
+
+
+def features(texts: Sequence[Points]) -> list[Feature]:
+    """All features that occur in some texts. Each is known from what stands before, nothing from what comes."""
+    found = [*_marks(texts), *_lines(texts), *_speakers(texts), *_verse(texts)]
+    return [one for one in found if any(labels.any() for labels in one.labels)]
+
+
+def _marks(texts: Sequence[Points]) -> Iterator[Feature]:
+    quotes = [opened(one, QUOTES, straight=True) for one in texts]
+    yield Feature(
+        "inside quotes", "quotes", [one.depth > 0 for one in quotes], [one.opens | one.closes for one in quotes]
+    )
+    brackets = [opened(one, BRACKETS) for one in texts]
+    concerned = [one.opens | one.closes for one in brackets]
+    yield Feature("inside brackets", "brackets", [one.depth > 0 for one in brackets], concerned)
+    yield Feature("two brackets deep", "brackets", [one.depth > 1 for one in brackets], concerned)
+
+
+def _lines(texts: Sequence[Points]) -> Iterator[Feature]:
+    places = [in_line(one) for one in texts]
+    ends = [one == NEWLINE for one in texts]
+    inside = np.concatenate([place[(one != NEWLINE) & (one != END)] for place, one in zip(places, texts, strict=True)])
+    middle = int(np.median(inside)) if len(inside) else 0
+    late = [(place >= middle) & ~end for place, end in zip(places, ends, strict=True)]
+    yield Feature(f"late in the line (from character {middle + 1})", "line ends", late, ends)
+    spaces = [_leading_spaces(one, place) for one, place in zip(texts, places, strict=True)]
+    first = [place <= width for place, width in zip(places, spaces, strict=True)]
+    widths = sorted({int(width) for one in spaces for width in np.unique(one) if width})
+    for width in widths[:2]:
+        name = "in an indented line" if width == widths[0] else f"in a line indented by {width} or more"
+        yield Feature(name, "the beginnings of lines", [one >= width for one in spaces], first)
+
+
+def _leading_spaces(points: Points, place: np.ndarray) -> np.ndarray:
+    """The number of spaces read so far at the beginning of the line of each character, `[N]`."""
+    space = is_in(points, lambda character: character in " \t\u3000")
+    begins = np.flatnonzero((place == 0) & space)
+    widths = np.zeros(len(points), np.int64)
+    other = np.append(np.flatnonzero(~space), len(points))
+    ends = np.append(np.flatnonzero(points == NEWLINE), len(points))
+    for begin in begins.tolist():
+        stop = int(other[np.searchsorted(other, begin)])
+        end = int(ends[np.searchsorted(ends, begin)])
+        widths[begin:stop] = np.arange(1, stop - begin + 1)
+        widths[stop:end] = stop - begin
+    return widths
+
+
+def _speakers(texts: Sequence[Points]) -> Iterator[Feature]:
+    whole = ["".join(shown(point) or "\0" for point in one.tolist()) for one in texts]
+    turns = [[(match.start(), match.end(), match[1]) for match in SPEAKER.finditer(text)] for text in whole]
+    counts = Counter(name for one in turns for _, _, name in one)
+    if sum(counts.values()) < 4 * TURNS or not (often := {name for name, count in counts.items() if count >= TURNS}):
+        return
+    names = [np.zeros(len(one), np.bool_) for one in texts]
+    spoken: Counter[str] = Counter()
+    speeches: dict[str, list[Bools]] = {name: [np.zeros(len(one), np.bool_) for one in texts] for name in often}
+    for i, (one, points) in enumerate(zip(turns, texts, strict=True)):
+        for (begin, end, name), after in zip(one, [*(turn[0] for turn in one[1:]), len(points)], strict=True):
+            names[i][begin : end - 1] = True
+            if name in often:
+                speeches[name][i][end:after] = True
+                spoken[name] += after - end
+    after = [np.concatenate([[False], one[:-1]])[: len(one)] for one in names]
+    yield Feature("in a speaker's name", "what follows in the name and after it", names, after)
+    for name, _ in spoken.most_common(2):
+        yield Feature(f"{name} speaks", "the names of speakers", speeches[name], names)
+
+
+def _verse(texts: Sequence[Points]) -> Iterator[Feature]:
+    sizes = verse_sizes(texts)
+    if not sizes:
+        return
+    verses = [verse_of(one) for one in texts]
+    marks = [one.place == 0 for one in verses]
+    yield Feature(
+        "second half of a line of verse",
+        "the marks between lines",
+        [(2 * one.place > one.size) & (one.place > 0) for one in verses],
+        marks,
+    )
+    yield Feature("in an even line of verse", "the marks between lines", [one.line % 2 == 0 for one in verses], marks)
+    rhymes = [(one.place == one.size) & (one.line % 2 == 0) & (one.place > 0) for one in verses]
+    before = [np.concatenate([one[1:], [False]])[: len(one)] for one in rhymes]
+    yield Feature("the rhyme comes next", "the rhymes", before, rhymes)
+    yield Feature("from the third line on", "the marks between lines", [one.line > 2 for one in verses], marks)
+    yield Feature("from the fifth line on", "the marks between lines", [one.line > 4 for one in verses], marks)
+    if len(sizes) > 1:
+        long = [one.size == sizes[1] for one in verses]
+        yield Feature(f"in lines of {sizes[1]}, not {sizes[0]}", "the marks between lines", long, marks)
