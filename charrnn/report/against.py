@@ -86,16 +86,13 @@ def against(
     own, others = (_bits(one, part, texts, progress) for one in (run, other))
     kinds = []
     for way in divisions(texts):
-        count, own_sums, other_sums = (
-            sum(
-                np.bincount(which, weights, minlength=len(way.kinds))
-                for which, weights in zip(way.which, values, strict=True)
-            )
-            for values in ([None] * len(texts), own, others)
-        )
+        size = len(way.kinds)
+        sums = np.zeros((3, size))
+        for which, one, two in zip(way.which, own, others, strict=True):
+            sums += [np.bincount(which, weights, minlength=size) for weights in (None, one, two)]
         kinds += [
-            Kind(way.title, *row)
-            for row in zip(way.kinds, *(one.tolist() for one in (count, own_sums, other_sums)), strict=True)
+            Kind(way.title, name, int(count), *both)
+            for name, count, *both in zip(way.kinds, *sums.tolist(), strict=True)
         ]
     return Against(run.path.name, other.path.name, texts, own, others, kinds)
 
@@ -172,7 +169,7 @@ def rows(result: Against) -> list[list[str]]:
         table.append(
             [
                 kind.name if kind is whole else f"  {kind.name}",
-                f"{int(kind.characters):,}",
+                f"{kind.characters:,}",
                 f"{kind.own / kind.characters:.4f}",
                 f"{kind.other / kind.characters:.4f}",
                 f"{kind.won / kind.characters:+.4f}",
@@ -195,7 +192,7 @@ def as_dict(result: Against) -> dict[str, Any]:
 
 def _facts(kind: Kind) -> dict[str, Any]:
     return {
-        "characters": int(kind.characters),
+        "characters": kind.characters,
         "bits": kind.own,
         "other_bits": kind.other,
         "won": kind.won,
@@ -207,7 +204,7 @@ def as_page(result: Against) -> str:
     """One file of HTML: the sums, and the text coloured by bits won and lost."""
     body = [
         paragraph(
-            f"{result.run} against {result.other}, on {int(result.whole.characters):,} characters: "
+            f"{result.run} against {result.other}, on {result.whole.characters:,} characters: "
             f"{result.whole.won / result.whole.characters:+.4f} bits per character are won (+) or lost (-)."
         ),
         table(rows(result)),
@@ -238,7 +235,7 @@ def drawn(result: Against) -> Figure:
         kinds = [kind for kind in result.kinds if kind.division == division][::-1]
         won = [kind.won / kind.characters for kind in kinds]
         axis.barh(range(len(kinds)), won, color=["#cc5500" if value > 0 else "#005ab5" for value in won])
-        axis.set_yticks(range(len(kinds)), [f"{kind.name} ({int(kind.characters):,})" for kind in kinds])
+        axis.set_yticks(range(len(kinds)), [f"{kind.name} ({kind.characters:,})" for kind in kinds])
         axis.axvline(0, color="black", linewidth=0.8)
         axis.set_title(f"by {division}", loc="left", fontsize=10)
         axis.grid(axis="x", alpha=0.3)

@@ -29,7 +29,7 @@ WIDTH, EPOCHS, SIZE, RATE = 64, 8, 256, 0.01
 def ranks(values: Tensor) -> Tensor:
     """The ranks of values `[N, U]` among those of each unit, less their mean, `[U, N]`. Equal values share one."""
     columns = values.t().contiguous()
-    order = columns.argsort(dim=1)
+    order = torch.from_numpy(columns.cpu().numpy().argsort(axis=1)).to(values.device)  # NumPy sorts faster
     ordered = columns.gather(1, order)
     count = columns.shape[1]
     places = torch.arange(count, device=values.device).expand_as(columns)

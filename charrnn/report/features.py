@@ -1,4 +1,7 @@
-"""What a unit might follow: properties of a text that are known after each character, found by themselves."""
+"""What a unit might follow: what is so or not so after each character of a text, found by itself in the text.
+
+What stands before a character tells it, or, of lines that all have the same length, lets one expect it.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +9,16 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 
 from charrnn.report.marks import BRACKETS, QUOTES, Bools, in_line, is_in, opened, verse_of, verse_sizes
 from charrnn.report.texts import END, Points, shown
 
-SPEAKER = re.compile(r"^([^\n:：]{1,24})[:：]", re.MULTILINE)
-"""What may be a speaker: the beginning of a line before a colon."""
+SPEAKER = re.compile(r"^[ \t\u3000]*((?![a-z])[^\W\d_](?:[^\W\d_]|[ .'’-]){0,23})[:：]", re.MULTILINE)
+"""What may be a speaker: a name before a colon at the beginning of a line."""
+MARKS = "the marks after lines, and ends"
 TURNS = 5
 """The fewest turns of a speaker."""
 NEWLINE = ord("\n")
@@ -33,8 +38,10 @@ class Feature:
 
 
 def features(texts: Sequence[Points]) -> list[Feature]:
-    """All features that occur in some texts. Each is known from what stands before, nothing from what comes."""
-    found = [*_marks(texts), *_lines(texts), *_speakers(texts), *_verse(texts)]
+    """All features that occur in some texts."""
+    sizes = verse_sizes(texts)
+    lines = _verse(texts, sizes) if sizes else chain(_lines(texts), _speakers(texts))
+    found = [*_marks(texts), *lines]
     return [one for one in found if any(labels.any() for labels in one.labels)]
 
 
@@ -81,7 +88,7 @@ def _leading_spaces(points: Points, place: np.ndarray) -> np.ndarray:
 
 def _speakers(texts: Sequence[Points]) -> Iterator[Feature]:
     whole = ["".join(shown(point) or "\0" for point in one.tolist()) for one in texts]
-    turns = [[(match.start(), match.end(), match[1]) for match in SPEAKER.finditer(text)] for text in whole]
+    turns = [[(match.start(1), match.end(), match[1]) for match in SPEAKER.finditer(text)] for text in whole]
     counts = Counter(name for one in turns for _, _, name in one)
     if sum(counts.values()) < 4 * TURNS or not (often := {name for name, count in counts.items() if count >= TURNS}):
         return
@@ -100,24 +107,21 @@ def _speakers(texts: Sequence[Points]) -> Iterator[Feature]:
         yield Feature(f"{name} speaks", "the names of speakers", speeches[name], names)
 
 
-def _verse(texts: Sequence[Points]) -> Iterator[Feature]:
-    sizes = verse_sizes(texts)
-    if not sizes:
-        return
+def _verse(texts: Sequence[Points], sizes: Sequence[int]) -> Iterator[Feature]:
     verses = [verse_of(one) for one in texts]
     marks = [one.place == 0 for one in verses]
     yield Feature(
         "second half of a line of verse",
-        "the marks between lines",
+        MARKS,
         [(2 * one.place > one.size) & (one.place > 0) for one in verses],
         marks,
     )
-    yield Feature("in an even line of verse", "the marks between lines", [one.line % 2 == 0 for one in verses], marks)
+    yield Feature("in an even line of verse", MARKS, [one.line % 2 == 0 for one in verses], marks)
     rhymes = [(one.place == one.size) & (one.line % 2 == 0) & (one.place > 0) for one in verses]
     before = [np.concatenate([one[1:], [False]])[: len(one)] for one in rhymes]
     yield Feature("the rhyme comes next", "the rhymes", before, rhymes)
-    yield Feature("from the third line on", "the marks between lines", [one.line > 2 for one in verses], marks)
-    yield Feature("from the fifth line on", "the marks between lines", [one.line > 4 for one in verses], marks)
+    yield Feature("from the third line on", MARKS, [one.line > 2 for one in verses], marks)
+    yield Feature("from the fifth line on", MARKS, [one.line > 4 for one in verses], marks)
     if len(sizes) > 1:
         long = [one.size == sizes[1] for one in verses]
-        yield Feature(f"in lines of {sizes[1]}, not {sizes[0]}", "the marks between lines", long, marks)
+        yield Feature(f"in lines of {sizes[1]}, not {sizes[0]}", MARKS, long, marks)

@@ -150,8 +150,19 @@ def neurons(
     The text is the held-out part of the run's corpus, or a file. Raises CharrnnError for a model without a state, and
     for a text of too few characters.
     """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # a step is so small that a second thread only waits for the first
+    try:
+        return _neurons(run, text, encoding, characters, shuffles, progress)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _neurons(
+    run: Run, text: Path | None, encoding: str | None, characters: int, shuffles: int, progress: Callable[[int], None]
+) -> Neurons:
     network = network_of(run)
-    if not FEWEST <= characters:
+    if characters < FEWEST:
         raise CharrnnError(f"‹characters={characters}›: a number of characters from {FEWEST:,} was expected")
     if shuffles < 20:
         raise CharrnnError(f"‹shuffles={shuffles}›: a number of shuffles from 20 was expected")

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from charrnn.report.marks import BRACKETS, QUOTES, Ints, in_line, is_in, is_letter, opened, verse_of, verse_sizes
 from charrnn.report.texts import END, Points, Text
@@ -31,7 +30,7 @@ def divisions(texts: Sequence[Text]) -> list[Division]:
     """The ways to divide the characters of some texts, by what stands before each and by what it is."""
     points = [text.points for text in texts]
     ways = [
-        _division("what it is", CHARACTERS, [characters(one) for one in points]),
+        _division("kind of character", CHARACTERS, [characters(one) for one in points]),
         _division("brackets and quotes", MARKS, [marks(one) for one in points]),
     ]
     if sizes := verse_sizes(points):
@@ -115,10 +114,9 @@ def _step(distance: Ints) -> Ints:
     return np.searchsorted(EDGES, distance)
 
 
-def _division(title: str, names: Sequence[str], which: Sequence[npt.NDArray[np.integer]]) -> Division:
+def _division(title: str, names: Sequence[str], which: Sequence[Ints]) -> Division:
     """A division without the kinds that do not occur."""
-    counts = sum(np.bincount(one, minlength=len(names)) for one in which)
-    there = np.flatnonzero(counts)
+    there = np.unique(np.concatenate([*which, np.zeros(0, np.int64)]))
     renumbered = np.zeros(len(names), np.int64)
     renumbered[there] = np.arange(len(there))
-    return Division(title, [names[i] for i in there], [renumbered[one] for one in which])
+    return Division(title, [names[i] for i in there.tolist()], [renumbered[one] for one in which])

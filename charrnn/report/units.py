@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -97,7 +98,7 @@ class Batch:
         self.columns = np.concatenate(columns)
         order = np.argsort(self.steps, kind="stable")
         edges = np.searchsorted(self.steps[order], np.arange(longest + 2))
-        self._at = [torch.from_numpy(order[a:b]).to(device) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+        self._at = [torch.from_numpy(order[a:b]).to(device) for a, b in pairwise(edges)]
         self._columns = torch.from_numpy(self.columns).to(device)
 
     def __len__(self) -> int:

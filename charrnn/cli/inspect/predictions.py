@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, cast
+from typing import Annotated, Literal, cast
 
 import typer
 
@@ -47,7 +47,7 @@ def predictions(
         raise CharrnnError(f"--unknown {unknown}: error, replace or skip was expected")
     opened = open_run(run, device, checkpoint, quiet=as_json)
     given = sys.stdin.read() if text == "-" else text
-    places = report.predictions(opened, given, top, cast(report.Unknown, unknown), strict)
+    places = report.predictions(opened, given, top, cast(Literal["error", "replace", "skip"], unknown), strict)
     if as_json:
         show_json(report.as_dicts(places))
     else:
