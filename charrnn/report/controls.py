@@ -104,9 +104,9 @@ def last_eight(learn: Array, labels: Bools, test: Array, test_labels: Bools, kin
         for epoch in range(EPOCHS):
             for group in optimizer.param_groups:
                 group["lr"] = RATE * (1 - epoch / EPOCHS)
-            for places in torch.randperm(len(x)).split(SIZE):
+            for places in torch.split(torch.randperm(len(x)), SIZE):
                 optimizer.zero_grad()
-                F.binary_cross_entropy_with_logits(model(x[places]), y[places]).backward()
+                F.binary_cross_entropy_with_logits(model(x[places]), y[places]).backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
             with torch.no_grad():
                 best = torch.maximum(best, auc(ranks(model(other)), truth).diagonal())

@@ -14,11 +14,13 @@ from itertools import chain
 import numpy as np
 
 from charrnn.report.marks import BRACKETS, QUOTES, Bools, in_line, is_in, opened, verse_of, verse_sizes
-from charrnn.report.texts import END, Points, shown
+from charrnn.report.texts import Points, shown
 
 SPEAKER = re.compile(r"^[ \t\u3000]*((?![a-z])[^\W\d_](?:[^\W\d_]|[ .'’-]){0,23})[:：]", re.MULTILINE)
 """What may be a speaker: a name before a colon at the beginning of a line."""
 MARKS = "the marks after lines, and ends"
+LINES = 20
+"""The fewest lines of a text in which a place in the line is looked for."""
 TURNS = 5
 """The fewest turns of a speaker."""
 NEWLINE = ord("\n")
@@ -59,10 +61,10 @@ def _marks(texts: Sequence[Points]) -> Iterator[Feature]:
 def _lines(texts: Sequence[Points]) -> Iterator[Feature]:
     places = [in_line(one) for one in texts]
     ends = [one == NEWLINE for one in texts]
-    inside = np.concatenate([place[(one != NEWLINE) & (one != END)] for place, one in zip(places, texts, strict=True)])
-    middle = int(np.median(inside)) if len(inside) else 0
-    late = [(place >= middle) & ~end for place, end in zip(places, ends, strict=True)]
-    yield Feature(f"late in the line (from character {middle + 1})", "line ends", late, ends)
+    if sum(map(np.count_nonzero, ends)) >= LINES:
+        middle = int(np.median(np.concatenate(places)))
+        late = [(place >= middle) & ~end for place, end in zip(places, ends, strict=True)]
+        yield Feature(f"late in the line (from character {middle + 1})", "line ends", late, ends)
     spaces = [_leading_spaces(one, place) for one, place in zip(texts, places, strict=True)]
     first = [place <= width for place, width in zip(places, spaces, strict=True)]
     widths = sorted({int(width) for one in spaces for width in np.unique(one) if width})
@@ -101,8 +103,8 @@ def _speakers(texts: Sequence[Points]) -> Iterator[Feature]:
             if name in often:
                 speeches[name][i][end:after] = True
                 spoken[name] += after - end
-    after = [np.concatenate([[False], one[:-1]])[: len(one)] for one in names]
-    yield Feature("in a speaker's name", "what follows in the name and after it", names, after)
+    next_ = [np.concatenate([[False], one[:-1]])[: len(one)] for one in names]
+    yield Feature("in a speaker's name", "what follows in the name and after it", names, next_)
     for name, _ in spoken.most_common(2):
         yield Feature(f"{name} speaks", "the names of speakers", speeches[name], names)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -61,8 +62,7 @@ def opened(points: Points, pairs: dict[str, str], straight: bool = False) -> Ope
     since, gap, depth = np.full(count, -1, np.int64), np.zeros(count, np.int64), np.zeros(count, np.int64)
     opens, closes = np.zeros(count, np.bool_), np.zeros(count, np.bool_)
     stack: list[tuple[int, int]] = []  # place and code point of each open mark
-    places = np.flatnonzero(marks).tolist()
-    for place, after in zip(places, [*places[1:], count], strict=True):
+    for place, after in pairwise([*np.flatnonzero(marks).tolist(), count]):
         point = int(points[place])
         if point == ord("\n"):
             if place and points[place - 1] == point:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from charrnn.errors import CharrnnError, NoNumbers
+from charrnn.evaluation.likelihood import some_characters
 from charrnn.models import build_model
 from charrnn.models.recurrent import RecurrentModel
 from charrnn.report import controls
@@ -36,7 +37,8 @@ MARGIN = 0.02
 RARE = 30
 """The fewest characters of each half where a feature must hold, and where it must not."""
 LEARNT = 50_000
-"""The most characters that the predictor of the last eight learns from."""
+"""The most characters that the predictor of the last eight learns from: of the text but for the half on which all is
+measured, and of what the run was trained on."""
 FEWEST = 2_000
 """The fewest characters of a text."""
 CHANGE = 0.01
@@ -166,10 +168,11 @@ def _neurons(
         raise CharrnnError(f"‹characters={characters}›: a number of characters from {FEWEST:,} was expected")
     if shuffles < 20:
         raise CharrnnError(f"‹shuffles={shuffles}›: a number of shuffles from 20 was expected")
-    part = _part(run, text, encoding)
     units = units_of(network)
-    all_texts = _some(texts_of(part, run.vocabulary), 20 * characters)
-    chosen = passages(all_texts, max(FEWEST, min(characters, MOST_VALUES // len(units))))
+    measured = _some(texts_of(_part(run, text, encoding), run.vocabulary), 20 * characters)
+    learnt = [] if text is not None else _learnt(run)
+    all_texts = [*measured, *learnt]
+    chosen = passages(measured, max(FEWEST, min(characters, MOST_VALUES // len(units))))
     halves = chosen[::2], chosen[1::2]
     learn, test = (Batch(half, run.vocabulary.boundary, run.device) for half in halves)
     values = [read(network, batch, progress) for batch in (learn, test)]
@@ -217,7 +220,7 @@ def _neurons(
         followers,
         rare,
         saturation(network, test),
-        all_texts,
+        measured,
         halves[1],
         values[1][:, [one.place for one in followers]].cpu().numpy(),
     )
@@ -235,6 +238,12 @@ def _part(run: Run, text: Path | None, encoding: str | None) -> Part:
             f"{FEWEST:,}: ‹text=FILE›"
         )
     return part
+
+
+def _learnt(run: Run) -> list[Text]:
+    """Some of what the run was trained on, from which the predictor of the last eight characters learns too."""
+    part = some_characters(run.dataset().part("train", run.config.corpus), LEARNT, stream=10_000)
+    return texts_of(part, run.vocabulary)
 
 
 def _some(texts: Sequence[Text], limit: int) -> list[Text]:
@@ -263,7 +272,7 @@ def _tensor(labels: Bools, run: Run) -> Tensor:
 
 
 def _last_eight(texts: Sequence[Text], test: Sequence[Passage], there: Sequence[Feature], labels: Bools) -> Array:
-    """The AUC of the predictor for each feature. It learns from the whole text but for the passages of the `test`."""
+    """The AUC of the predictor for each feature. It learns from the `texts` but for the passages of the `test`."""
     points = np.concatenate([one.points for one in texts])
     seen, counts = np.unique(points, return_counts=True)
     kinds = np.sort(seen[np.argsort(-counts, kind="stable")[: controls.KINDS]])
@@ -271,10 +280,13 @@ def _last_eight(texts: Sequence[Text], test: Sequence[Passage], there: Sequence[
     free = [np.ones(len(one), np.bool_) for one in texts]
     for one in test:
         free[one.text][one.start : one.stop] = False
-    learn = np.concatenate([table[own] for table, own in zip(tables, free, strict=True)])
-    truth = [np.concatenate([own[is_free] for own, is_free in zip(one.labels, free, strict=True)]) for one in there]
+
+    def freed(values: Sequence[Array]) -> Array:
+        return np.concatenate([own[is_free] for own, is_free in zip(values, free, strict=True)])
+
+    learn, truth = freed(tables), np.stack([freed(one.labels) for one in there], axis=1)
     some = np.linspace(0, len(learn) - 1, min(LEARNT, len(learn))).astype(np.int64)
-    return controls.last_eight(learn[some], np.stack(truth, axis=1)[some], of(test, tables), labels, len(kinds))
+    return controls.last_eight(learn[some], truth[some], of(test, tables), labels, len(kinds))
 
 
 def _clamped(

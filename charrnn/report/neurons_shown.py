@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import cycle, pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 EXCERPTS, LONG = 3, 400
 """The most passages that are shown of a unit, and the most characters of each."""
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
+"""Colours that colour-blind people can tell apart (Okabe & Ito)."""
 DEVIATIONS = 2.0
 """The standard deviations from its mean at which a unit has its strongest colour."""
 
@@ -140,12 +142,13 @@ def _changes(one: Clamped | None) -> list[str]:
 
 
 REFUTED = (
-    "A unit is reported where its AUC (the chance that its value tells a place where the feature holds from one where "
-    f"it does not; 0.5 is guessing) is at least {LEAST:g}, and at least {MARGIN:g} above that of each control: the best "
-    "unit of the same network untrained, the best unit for labels that are shifted, a predictor that sees the last "
-    f"{LAST} characters. Another text on which a control does as well would refute it. That the network uses the unit "
-    "would be refuted by a clamp that changes nothing: the table has the bits per character more, at the characters "
-    "concerned and elsewhere, when the unit is held at its mean, or where it would be if the opposite held."
+    "A unit is reported where its AUC (the chance that its value tells a place where the feature holds from one "
+    f"where it does not; 0.5 is guessing) is at least {LEAST:g}, and at least {MARGIN:g} above that of each "
+    "control: the best unit of the same network untrained, the best unit for labels that are shifted, a "
+    f"predictor that sees the last {LAST} characters. Another text on which a control does as well would refute "
+    "it. That the network uses the unit would be refuted by a clamp that changes nothing: the table has the "
+    "bits per character more, at the characters concerned and elsewhere, when the unit is held at its mean, or "
+    "where it would be if the opposite held."
 )
 
 
@@ -182,7 +185,7 @@ def excerpts(result: Neurons, place: int) -> list[list[Shade]]:
 
 def drawn(result: Neurons) -> Figure:
     """The AUC of each feature's unit beside its controls, and how often each unit's gates are shut and open."""
-    from charrnn.experiments.picture import colours, figure
+    from charrnn.experiments.picture import figure
 
     followers = result.followers[::-1]
     sides = 1 + bool(result.gates)
@@ -208,12 +211,12 @@ def drawn(result: Neurons) -> Figure:
     axes[0].legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, fontsize=8)
     axes[0].grid(axis="x", alpha=0.3)
     if result.gates:
-        _gates(axes[1], result.gates, colours(len(result.gates)))
+        _gates(axes[1], result.gates)
     return picture
 
 
-def _gates(axis: Any, gates: list[Gate], palette: list[tuple[float, ...]]) -> None:
-    for gate, colour in zip(gates, palette, strict=True):
+def _gates(axis: Any, gates: list[Gate]) -> None:
+    for gate, colour in zip(gates, cycle(COLOURS), strict=False):
         axis.scatter(gate.shut, gate.open, s=8, alpha=0.6, color=colour, label=f"layer {gate.layer + 1}, {gate.name}")
     axis.plot([0, 1], [1, 0], color="black", linewidth=0.6)
     axis.set(xlabel="share of places where the gate is below 0.1", ylabel="above 0.9", xlim=(0, 1), ylim=(0, 1))

@@ -59,11 +59,8 @@ def predictions(run: Run, text: str, top: int = 5, unknown: Unknown = "error", s
     log_probs = _log_probs(run, came)
     places = []
     for own, row in zip(came, log_probs, strict=True):
-        likeliest = torch.topk(row, top)
-        expected = [
-            (name(i, vocabulary), math.exp(value))
-            for i, value in zip(likeliest.indices.tolist(), likeliest.values.tolist(), strict=True)
-        ]
+        likeliest = row.argsort(descending=True, stable=True)[:top].tolist()  # of equal ones the lower id comes first
+        expected = [(name(i, vocabulary), math.exp(row[i])) for i in likeliest]
         if own == IGNORE:
             places.append(Place(None, None, None, expected))
         else:
