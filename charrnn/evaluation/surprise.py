@@ -70,8 +70,9 @@ def score(
 def bits_of_texts(
     model: LanguageModel, part: Part, progress: Callable[[int], None] = lambda _: None
 ) -> list[npt.NDArray[np.float64]]:
-    """-log2 p of the characters of each document and of its end, in the order of the part; of a stream, those of all
-    its pieces in the order of the text, in one array.
+    """-log2 p of the characters of each document and of its end, in the order of the part.
+
+    Of a stream, those of all its pieces are one array, in the order of the text.
     """
     columns: list[list[npt.NDArray[np.float64]]] = []
     for batch, nats in surprisals(model, evaluation_batches(model, part)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from io import StringIO
 from pathlib import Path
@@ -45,7 +46,15 @@ def svg(figure: Figure, option: str = "plot") -> str:
     """A figure as an element of HTML."""
     text = StringIO()
     _save(figure, text, Path("page.html"), option, "svg")
-    return text.getvalue()[text.getvalue().index("<svg") :]
+    return re.sub("<metadata>.*?</metadata>", "", text.getvalue()[text.getvalue().index("<svg") :], flags=re.DOTALL)
+
+
+def colours(count: int) -> list[tuple[float, ...]]:
+    """Colours for so many lines, which repeat after twenty."""
+    import matplotlib as mpl
+
+    found = mpl.colormaps["tab20" if count > 10 else "tab10"]
+    return [found(i % found.N) for i in range(count)]
 
 
 def plain(text: str) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from charrnn.experiments.compare import Group, Row, tables
-from charrnn.experiments.picture import figure, plain, save
+from charrnn.experiments.picture import colours, figure, plain, save
 from charrnn.run import Run
 from charrnn.store.history import read_history
 
@@ -28,7 +28,6 @@ def plot(runs: Sequence[Run], rows: Sequence[Row], file: Path) -> None:
     is: .png, .svg, .pdf. Raises CharrnnError if matplotlib is missing or the file cannot be written.
     """
     drawn = figure(13, 5)
-    import matplotlib as mpl
     from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullFormatter
 
     shown = tables(rows)
@@ -36,12 +35,11 @@ def plot(runs: Sequence[Run], rows: Sequence[Row], file: Path) -> None:
     texts = {row.text for row in rows}
     by_name = {str(run.path): run for run in runs}
     axes = drawn.subplots(1, 2, sharey=True)
-    colours = mpl.colormaps["tab20" if len(groups) > 10 else "tab10"]
     limits: list[float] = []
-    for i, group in enumerate(groups):
+    for colour, group in zip(colours(len(groups)), groups, strict=True):
         curves = [_curve(by_name[row.run]) for row in group.rows]
         causal = group.rows[0].measure == "likelihood"
-        style = {"color": colours(i % colours.N), "linestyle": "-" if causal else ":"}
+        style = {"color": colour, "linestyle": "-" if causal else ":"}
         for column, axis in enumerate(axes):
             x, mean, deviation = _joined([(curve[column], curve[2]) for curve in curves])
             if len(x) == 1:  # an n-gram, which has counted at once

@@ -14,18 +14,6 @@ from charrnn.terminal import say
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-ENDINGS = (".html", ".png", ".svg", ".pdf")
-
-
-def check(file: Path) -> None:
-    """Raises CharrnnError, before anything is computed, where nothing of that name can be written."""
-    if file.suffix.lower() not in ENDINGS:
-        raise CharrnnError(f"‹out={file}›: a file that ends in {', '.join(ENDINGS)} was expected")
-    if not file.parent.is_dir():
-        raise CharrnnError(f"‹out={file}›: there is no folder {file.parent}")
-    if file.is_dir():
-        raise CharrnnError(f"‹out={file}›: is a folder; name a file")
-
 
 def write(file: Path, page: Callable[[], str], figure: Callable[[], Figure]) -> None:
     """Writes the page, or the figure where the file is a picture, and says where it is. Raises CharrnnError."""

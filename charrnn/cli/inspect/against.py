@@ -33,13 +33,14 @@ def against(
     Bits won and lost at each held-out character, summed by kind of place. The sum over all characters is the difference
     of what `charrnn eval` gives for both. `-o FILE.html` also shows the text, coloured by bits won and lost.
     """
-    from charrnn.report import out as output
     from charrnn.report.against import against as compare
     from charrnn.report.against import as_dict, as_page, drawn, rows
+    from charrnn.report.html import check_ending
+    from charrnn.report.out import write
     from charrnn.terminal import advance, bar, table
 
     if out is not None:
-        output.check(out)
+        check_ending(out)
     if encoding is not None and text is None:
         raise CharrnnError("--encoding is that of a file: give it with --text FILE")
     one, two = (open_run(path, device, checkpoint, quiet=as_json) for path in (run, other))
@@ -53,4 +54,4 @@ def against(
     else:
         show(table(rows(result)))
     if out is not None:
-        output.write(out, lambda: as_page(result), lambda: drawn(result))
+        write(out, lambda: as_page(result), lambda: drawn(result))

@@ -36,12 +36,13 @@ def neurons(
     A last table says how often the gates are shut and open.
     """
     from charrnn.report import neurons_shown as shown
-    from charrnn.report import out as output
+    from charrnn.report.html import check_ending
     from charrnn.report.neurons import neurons as look
+    from charrnn.report.out import write
     from charrnn.terminal import advance, bar, table
 
     if out is not None:
-        output.check(out)
+        check_ending(out)
     if encoding is not None and text is None:
         raise CharrnnError("--encoding is that of a file: give it with --text FILE")
     opened = open_run(run, device, checkpoint, quiet=as_json)
@@ -55,4 +56,4 @@ def neurons(
     else:
         show("\n\n".join([shown.summary(result), *map(table, shown.tables(result))]))
     if out is not None:
-        output.write(out, lambda: shown.as_page(result), lambda: shown.drawn(result))
+        write(out, lambda: shown.as_page(result), lambda: shown.drawn(result))

@@ -37,12 +37,13 @@ def predictions(
     """
     import sys
 
-    from charrnn.report import out as output
     from charrnn.report import predictions as report
+    from charrnn.report.html import check_ending
+    from charrnn.report.out import write
     from charrnn.terminal import table
 
     if out is not None:
-        output.check(out)
+        check_ending(out)
     if unknown not in ("error", "replace", "skip"):
         raise CharrnnError(f"--unknown {unknown}: error, replace or skip was expected")
     opened = open_run(run, device, checkpoint, quiet=as_json)
@@ -53,4 +54,4 @@ def predictions(
     else:
         show(table(report.rows(places)))
     if out is not None:
-        output.write(out, lambda: report.as_page(opened, places), lambda: report.drawn(places))
+        write(out, lambda: report.as_page(opened, places), lambda: report.drawn(places))
