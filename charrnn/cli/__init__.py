@@ -17,6 +17,7 @@ from charrnn.cli import (
     fill,
     forms,
     info,
+    inspect,
     novelty,
     sample,
     score,
@@ -50,10 +51,12 @@ app.command(cls=Command)(compare.compare)
 app.command(cls=Command)(compare.sweep)
 app.command(cls=Command)(compress.compress)
 app.command(cls=Command)(compress.decompress)
+app.add_typer(inspect.app, name="inspect")
 app.add_typer(corpus.app, name="corpus")
 app.add_typer(configs.app, name="configs")
 app.add_typer(forms.app, name="forms")
 app.add_typer(verse.app, name="verse")
+app.add_typer(inspect.app, name="inspect")
 app.add_typer(cache.app, name="cache")
 
 
