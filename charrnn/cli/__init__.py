@@ -17,6 +17,7 @@ from charrnn.cli import (
     fill,
     forms,
     info,
+    report,
     sample,
     score,
     streams,
@@ -42,6 +43,7 @@ app.command(cls=Command)(fill.fill)
 app.command("eval", cls=Command)(eval.evaluate)
 app.command(cls=Command)(score.score)
 app.command(cls=Command)(info.info)
+app.command(cls=Command)(report.report)
 app.command(cls=Command)(compare.compare)
 app.command(cls=Command)(compare.sweep)
 app.command(cls=Command)(compress.compress)
