@@ -261,8 +261,10 @@ def surprise(run: Run, read: Read) -> str:
         + f'<p class="legend">{both("expected ", "意料之中 ")}{scale}{both(" surprising", " 出乎意料")}</p>'
         + f'<div class="quote">{"".join(pieces)}</i></div>'
         + note(
-            f"Text that it has never trained on: {len(passage):,} characters, {mean:.2f} bits each.",
-            f"它从未学过的文字：{len(passage):,} 字，平均每字 {mean:.2f} 比特。",
+            f"Text that it has never trained on: {len(passage):,} characters, {mean:.2f} bits each."
+            + (" ¶ is the end of a document." if run.is_documents else ""),
+            f"它从未学过的文字：{len(passage):,} 字，平均每字 {mean:.2f} 比特。"
+            + ("¶ 表示一篇结束。" if run.is_documents else ""),
         )
     )
 
@@ -289,6 +291,7 @@ def hardest(run: Run, read: Read) -> str:
         for one in order.tolist()
     ]
     head = [both("character", "字符"), both("bits each", "每个比特"), both("times", "次数")]
+    often_enough = note(f"The hardest of those that came at least {RARE} times.", f"出现至少 {RARE} 次者中最难的几个。")
     kinds = table(
         [
             both("place", "位置"),
@@ -305,13 +308,8 @@ def hardest(run: Run, read: Read) -> str:
             f"Over {len(ids):,} held-out characters, each text read from a fresh state.",
             f"据 {len(ids):,} 个留出字符，每段从头读起。",
         )
-        + kinds
-        + heading("The hardest characters", "最难的字符", 4)
-        + note(
-            f"Those that came at least {RARE} times, by the mean surprise when they came.",
-            f"出现至少 {RARE} 次者，按出现时的平均意外程度。",
-        )
-        + table(head, rows, (1, 2))
+        + f'<div class="pair"><div>{heading("By place", "按位置", 4)}{kinds}</div>'
+        + f"<div>{heading('By character', '按字符', 4)}{table(head, rows, (1, 2))}{often_enough}</div></div>"
     )
 
 

@@ -13,7 +13,7 @@ POINTS = 300
 """The most points of a curve that are drawn."""
 COLOURS = 8
 """The number of colours, `--c0` and on, in style.css."""
-WIDTH, LEFT, RIGHT, TOP, BOTTOM = 640, 46, 12, 10, 34
+WIDTH, LEFT, RIGHT, TOP, BOTTOM = 640, 60, 16, 12, 30
 
 
 @dataclass(frozen=True)
@@ -100,8 +100,8 @@ def _grid(across: _Axis, up: _Axis, height: int) -> str:
     for y in up.ticks(5):
         at = f"{up(y):.1f}"
         lines.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{at}" y2="{at}"/>')
-        lines.append(f'<text x="{LEFT - 6}" y="{up(y) + 4:.1f}" text-anchor="end">{_number(y)}</text>')
-    below = height - BOTTOM + 18
+        lines.append(f'<text x="{LEFT - 6}" y="{up(y):.1f}" dy=".35em" text-anchor="end">{_number(y)}</text>')
+    below = height - BOTTOM + 20
     lines += [
         f'<text x="{across(x):.1f}" y="{below}" text-anchor="middle">{_number(x)}</text>' for x in across.ticks(7)
     ]

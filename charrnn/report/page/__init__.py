@@ -18,7 +18,7 @@ from html import escape
 from importlib.resources import files
 from typing import Any
 
-from charrnn.report.page.packing import Precision, packed, plan_of
+from charrnn.report.page.packing import Precision, model_of, plan_of
 from charrnn.run import Run
 from charrnn.version import __version__
 
@@ -45,9 +45,9 @@ def page_models(runs: Sequence[Run], precision: Precision | None = None) -> list
     plans = [plan_of(run) for run in runs]
     if precision is None:
         made = page_models(runs, "float32")
-        fits = sum(len(model["weights"]) for model in made) <= LIMIT - ROOM
+        fits = sum(len(model["plan"]["weights"]) for model in made) <= LIMIT - ROOM
         return made if fits else page_models(runs, "float16")
-    return [packed(run, plan, precision) | _described(run) for run, plan in zip(runs, plans, strict=True)]
+    return [model_of(run, plan, precision) | _described(run) for run, plan in zip(runs, plans, strict=True)]
 
 
 def _described(run: Run) -> dict[str, Any]:
@@ -62,7 +62,7 @@ def _described(run: Run) -> dict[str, Any]:
         about[1] += "。与它搭配的 n-gram 不在本页，这里只有网络单独写作，略逊一筹"
     return {
         "name": run.path.resolve().name,
-        "path": str(run.path),
+        "path": str(run.path) if not run.path.is_absolute() else run.path.name,
         "step": None if run.checkpoint.is_best else run.checkpoint.step,
         "mixture": config.ngram is not None,
         "about": about,

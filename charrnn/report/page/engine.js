@@ -127,7 +127,8 @@ const FOLD = 2 ** 20;
 
 /** A network that reads one character after the other. `plan` is what charrnn/report/page/packing.py writes. */
 class Network {
-  constructor(plan, numbers) {
+  constructor(plan) {
+    const numbers = numbersOf(plan.weights, plan.type);
     const array = at => (at == null ? null : numbers.subarray(plan.arrays[at][0], plan.arrays[at][0] + plan.arrays[at][1]));
     this.size = plan.size;
     this.state = plan.state;
@@ -260,8 +261,8 @@ class Random {
     const w = seedWords(seed);
     // Words of 32 bits, the lowest first. The increment is 2 * sequence + 1.
     const start = [w[2], w[3], w[0], w[1]], sequence = [w[6], w[7], w[4], w[5]];
-    this.increment = sequence.map((word, i) => ((word << 1) | (i ? sequence[i - 1] >>> 31 : 1)) >>> 0);
-    this.state = [...this.increment];  // one step from 0
+    this.increment = Float64Array.from(sequence, (word, i) => ((word << 1) | (i ? sequence[i - 1] >>> 31 : 1)) >>> 0);
+    this.state = this.increment.slice();  // one step from 0
     for (let i = 0, carry = 0; i < 4; i++) {
       const sum = this.state[i] + start[i] + carry;
       this.state[i] = sum >>> 0;
@@ -273,30 +274,35 @@ class Random {
 
   /** state * multiplier + increment, modulo 2^128: words of 32 bits times halves of 16, so that all is exact. */
   _step() {
-    const [a, b, c, d] = this.state, s = this.state, n = this.increment;
-    const m0 = 0xf645, m1 = 0x9fcc, m2 = 0xdf64, m3 = 0x4385, m4 = 0x5da4, m5 = 0x1fc6, m6 = 0xed05, m7 = 0x2360;
-    let v = a * m0 + (n[0] & 0xffff), low = v % 65536;
-    v = Math.floor(v / 65536) + a * m1 + (n[0] >>> 16);
-    s[0] = low + (v % 65536) * 65536;
-    v = Math.floor(v / 65536) + a * m2 + b * m0 + (n[1] & 0xffff);
-    low = v % 65536;
-    v = Math.floor(v / 65536) + a * m3 + b * m1 + (n[1] >>> 16);
-    s[1] = low + (v % 65536) * 65536;
-    v = Math.floor(v / 65536) + a * m4 + b * m2 + c * m0 + (n[2] & 0xffff);
-    low = v % 65536;
-    v = Math.floor(v / 65536) + a * m5 + b * m3 + c * m1 + (n[2] >>> 16);
-    s[2] = low + (v % 65536) * 65536;
-    v = Math.floor(v / 65536) + a * m6 + b * m4 + c * m2 + d * m0 + (n[3] & 0xffff);
-    low = v % 65536;
-    v = Math.floor(v / 65536) + a * m7 + b * m5 + c * m3 + d * m1 + (n[3] >>> 16);
-    s[3] = low + (v % 65536) * 65536;
+    const s = this.state, n = this.increment, a = s[0], b = s[1], c = s[2], d = s[3];
+    let v = a * 0xf645 + (n[0] & 0xffff), q = Math.floor(v / 65536), low = v - q * 65536;
+    v = q + a * 0x9fcc + (n[0] >>> 16);
+    q = Math.floor(v / 65536);
+    s[0] = low + (v - q * 65536) * 65536;
+    v = q + a * 0xdf64 + b * 0xf645 + (n[1] & 0xffff);
+    q = Math.floor(v / 65536);
+    low = v - q * 65536;
+    v = q + a * 0x4385 + b * 0x9fcc + (n[1] >>> 16);
+    q = Math.floor(v / 65536);
+    s[1] = low + (v - q * 65536) * 65536;
+    v = q + a * 0x5da4 + b * 0xdf64 + c * 0xf645 + (n[2] & 0xffff);
+    q = Math.floor(v / 65536);
+    low = v - q * 65536;
+    v = q + a * 0x1fc6 + b * 0x4385 + c * 0x9fcc + (n[2] >>> 16);
+    q = Math.floor(v / 65536);
+    s[2] = low + (v - q * 65536) * 65536;
+    v = q + a * 0xed05 + b * 0x5da4 + c * 0xdf64 + d * 0xf645 + (n[3] & 0xffff);
+    q = Math.floor(v / 65536);
+    low = v - q * 65536;
+    v = q + a * 0x2360 + b * 0x1fc6 + c * 0x4385 + d * 0x9fcc + (n[3] >>> 16);
+    s[3] = low + (v - Math.floor(v / 65536) * 65536) * 65536;
   }
 
   /** The next 64 bits, in `low` and `high`. */
   _next() {
     this._step();
     const s = this.state, low = s[0] ^ s[2], high = s[1] ^ s[3], turn = s[3] >>> 26, by = turn & 31;
-    const [x, y] = turn & 32 ? [high, low] : [low, high];
+    const x = turn & 32 ? high : low, y = turn & 32 ? low : high;
     this.low = by ? (x >>> by) | (y << (32 - by)) : x;
     this.high = by ? (y >>> by) | (x << (32 - by)) : y;
   }
@@ -455,7 +461,7 @@ const SURPRISED = 1 / Math.LN2;
 class Reader {
   constructor(model) {
     this.alphabet = new Alphabet(model.alphabet);
-    this.network = new Network(model.plan, numbersOf(model.weights, model.plan.type));
+    this.network = new Network(model.plan);
     this.documents = model.documents;
     this.ideographs = model.ideographs || [];
     this.kept = [...new Set([...this.network.state, ...this.network.units.map(([name]) => name)])];

@@ -40,10 +40,11 @@ def plan_of(run: Run) -> Plan:
     return plan
 
 
-def packed(run: Run, plan: Plan, precision: Precision) -> dict[str, Any]:
-    """A run's model for a page, which charrnn/report/page/engine.js reads. Weights in `float16` are rounded.
+def packed(plan: Plan, precision: Precision) -> dict[str, Any]:
+    """A plan and its weights, in `float16` rounded, as engine.js reads them. Raises CharrnnError for NaN and infinity.
 
-    Raises CharrnnError where a weight is not finite.
+    Registers go with their widths, operations as [kind, into, of, also, weight, bias], and each array as its place
+    among all numbers, its size, and the length of its rows.
     """
     arrays: list[Floats] = []
     layout: list[list[int]] = []
@@ -63,22 +64,31 @@ def packed(run: Run, plan: Plan, precision: Precision) -> dict[str, Any]:
     ops = [[op.kind, op.into, op.of, op.also, place(op.weight), place(op.bias)] for op in plan.ops]
     numbers = np.concatenate([array.ravel() for array in arrays])
     if not np.isfinite(numbers).all():
-        raise CharrnnError(f"{run.path}: its weights are not all finite; train it again")
+        raise CharrnnError("its weights are not all finite; train it again")
     if precision == "float16":
         numbers = np.clip(numbers, -LARGEST_HALF, LARGEST_HALF)
-    sampling, vocabulary = run.config.sampling, run.vocabulary
     return {
-        "plan": {
-            "type": precision,
-            "size": plan.vocab_size,
-            "registers": {name: parts * width for name, (parts, width) in plan.widths.items()},
-            "state": plan.state,
-            "units": units(plan),
-            "window": plan.window[0] if plan.window else None,
-            "ops": ops,
-            "arrays": layout,
-        },
+        "type": precision,
+        "size": plan.vocab_size,
+        "registers": {name: parts * width for name, (parts, width) in plan.widths.items()},
+        "state": plan.state,
+        "units": units(plan),
+        "window": plan.window[0] if plan.window else None,
+        "ops": ops,
+        "arrays": layout,
         "weights": base64.b64encode(numbers.astype("<f2" if precision == "float16" else "<f4").tobytes()).decode(),
+    }
+
+
+def model_of(run: Run, plan: Plan, precision: Precision) -> dict[str, Any]:
+    """A run's model for a page: its plan, its alphabet, and how it is told to write. Raises CharrnnError."""
+    vocabulary = run.vocabulary
+    try:
+        own = packed(plan, precision)
+    except CharrnnError as error:
+        raise CharrnnError(f"{run.path}: {error.message}") from None
+    return {
+        "plan": own,
         "alphabet": {
             "kind": vocabulary.kind,
             "characters": "".join(vocabulary.characters) if vocabulary.kind == "char" else "",
@@ -87,13 +97,14 @@ def packed(run: Run, plan: Plan, precision: Precision) -> dict[str, Any]:
         },
         "ideographs": [i for i, c in enumerate(vocabulary.characters) if is_ideograph(c)],
         "documents": run.is_documents,
-        "sampling": sampling.model_dump(),
+        "sampling": run.config.sampling.model_dump(),
     }
 
 
 def units(plan: Plan) -> list[list[Any]]:
-    """The registers whose numbers a person can watch and hold, [name, width, label]: what is remembered; without a
-    memory, what the layers compute.
+    """The registers whose numbers a person can watch and hold, [name, width, label in English, in Chinese].
+
+    It is what is remembered, or without a memory what the layers compute.
     """
     if plan.window:
         names = [name for name in plan.widths if name.startswith("hidden.")]
@@ -102,7 +113,8 @@ def units(plan: Plan) -> list[list[Any]]:
     shown: list[list[Any]] = []
     for name in names:
         *_, layer, kind = name.split(".")
-        label = f"layer {int(kind) // 2 + 1}" if plan.window else f"{kind}, layer {int(layer) + 1}"
+        number = int(kind) // 2 + 1 if plan.window else int(layer) + 1
+        own = "" if plan.window else f"{kind}, "
         parts, width = plan.widths[name]
-        shown.append([name, parts * width, label])
+        shown.append([name, parts * width, f"{own}layer {number}", f"{own}第 {number} 层"])
     return shown

@@ -32,6 +32,8 @@ const REFUSED = {
   prompt: ["The text is no beginning of such a poem: empty it, or begin with its first line.", "已有文字不合此体：请清空，或从首句写起。"],
 };
 
+const percent = p => (p < 0.001 ? "< 0.1" : (100 * p).toFixed(p < 0.1 ? 1 : 0)) + " %";
+
 /** A level from 0 to LEVELS. */
 const level = share => Math.max(0, Math.min(LEVELS, Math.round(share * LEVELS)));
 
@@ -53,7 +55,8 @@ class Column {
     this.written = 0;
     this.find("name").textContent = model.name;
     this.find("facts").append(both(model.about[0], model.about[1]));
-    for (const [name, , label] of model.plan.units) this.find("register").append(new Option(label, name));
+    for (const [name] of model.plan.units) this.find("register").append(new Option("", name));
+    this.speak();
     this._listen();
     const code = ["engine", "worker"].map(id => get(id).textContent).join("\n");
     const address = URL.createObjectURL(new Blob([code], {type: "text/javascript"}));
@@ -61,6 +64,13 @@ class Column {
     this.worker.onmessage = ({data}) => this._hear(data);
     this.worker.onerror = error => tell(both("The model cannot run here: " + error.message, "模型无法运行：" + error.message));
     this.ask("load", {model});
+  }
+
+  /** Names the registers in the language of the page: an option holds no other elements. */
+  speak() {
+    const label = document.documentElement.lang === "zh" ? 3 : 2;
+    this.find("units").setAttribute("aria-label", label === 3 ? "神经元的数值" : "the values of the units");
+    [...this.find("register").options].forEach((option, i) => { option.textContent = this.model.plan.units[i][label]; });
   }
 
   ask(kind, rest = {}) {
@@ -179,7 +189,7 @@ class Column {
     list.replaceChildren(...next.map(([shown, p, id]) => {
       const row = element("li"), button = element("button"), bar = element("span", "", "bar");
       const sign = {"\n": "↵", " ": "␣", "\t": "⇥", "　": "□"}[shown] || shown;
-      button.append(element("b", sign), bar, element("span", (100 * p).toFixed(p < 0.1 ? 1 : 0) + " %", "share"));
+      button.append(element("b", sign), bar, element("span", percent(p), "share"));
       bar.style.setProperty("--share", (100 * p) / most + "%");
       button.disabled = id >= this.model.plan.size - 2 || this.model.alphabet.kind !== "char";
       button.onclick = () => {
@@ -270,8 +280,9 @@ class Column {
     const [name, unit] = this.picked, key = name + " " + unit;
     if (value === null) this.held.delete(key);
     else this.held.set(key, [name, unit, value]);
-    const told = [...this.held.values()].map(([register, k, v]) => `${register} ${k} = ${v.toFixed(2)}`).join(", ");
-    this.find("held").replaceChildren(...(told ? [both("held: " + told, "固定：" + told)] : []));
+    const told = label => [...this.held.values()].map(([register, k, v]) =>
+      `${this.model.plan.units.find(([own]) => own === register)[label]}: ${k} = ${v.toFixed(2)}`).join("; ");
+    this.find("held").replaceChildren(...(this.held.size ? [both("Held: " + told(2), "已固定：" + told(3))] : []));
     refresh(this, true);
   }
 
@@ -393,4 +404,5 @@ function start() {
 }
 
 document.addEventListener("themechange", () => columns.forEach(column => column._draw()));
+document.addEventListener("languagechange", () => columns.forEach(column => column.speak()));
 if (MODELS.length) start();
