@@ -55,8 +55,8 @@ def report(
         size = stream.write(made.html.encode())
     for why in made.left_out:
         say(f"left out: {why}")
-    if made.precision is not None:
-        say(f"{out}: {size / 1e6:.2f} MB; holds the model ({made.precision}) and its alphabet, and samples of its own")
+    holds = "" if made.precision is None else f"the model ({made.precision}) and its alphabet, and "
+    say(f"{out}: {size / 1e6:.2f} MB; holds {holds}samples that the model wrote")
     for run, count in made.quoted.items():
         say(f"{out}: quotes {count:,} characters of the held-out text of {run}; --no-quotes leaves them out")
     if as_json:

@@ -502,4 +502,5 @@ def chapter(made: Callable[[], str]) -> str:
     try:
         return made()
     except CharrnnError as error:
-        return note(f"Left out: {escape(str(error))}", f"略去：{escape(str(error))}")
+        why = escape(error.message.replace("‹", "").replace("›", ""))
+        return note(f"Left out: {why}", f"略去：{why}")

@@ -58,13 +58,14 @@ def report(
         read = _read(run, made, progress)
         after.append(heading("The run", "这次训练") if alone else f"<h2>{escape(run.path.resolve().name)}</h2>")
         after.append(chapters.over_time(run))
-        after.append(chapter(partial(chapters.by_temperature, run)))
+        if not run.config.model.bidirectional:
+            after.append(chapter(partial(chapters.by_temperature, run)))
         if read is not None:
             after.append(_quoted(run, read, quotes, made))
             after.append(chapters.hardest(run, read))
         after.append(chapter(partial(chapters.neighbours, run, read)))
         after.append(chapters.facts(run))
-    unseen = "".join(note(escape(why), escape(why)) for why in made.left_out)
+    unseen = "".join(note(f"Left out: {why}", f"略去：{why}") for why in map(escape, made.left_out))
     made.html = framed(escape(title), "\n".join(head), models, "\n".join(before), "\n".join(after) + unseen)
     return made
 
@@ -74,17 +75,24 @@ def _runs_in_a_page(run: Run, made: Report) -> bool:
     try:
         plan_of(run)
     except CharrnnError as error:
-        made.left_out.append(str(error))
+        made.left_out.append(_without_folder(run, error))
         return False
     return True
 
 
 def _read(run: Run, made: Report, progress: Callable[[int], None]) -> Read | None:
+    if run.config.model.bidirectional:
+        return None
     try:
         return read_held_out(run, progress)
     except CharrnnError as error:
-        made.left_out.append(str(error))
+        made.left_out.append(_without_folder(run, error))
         return None
+
+
+def _without_folder(run: Run, error: CharrnnError) -> str:
+    """A message with the run's name in place of its path, which says where somebody keeps it."""
+    return str(error).replace(str(run.path), run.path.resolve().name)
 
 
 def _quoted(run: Run, read: Read, quotes: bool, made: Report) -> str:

@@ -45,7 +45,7 @@ def chart(
     drawn = [(curve, points) for curve, points in drawn if points]
     if not drawn:
         return ""
-    xs = [x for curve, points in drawn for x, _ in points if curve.kind != "level"] or [0.0, 1.0]
+    xs = [x for curve, points in drawn for x, _ in points if curve.kind != "level" or len(points) > 1] or [0.0, 1.0]
     ys = [y for _, points in drawn for _, y in points]
     across = _Axis(min(0.0, *xs), max(xs), LEFT, WIDTH - RIGHT, False)
     room = 0.06 * (max(ys) - min(ys)) or 0.06 * abs(max(ys)) or 1.0
