@@ -17,10 +17,10 @@ from charrnn.config import ModelConfig
 from charrnn.generation.fast.numpy_way import NumpyStepper
 from charrnn.generation.fast.plan import RECURRENCES, Plan, make_plan
 from charrnn.models import build_model
+from charrnn.report.page import ENGINE, scripts
 from charrnn.report.page.packing import Precision, model_of, packed, plan_of
 from charrnn.run import Run
 
-ENGINE = Path(charrnn.__file__).parent / "report/page/engine.js"
 NODE = shutil.which("node")
 pytestmark = pytest.mark.skipif(NODE is None, reason="Node is not installed: the page's model is not tested")
 
@@ -52,7 +52,7 @@ def in_node(script: str, given: Any) -> Any:
     assert NODE is not None
     whole = "\n".join(
         [
-            ENGINE.read_text(encoding="utf-8"),
+            scripts(*ENGINE),
             'const given = JSON.parse(require("fs").readFileSync(0, "utf8"));',
             f"const result = (() => {{ {script} }})();",
             "process.stdout.write(JSON.stringify(result));",

@@ -1,9 +1,14 @@
 """The page in which a model runs: one file, in plain JavaScript, which asks nobody for anything.
 
 packing.py    a model as text
-engine.js     the model in JavaScript: operations, random numbers, drawing, verse
+network.js    the operations in JavaScript
+random.js     NumPy's random numbers
+drawing.js    temperature and the other filters, and the draw
+alphabet.js   characters to ids and back
+verse.js      line lengths and acrostics
+reader.js     reads with all of these, and writes on
 worker.js     answers the page, in a worker
-try.html      what a person sees of it, and try.js, which brings it to life
+try.html      what a person sees of it; column.js (one model) and try.js (what all share) bring it to life
 page.html     the frame of every page, with page.js (language, light and dark) and style.css
 """
 
@@ -26,6 +31,8 @@ LIMIT = 2_500_000
 """The bytes of a page from which weights are rounded to float16, unless a precision is asked for."""
 ROOM = 400_000
 """Those of them that are kept for the rest of a page."""
+ENGINE = ("network", "random", "drawing", "alphabet", "verse", "reader")
+"""The scripts that run without a document, in a worker."""
 
 
 def page(run: Run, precision: Precision | None = None) -> str:
@@ -81,15 +88,12 @@ def framed(
 
     Only our own scripts run in it, which the policy names by their hashes, and nothing is loaded from anywhere.
     """
-    scripts = {name: _part(f"{name}.js") for name in ("engine", "worker", "page", "try")}
-    hashes = [
-        "'sha256-" + base64.b64encode(hashlib.sha256(scripts[name].encode()).digest()).decode() + "'"
-        for name in ("page", "try")
-    ]
+    ours = [scripts("page"), scripts("column", "try") if models else ""]
+    digests = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in ours]
     made = both(f"Made by charrnn {__version__}.", f"由 charrnn {__version__} 生成。")
     parts = {
         "policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; worker-src blob:; script-src blob: "
-        + " ".join(hashes),
+        + " ".join(f"'sha256-{digest}'" for digest in digests),
         "version": __version__,
         "title": title,
         "style": _part("style.css"),
@@ -99,10 +103,10 @@ def framed(
         "after": after,
         "foot": f"<p>{made}</p>{foot}",
         "models": data(list(models)),
-        "engine": scripts["engine"],
-        "worker": scripts["worker"],
-        "page_script": scripts["page"],
-        "try_script": scripts["try"] if models else "",
+        "engine": scripts(*ENGINE),
+        "worker": scripts("worker"),
+        "page_script": ours[0],
+        "try_script": ours[1],
     }
     return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], _part("page.html"))
 
@@ -111,6 +115,11 @@ def data(document: Any) -> str:
     """JSON within a script element, which it cannot end."""
     text = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return text.replace("<", r"\u003c").replace("\u2028", r"\u2028").replace("\u2029", r"\u2029")
+
+
+def scripts(*names: str) -> str:
+    """Some of our scripts, one after the other."""
+    return "\n".join(_part(f"{name}.js") for name in names)
 
 
 def _part(name: str) -> str:

@@ -41,7 +41,7 @@ def plan_of(run: Run) -> Plan:
 
 
 def packed(plan: Plan, precision: Precision) -> dict[str, Any]:
-    """A plan and its weights, in `float16` rounded, as engine.js reads them. Raises CharrnnError for NaN and infinity.
+    """A plan and its weights, in `float16` rounded, as network.js reads them. Raises CharrnnError for NaN and infinity.
 
     Registers go with their widths, operations as [kind, into, of, also, weight, bias], and each array as its place
     among all numbers, its size, and the length of its rows.
