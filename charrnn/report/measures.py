@@ -16,13 +16,15 @@ from charrnn.text.dataset import Part
 
 ROWS, LENGTH = 32, 400
 """The number of texts that are read side by side, and the most characters of each."""
+RUN_UP = 64
+"""The characters before each piece of a stream that are read first and not measured: a piece begins no text."""
 PASSAGE = 600
 """The characters of the passage that is shown, at least one document."""
 
 
 @dataclass(frozen=True)
 class Read:
-    """Held-out texts, as a model has read them, each from a fresh state."""
+    """Held-out texts, as a model has read them."""
 
     ids: list[Ints]
     """The ids of each text; at the end of a document the boundary."""
@@ -58,26 +60,32 @@ def read_held_out(run: Run, progress: Callable[[int], None] = lambda _: None) ->
     part = run.dataset().part("val", run.config.corpus)
     if not part.characters:
         raise CharrnnError(f"{run.path}: nothing is held out (corpus.split is {run.config.corpus.split})")
-    texts = _texts(part, run.vocabulary.boundary)
+    texts, before = _texts(part, run.vocabulary.boundary)
     bits = _bits(stepper, texts, run.vocabulary.boundary, progress)
-    return Read(texts, bits)
+    return Read(
+        [ids[skipped:] for ids, skipped in zip(texts, before, strict=True)],
+        [own[skipped:] for own, skipped in zip(bits, before, strict=True)],
+    )
 
 
-def _texts(part: Part, boundary: int) -> list[Ints]:
-    """ROWS texts of at most LENGTH ids: documents with the boundary at their end, or pieces of a stream."""
+def _texts(part: Part, boundary: int) -> tuple[list[Ints], list[int]]:
+    """ROWS texts of at most LENGTH ids, documents with the boundary at their end, or pieces of a stream after a run-up;
+    and the length of each run-up.
+    """
     spans = part.spans[part.spans[:, 1] > part.spans[:, 0]]
     if part.documents is not None:
         chosen = spans[np.unique(np.linspace(0, len(spans) - 1, ROWS).astype(int))]
         wholes = [np.append(part.ids[start:end].astype(np.int64), boundary) for start, end in chosen]
-        return [whole[:LENGTH] for whole in wholes]
-    sizes = (spans[:, 1] - spans[:, 0]).cumsum()
-    places = np.unique(np.linspace(0, max(0, int(sizes[-1]) - LENGTH), ROWS).astype(int))
-    texts = []
-    for place in places:
-        span = int(np.searchsorted(sizes, place, side="right"))
-        start = int(spans[span, 1] - (sizes[span] - place))
-        texts.append(part.ids[start : min(start + LENGTH, int(spans[span, 1]))].astype(np.int64))
-    return texts
+        return [whole[:LENGTH] for whole in wholes], [0] * len(wholes)
+    ends = (spans[:, 1] - spans[:, 0]).cumsum()
+    texts, before = [], []
+    for place in np.unique(np.linspace(0, max(0, int(ends[-1]) - LENGTH), ROWS).astype(int)):
+        span = int(np.searchsorted(ends, place, side="right"))
+        start, end = int(spans[span, 1] - (ends[span] - place)), int(spans[span, 1])
+        first = max(0, start - RUN_UP)
+        texts.append(part.ids[first : min(start + LENGTH, end)].astype(np.int64))
+        before.append(start - first)
+    return texts, before
 
 
 def _bits(stepper: Stepper, texts: list[Ints], boundary: int, progress: Callable[[int], None]) -> list[Doubles]:

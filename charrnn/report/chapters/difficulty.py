@@ -88,8 +88,8 @@ def hardest(run: Run, read: Read) -> str:
     return (
         heading("What it finds hard", "什么最难", 3)
         + note(
-            f"Over {len(ids):,} held-out characters, each text read from a fresh state.",
-            f"据 {len(ids):,} 个留出字符，每段从头读起。",
+            f"Over {len(ids):,} held-out characters, from places spread over all that is held out.",
+            f"据 {len(ids):,} 个留出字符，取自留出部分各处。",
         )
         + f'<div class="pair"><div>{heading("By place", "按位置", 4)}{kinds}</div>'
         + f"<div>{heading('By character', '按字符', 4)}{table(head, rows, (1, 2))}{often_enough}</div></div>"
