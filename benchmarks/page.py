@@ -4,10 +4,10 @@
 
 `charrnn report RUN` is a whole process, with the start of Python. The page is opened from a file in headless Chromium
 (`apt install chromium chromium-driver`, `pip install selenium`). It is ready when the model has read its weights,
-counted from the beginning of the navigation. The model writes `length` characters at the config's temperature; what it shows of
-them is in the time of the page, not in that of the worker. Figures are medians, with the fastest and the slowest in
-brackets. For the command the processor's time is printed too, because other work on the machine changes it less; so is
-the speed of the same engine in Node by the processor's time, where there is Node.
+counted from the beginning of the navigation. The model writes `length` characters at the config's temperature; what the
+page does to show them is not in the time of the worker. Figures are medians, with the least and the most in brackets.
+For the command the processor's time is printed too, because other work on the machine changes it less; so is the speed
+of the same engine in Node by the processor's time, where there is Node.
 """
 
 from __future__ import annotations

@@ -87,7 +87,8 @@ def curves(runs: Sequence[Run]) -> str:
             loss.append(Curve(name + both("n-gram", "n-gram"), held_out[-1:], i, "level"))
             continue
         if len(runs) == 1:
-            loss.append(Curve(both("on its own text", "训练文本"), _points(steps, "bits_per_char"), i + 1, "faint"))
+            learnt = _below(_points(steps, "bits_per_char"), [bits for _, bits in held_out])
+            loss.append(Curve(both("on its own text", "训练文本"), learnt, i + 1, "faint"))
         loss.append(Curve(name + both("on held-out text", "留出文本"), held_out, i))
         if evaluated and "aside_ngram" in evaluated[-1]:
             level = [(0.0, evaluated[-1]["aside_ngram"] / math.log(2))]
@@ -114,6 +115,14 @@ def curves(runs: Sequence[Run]) -> str:
         + ("虚线是最好的一步。" if marks else ""),
     )
     return heading("The training", "训练过程") + hint + made + more
+
+
+def _below(points: Sequence[tuple[float, float]], held_out: Sequence[float]) -> Sequence[tuple[float, float]]:
+    """Points without the steep beginning, beside which nothing else in the chart could be told apart."""
+    if len(held_out) < 2:
+        return points
+    top = max(held_out) + max(0.5, max(held_out) - min(held_out))
+    return [point for point in points if point[1] <= top]
 
 
 def _points(lines: Sequence[dict[str, Any]], key: str) -> list[tuple[float, float]]:

@@ -17,15 +17,27 @@ class Alphabet {
 
   /** The ids of a text. */
   encode(text) {
-    if (this.kind === "byte") return Array.from(new TextEncoder().encode(text));
-    return Array.from(text.replace(/\r\n?/g, "\n"), character => this.id(character));
+    if (this.kind === "byte") {
+      if (this.encoding === "utf-8") return Array.from(new TextEncoder().encode(text));
+      return Array.from(text, letter => (letter < "\x80" ? letter.charCodeAt(0) : this.unknown));  // browsers encode no other
+    }
+    return Array.from(text, character => this.id(character));
   }
 
   /** A function that takes ids and gives the text that each completes. */
   decoder() {
     if (this.kind === "char") return id => this.characters[id] ?? (id === this.unknown ? "\ufffd" : "");
-    const bytes = new TextDecoder(this.encoding);
+    const bytes = this._bytes();
     return id => (id < 256 ? bytes.decode(new Uint8Array([id]), {stream: true}) : id === this.unknown ? "\ufffd" : "");
+  }
+
+  _bytes() {
+    const name = this.encoding.replace(/_/g, "-").replace(/^(utf-16)-/, "$1");  // Python's names and the browsers'
+    try {
+      return new TextDecoder(name);
+    } catch {
+      return new TextDecoder("latin1");
+    }
   }
 
   /** How a person sees an id. */

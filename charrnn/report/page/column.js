@@ -46,6 +46,7 @@ class Column {
     this.turn = this.wrote = 0;
     this.picked = null;
     this.written = 0;
+    this.unknown = [];
     this.find("name").textContent = model.name;
     this.find("facts").append(both(model.about[0], model.about[1]));
     for (const [name] of model.plan.units) this.find("register").append(new Option("", name));
@@ -77,6 +78,7 @@ class Column {
   /** Reads the text, with what is held. */
   read(text, again = false) {
     const form = this.model.alphabet.normalization;
+    text = text.replace(/\r\n?/g, "\n");
     this.start = form && form !== "none" ? text.normalize(form.toUpperCase()) : text;
     const held = [...this.held.values()];
     this.ask("read", {text: this.start, held: again ? held : undefined});
@@ -96,6 +98,11 @@ class Column {
     if (kind === "write") { tell(both(...REFUSED[data.refused])); this._show(this.pieces); return; }
     if (kind === "read") {
       this.prompt = data.pieces;
+      this.unknown = data.unknown;
+      if (data.unknown.length) {
+        const some = data.unknown.slice(0, 20).join(" ");
+        tell(both("The model does not know these and reads <unk>: " + some, "模型不认识这些字，读作 <unk>：" + some));
+      }
       if (!writing) this._show(data.pieces);
       this._place(data);
     }
@@ -161,6 +168,7 @@ class Column {
     line.replaceChildren(both(`${Math.round(speed).toLocaleString("en")} characters/s. `, `每秒 ${Math.round(speed).toLocaleString("en")} 字。`));
     if (this.held.size || model.mixture) return;
     const words = ["charrnn sample", quoted(model.path), "--prompt", quoted(this.start), "--seed", now.seed, "--temperature", now.temperature];
+    if (this.unknown.length) words.push("--unknown", "replace");
     if (model.step !== null) words.push("--checkpoint", model.step);
     if (form) words.push("--form", `${form.length}x${form.lines}`, ...(form.acrostic ? ["--acrostic", form.acrostic] : []));
     else words.push("--length", now.length);

@@ -56,7 +56,7 @@ function refreshAll() {
 
 function changeText(text) {
   writing = false;
-  get("text").value = text;
+  get("text").value = text.slice(-get("text").maxLength);
   refreshAll();
 }
 

@@ -6,6 +6,7 @@ const SLICE = 30;  // milliseconds
 const NEXT = 12;
 
 let reader = null, running = 0;
+let given = [];  // the characters that a person wrote, where the model reads one id for each
 const turns = new MessageChannel();
 let slice = null;
 turns.port2.onmessage = () => slice && slice();
@@ -16,7 +17,7 @@ function pieces() {
   let bits = 0;
   reader.ids.forEach((id, i) => {
     bits += reader.bits[i];
-    const piece = text(id);
+    const piece = id === reader.alphabet.unknown && given[i] ? given[i] : text(id);
     if (piece) { found.push([piece, bits, i + 1]); bits = 0; }
   });
   return found;
@@ -35,8 +36,11 @@ const ANSWERS = {
   read({text, held}) {
     if (held) reader.network.hold(held);
     if (held) reader.begin();
-    reader.read(reader.alphabet.encode(text));
-    return {pieces: pieces(), ...place(reader.ids.length)};
+    const ids = reader.alphabet.encode(text);
+    given = reader.alphabet.kind === "char" ? Array.from(text) : [];
+    reader.read(ids);
+    const unknown = [...new Set(given.filter((_, i) => ids[i] === reader.alphabet.unknown))];
+    return {pieces: pieces(), unknown, ...place(reader.ids.length)};
   },
   at({count}) { return place(Math.min(count, reader.ids.length)); },
   trace({name, unit}) {
