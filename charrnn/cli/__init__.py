@@ -19,6 +19,7 @@ from charrnn.cli import (
     info,
     inspect,
     novelty,
+    report,
     sample,
     score,
     streams,
@@ -47,6 +48,7 @@ app.command("eval", cls=Command)(eval.evaluate)
 app.command(cls=Command)(score.score)
 app.command(cls=Command)(novelty.novelty)
 app.command(cls=Command)(info.info)
+app.command(cls=Command)(report.report)
 app.command(cls=Command)(compare.compare)
 app.command(cls=Command)(compare.sweep)
 app.command(cls=Command)(compress.compress)
@@ -56,7 +58,6 @@ app.add_typer(corpus.app, name="corpus")
 app.add_typer(configs.app, name="configs")
 app.add_typer(forms.app, name="forms")
 app.add_typer(verse.app, name="verse")
-app.add_typer(inspect.app, name="inspect")
 app.add_typer(cache.app, name="cache")
 
 
