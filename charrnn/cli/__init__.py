@@ -14,6 +14,7 @@ from charrnn.cli import (
     configs,
     corpus,
     eval,
+    export,
     fill,
     forms,
     info,
@@ -46,6 +47,7 @@ app.command(cls=Command)(compare.compare)
 app.command(cls=Command)(compare.sweep)
 app.command(cls=Command)(compress.compress)
 app.command(cls=Command)(compress.decompress)
+app.command(cls=Command)(export.export)
 app.add_typer(corpus.app, name="corpus")
 app.add_typer(configs.app, name="configs")
 app.add_typer(forms.app, name="forms")
