@@ -45,6 +45,8 @@ class Summary(Record):
     finished: bool = False
     is_best: bool = False
     """Whether this checkpoint was the best when it was written."""
+    weights_only: bool = False
+    """Whether it lacks what a training needs to go on, because it was exported (`Checkpoints.take`)."""
 
 
 class Digest(Record):
@@ -162,7 +164,7 @@ class Checkpoints:
         save_arrays({}, target / TRAINING)
         shutil.copymode(other.folder / STATE, target / TRAINING)  # safetensors lets nobody else read
         summary = read_record(other.folder / STATE, Summary)
-        write_json(target / STATE, summary.model_dump(include=set(Summary.model_fields)))
+        write_json(target / STATE, summary.model_dump(include=set(Summary.model_fields)) | {"weights_only": True})
         files = {file.name: _digest(file) for file in sorted(target.iterdir())}
         write_json(target / "manifest.json", {"run": self._run_id, "files": files})
 
