@@ -65,7 +65,7 @@ class Guarded:
             raise
         except Exception as error:  # a network, a disk, or whatever else a package may stumble over
             self._listener = None
-            detail = (str(error).strip().splitlines() or [""])[0][:200]
+            detail = (str(error).strip().splitlines() or [""])[0][:200].rstrip(".")
             warn(
                 f"{self._what}: {type(error).__name__}{': ' * bool(detail)}{detail}; the training goes on, and is not "
                 "shown there any more"
