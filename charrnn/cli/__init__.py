@@ -14,6 +14,7 @@ from charrnn.cli import (
     configs,
     corpus,
     eval,
+    export,
     fill,
     forms,
     info,
@@ -53,6 +54,7 @@ app.command(cls=Command)(compare.compare)
 app.command(cls=Command)(compare.sweep)
 app.command(cls=Command)(compress.compress)
 app.command(cls=Command)(compress.decompress)
+app.command(cls=Command)(export.export)
 app.add_typer(inspect.app, name="inspect")
 app.add_typer(corpus.app, name="corpus")
 app.add_typer(configs.app, name="configs")
