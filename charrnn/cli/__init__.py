@@ -19,6 +19,7 @@ from charrnn.cli import (
     info,
     sample,
     score,
+    serve,
     streams,
     train,
     verse,
@@ -41,6 +42,7 @@ app.command(cls=Command)(sample.sample)
 app.command(cls=Command)(fill.fill)
 app.command("eval", cls=Command)(eval.evaluate)
 app.command(cls=Command)(score.score)
+app.command(cls=Command)(serve.serve)
 app.command(cls=Command)(info.info)
 app.command(cls=Command)(compare.compare)
 app.command(cls=Command)(compare.sweep)

@@ -149,10 +149,12 @@ class Course:
     def __init__(
         self, constraint: Constraint, prompt: Sequence[int], vocabulary: Vocabulary, documents: bool = False
     ) -> None:
-        """With `documents` the model may end the text, where it is whole. Raises Unfit where the prompt does not fit."""
+        """With `documents` the model may end it where it is whole. Raises Unfit where the prompt does not fit."""
         self._constraint, self._vocabulary, self._documents = constraint, vocabulary, documents
         self._state = walk(constraint, prompt)
         self.ids: list[int] = []
+        self.taken = 0
+        """How many ids the text went on by, with the one that ended it."""
         self.log_prob = self.price = 0.0
         self.running = True
 
@@ -167,7 +169,7 @@ class Course:
         return Kept(self.ids, self.log_prob, self.price)
 
     def mask(self) -> Mask:
-        """What may come next, `[V]`; where nothing may, the text ends. Raises CharrnnError where it is not whole then."""
+        """What may come next, `[V]`; where nothing may, the text ends. Raises CharrnnError if it is not whole."""
         mask = _mask_of(self._constraint, self._state, len(self._vocabulary))
         mask[[self._vocabulary.unknown, self._vocabulary.boundary]] = False, self._documents and self.is_whole
         self.running = bool(mask.any())
@@ -190,6 +192,7 @@ class Course:
                 return False
             self._state = state
             self.ids.append(one)
+        self.taken += 1
         self.log_prob += float(log_probs[one])
         self.price -= float(np.logaddexp.reduce(log_probs[mask].astype(np.float64)))
         return True
