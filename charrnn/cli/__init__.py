@@ -23,6 +23,7 @@ from charrnn.cli import (
     report,
     sample,
     score,
+    serve,
     streams,
     train,
     verse,
@@ -48,6 +49,7 @@ app.command(cls=Command)(fill.fill)
 app.command("eval", cls=Command)(eval.evaluate)
 app.command(cls=Command)(score.score)
 app.command(cls=Command)(novelty.novelty)
+app.command(cls=Command)(serve.serve)
 app.command(cls=Command)(info.info)
 app.command(cls=Command)(report.report)
 app.command(cls=Command)(compare.compare)

@@ -208,7 +208,7 @@ def test_threads_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
         assert one.log_prob == pytest.approx(among.log_prob, rel=1e-6)  # summed in other portions
 
 
-@pytest.mark.parametrize("variant", ["lstm", "mlp", "ngram"])
+@pytest.mark.parametrize("variant", ["lstm", "mlp", "ngram", "mixture"])
 def test_two_texts_written_in_turns_do_not_meet(variant: str) -> None:
     for way in every_way(*build(variant)).values():
         sampler = Sampler(way, VOCABULARY, Filters(), False)
