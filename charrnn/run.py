@@ -480,6 +480,17 @@ class Run(RunFolder):
         _check_finite([result.nats])
         return result
 
+    def floor(self, split: SplitName = "val") -> float | None:
+        """The bits per character that no model gets below, on a part of the corpus: known where a program has drawn it
+        (docs/memory.md), None for any other text.
+        """
+        from charrnn.text.synthetic import floor_of, synthetic
+
+        name = self.config.corpus.name
+        if name is None or synthetic(name) is None:
+            return None
+        return floor_of(self.config.corpus, self.vocabulary, self.dataset().part(split, self.config.corpus))
+
     def score(
         self,
         text: str | Path,

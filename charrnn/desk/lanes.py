@@ -107,4 +107,4 @@ def _seen(row: Row, course: Course, portion: Portion) -> Portion:
     """The portion with what the constraint says of the end of the text."""
     if portion.end == "length" and not course.is_whole:
         return replace(portion, end="error", fault=too_short(row.order.length, 1, 1))
-    return replace(portion, constraint_bits=course.kept.bits() if portion.end else portion
+    return replace(portion, constraint_bits=course.kept.bits()) if portion.end else portion
