@@ -10,6 +10,7 @@ COMMANDS = {
         "train --resume RUN": "resume continue restart",
         "eval": "evaluate test validate val valid perplexity bits benchmark",
         "score": "surprise rank",
+        "novelty": "plagiarism copied copies memorization memorisation originality overlap",
         "info": "show describe summary inspect status stats",
         "fill": "infill inpaint mask unmask blank",
         "compare": "diff plot table runs",

@@ -243,10 +243,10 @@ def sample(
             show("")
         _tell_seed(seed, drawn)
         return
+    people = opened.learnt.held_out() if novelty else None  # before, since it may be refused
     written = opened.sample(text, samples=samples, constraint=verse, original=original, best_of=best_of, **how)
     begun = opened.config.sampling.prompt if text is None else text
-    shared = [opened.novelty(*_judged(one, begun)) for one in written] if novelty else []
-    people = opened.learnt.held_out() if novelty else None
+    shared = [opened.novelty(*_judged(one, begun, vocabulary)) for one in written] if novelty else []
     if as_json:
         documents = [_facts(one, vocabulary) | {"step": opened.checkpoint.step} for one in written]
         show_json([one | _shared(own, people) for one, own in zip_longest(documents, shared)])
@@ -266,11 +266,11 @@ def sample(
     _tell_seed(seed, drawn)
 
 
-def _judged(one: Sample, prompt: str | bytes) -> tuple[str | bytes, int]:
+def _judged(one: Sample, prompt: str | bytes, vocabulary: Vocabulary) -> tuple[str | bytes, int]:
     """What a model wrote, and how much of it was given."""
     if one.data is None:
         return one.text, len(prompt)
-    return one.data, len(prompt if isinstance(prompt, bytes) else prompt.encode())
+    return one.data, len(prompt if isinstance(prompt, bytes) else vocabulary.encode(prompt, "replace"))
 
 
 def _shared(one: Novelty | None, people: Novelty | None) -> dict[str, Any]:
