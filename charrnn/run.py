@@ -159,13 +159,13 @@ class Run(RunFolder):
             sampler = self.sampler(chosen)
             try:
                 written = sampler.sample_within(constraint, begin.ids, length, seed, tried, begin.text)
-            except DeadEnd as error:
+            except DeadEnd:
                 if original is None:
                     raise
                 raise CharrnnError(
                     f"‹original={original}›: at one place every character that could come completes a run of so many "
                     "characters of the corpus; give a larger number, or another ‹seed›"
-                ) from error
+                ) from None
         else:
             raise CharrnnError(f"‹stop={stop}›: a constraint ends a text by itself; leave it out")
         _check_finite(one.log_prob for one in written)

@@ -10,6 +10,7 @@ COMMANDS = {
         "train --resume RUN": "resume continue restart",
         "eval": "evaluate test validate val valid perplexity bits benchmark",
         "score": "surprise rank",
+        "novelty": "plagiarism copied copies memorization memorisation originality overlap",
         "serve": "server web api http host ui gui webui browser",
         "info": "show describe summary status stats",
         "write": "edit editor compose desk author",

@@ -259,11 +259,11 @@ def sample(
             show("")
         _tell_seed(seed, drawn)
         return
+    people = opened.learnt.held_out() if novelty else None  # before, since it may be refused
     written = opened.sample(
         text, samples=samples, constraint=verse, original=original, best_of=best_of, fields=fields, **how
     )
     shared = [opened.novelty(*_judged(one, opened, text)) for one in written] if novelty else []
-    people = opened.learnt.held_out() if novelty else None
     if as_json:
         documents = [_facts(one, vocabulary) | {"step": opened.checkpoint.step} for one in written]
         show_json([one | _shared(own, people) for one, own in zip_longest(documents, shared)])
@@ -291,7 +291,7 @@ def _judged(one: Sample, run: Run, prompt: str | bytes | None) -> tuple[str | by
         prompt = run.headings.template.format_map(one.fields) + str(prompt)
     if one.data is None:
         return one.text, len(prompt)
-    return one.data, len(prompt if isinstance(prompt, bytes) else prompt.encode())
+    return one.data, len(prompt if isinstance(prompt, bytes) else run.vocabulary.encode(prompt, "replace"))
 
 
 def _shared(one: Novelty | None, people: Novelty | None) -> dict[str, Any]:

@@ -69,8 +69,11 @@ class Both:
 
     def allowed(self, state: tuple[Any, ...]) -> Mask:
         """What all parts allow."""
-        mask: Mask = np.all([part.allowed(own) for part, own in zip(self._parts, state, strict=True)], axis=0)
-        return mask
+        masks = [np.asarray(part.allowed(own)) for part, own in zip(self._parts, state, strict=True)]
+        if len(shapes := {mask.shape for mask in masks}) > 1:
+            sizes = " and ".join(sorted(str(list(shape)) for shape in shapes))
+            raise CharrnnError(f"‹constraint›: arrays {sizes}: make all constraints with this run's vocabulary")
+        return np.logical_and.reduce(masks)
 
     def after(self, state: tuple[Any, ...], character: int) -> tuple[Any, ...] | None:
         """The states of all parts, if all go on, and can do so together."""

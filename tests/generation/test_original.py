@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from charrnn.errors import CharrnnError
-from charrnn.generation.constraints import Both, DeadEnd, Mask, Without, walk, write
+from charrnn.generation.constraints import Both, DeadEnd, Mask, Without, write
 from charrnn.generation.filters import Filters
 from charrnn.generation.original import Original
 from charrnn.generation.stepper import Stepper
@@ -132,8 +132,11 @@ def test_with_a_form_there_is_no_dead_end_where_there_is_a_way(choices: list[str
 def test_looking_ahead_does_not_take_for_ever() -> None:
     """Where every way ends far behind, so many that not all can be looked at."""
     vocabulary = Vocabulary("char", LETTERS)
-    never = Without(["h"], vocabulary)
     with pytest.raises(DeadEnd):
-        texts(Both([Pattern([LETTERS] * 30 + ["h"], vocabulary), never]), vocabulary, length=100)
-    walked = walk(Both([Pattern(["ab", "ab"], vocabulary)]), vocabulary.encode("ab"))
-    assert walked == (2,)
+        texts(Both([Pattern([LETTERS] * 30 + ["h"], vocabulary), Without(["h"], vocabulary)]), vocabulary, length=100)
+
+
+def test_constraints_of_two_alphabets_are_told() -> None:
+    vocabulary, small = Vocabulary("char", LETTERS), Vocabulary("char", LETTERS[:3])
+    with pytest.raises(CharrnnError, match="vocabulary"):
+        texts(Both([Without(["a"], vocabulary), Without(["a"], small)]), vocabulary)
