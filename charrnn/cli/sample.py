@@ -246,7 +246,7 @@ def sample(
         between = bytes(vocabulary.encode("\n\n"))
         _show_bytes([between.join(one.data or b"" for one in written)], vocabulary)
     else:
-        _show_texts([one.text for one in written])
+        _show_texts([one.text.removesuffix("\n") if acrostic is not None else one.text for one in written])
     if form is not None or acrostic is not None:
         _tell_price("form" if form is not None else "acrostic", [one.constraint_bits or 0.0 for one in written])
     _tell_seed(seed, drawn)
