@@ -167,7 +167,8 @@ class Run(RunFolder):
                     "characters of the corpus; give a larger number, or another ‹seed›"
                 ) from None
         else:
-            raise CharrnnError(f"‹stop={stop}›: a constraint ends a text by itself; leave it out")
+            why = "the model writes a part of the heading; give all of it" if is_free else "a constraint ends a text"
+            raise CharrnnError(f"‹stop={stop}›: {why}, or leave this out")
         _check_finite(one.log_prob for one in written)
         groups = (written[i : i + best_of] for i in range(0, tried, best_of))
         new = len(begin.text) - 1  # what the model wrote is longer by one, if only for the end that it may have written
@@ -191,10 +192,12 @@ class Run(RunFolder):
         Raises CharrnnError where the run has no headings, or not these fields.
         """
         from charrnn.generation.headed import with_heading
+        from charrnn.text.headings import as_given
 
         if self.headings is None:
+            asked = as_given(*next(iter(fields.items()))) if fields else "‹fields›"
             raise CharrnnError(
-                f"‹fields›: {self.path} was trained on texts without headings; train with a config whose texts have "
+                f"{asked}: {self.path} was trained on texts without headings; train with a config whose texts have "
                 "them (song-ci, tang-titled), or with the fields of a table (corpus.field)"
             )
         given = self.headings.taken(fields)

@@ -272,7 +272,7 @@ def sample(
         between = bytes(vocabulary.encode("\n\n"))
         _show_bytes([between.join(one.data or b"" for one in written)], vocabulary)
     else:
-        _show_texts([one.text for one in written])
+        _show_texts([one.text.removesuffix("\n") if acrostic is not None else one.text for one in written])
     given = {"the form": form, "the acrostic": None if form else acrostic, "--original": original}
     if asked := [what for what, value in given.items() if value is not None]:
         _tell_price(" and ".join(asked), [one.constraint_bits or 0.0 for one in written])

@@ -191,9 +191,10 @@ class RunFolder:
     @cached_property
     def headings(self) -> Headings | None:
         """What stands above the text of each document; None where nothing does."""
-        from charrnn.text.headings import Headings
+        from charrnn.text.headings import MAX_BYTES, Headings
 
-        return read_record(self.path / HEADINGS, Headings) if (self.path / HEADINGS).exists() else None
+        file = self.path / HEADINGS
+        return read_record(file, Headings, MAX_BYTES) if file.exists() else None
 
     @property
     def is_documents(self) -> bool:

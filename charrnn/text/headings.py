@@ -23,12 +23,16 @@ from charrnn.text.dataset import Dataset, Part
 from charrnn.text.forms import are_variants
 from charrnn.text.reader import normalizer
 
+USUAL = ("title", "author", "tune")
+"""The fields that have an option of their own."""
 HEAD = 300
 """The most characters of a heading."""
 EACH = 4
 """A field whose values are each in so many documents, on average, has known values: authors have, titles have not."""
 MOST = 100_000
 """The most characters of all known values of a field. More are no list that anyone could choose from."""
+MAX_BYTES = 16_000_000
+"""The most bytes of the file of a run."""
 
 
 class Headings(Record):
@@ -80,10 +84,11 @@ class Headings(Record):
         for name, value in given.items():
             if name not in self.names:
                 raise CharrnnError(
-                    f"‹{name}={value}›: the headings of this model's texts have no {name}, but {', '.join(self.names)}"
+                    f"{as_given(name, value)}: the headings of this model's texts have no {name}, but "
+                    f"{', '.join(self.names)}"
                 )
             if not value.strip() or "\n" in value or "\r" in value:
-                raise CharrnnError(f"‹{name}={value}›: a text in one line was expected")
+                raise CharrnnError(f"{as_given(name, value)}: a text in one line was expected")
         return {name: self._as_known(name, value.strip()) for name, value in given.items()}
 
     def _as_known(self, name: str, value: str) -> str:
@@ -94,16 +99,20 @@ class Headings(Record):
             return variant
         near = get_close_matches(value, known, n=3, cutoff=0.5)
         told = f"near to it {'is' if len(near) == 1 else 'are'}" if near else f"of the {len(known):,} that it knows are"
-        raise CharrnnError(f"‹{name}={value}›: no {name} that this model knows; {told} {', '.join(near or known[:5])}")
+        raise CharrnnError(
+            f"{as_given(name, value)}: no {name} that this model knows; {told} {', '.join(near or known[:5])}"
+        )
 
     @classmethod
     def of(cls, dataset: Dataset, corpus: CorpusConfig) -> Headings | None:
         """The headings of a corpus, whose known values are those of its training part.
 
-        None where it has none, and where what would be the heading is the longer part of the texts.
+        None where it has none, where bytes are read, for which a table is none, and where what would be the heading is
+        the longer part of the texts.
         """
         template = template_of(corpus)
-        if template is None or dataset.starts is None:
+        raw = dataset.vocabulary.kind == "byte"
+        if template is None or dataset.starts is None or (raw and corpus.field is not None):
             return None
         headings, part = cls(template=template), dataset.part("train", corpus)
         found = [fields for fields in map(headings.read, _beginnings(part, dataset, corpus)) if fields is not None]
@@ -115,6 +124,11 @@ class Headings(Record):
             if len(values) * EACH <= len(found) and sum(map(len, values)) <= MOST:
                 known[name] = [value for value, _ in values.most_common()]
         return cls(template=template, known=known)
+
+
+def as_given(name: str, value: str) -> str:
+    """A field as a message names it: by its own option, if it has one."""
+    return f"‹{name}={value}›" if name in USUAL else f"‹field={name}={value}›"
 
 
 def template_of(corpus: CorpusConfig) -> str | None:

@@ -102,6 +102,7 @@ def test_field_is_another_way_to_say_it(run: Path) -> None:
         (("--field", "title"), "NAME=VALUE"),
         (("--field", "title=a", "--title", "b"), "title is given twice"),
         (("--title", "山中1", "--stream"), "--stream"),
+        (("--title", "山中1", "--stop", "春"), "--stop 春: the model writes a part of the heading"),
         (("--title", "山中1", "--form", "3x4", "--prompt", "《"), "its character 1, does not fit"),
         (("--author", "李白", "--form", "3x4", "--prompt", "《"), "its character 1, does not fit"),
         (("--acrostic", "鬱"), "U+9B31"),
@@ -118,6 +119,11 @@ def test_texts_without_headings_name_a_config_that_has_them(tmp_path: Path) -> N
     (tmp_path / "plain.txt").write_text("one line without an end " * 40, encoding="utf-8")
     config = {"corpus": {"path": str(tmp_path / "plain.txt")}, "model": {"cell": "ngram"}}
     plain = charrnn.train(config, out=tmp_path / "run", quiet=True).path
+    assert not (plain / "headings.json").exists()
+    (plain / "headings.json").write_text(
+        '{"template": "{title}\\n"}', encoding="utf-8"
+    )  # of a run that was there before
+    charrnn.train(config, out=plain, overwrite=True, quiet=True)
     assert not (plain / "headings.json").exists()
     assert "song-ci" in refused(plain, "--title", "x")
     assert "no line ends" in refused(plain, "--acrostic", "one")
