@@ -52,7 +52,6 @@ app.add_typer(corpus.app, name="corpus")
 app.add_typer(configs.app, name="configs")
 app.add_typer(forms.app, name="forms")
 app.add_typer(verse.app, name="verse")
-app.add_typer(inspect.app, name="inspect")
 app.add_typer(cache.app, name="cache")
 
 
