@@ -26,8 +26,8 @@ max-width:60em;margin:1em auto;padding:0 1em;background:#fff;color:#18181b;overf
 h1{font-size:1.4em}h2{font-size:1.15em;margin-top:2em}
 .text{white-space:pre-wrap;line-height:1.75;font-family:ui-monospace,"Noto Sans Mono CJK SC",monospace}
 .text[lang=zh]{font-family:"Noto Serif CJK SC","Source Han Serif SC","Songti SC",SimSun,serif;font-size:1.1em}
-.scroll{overflow-x:auto}table{border-collapse:collapse;font-variant-numeric:tabular-nums}
-td,th{padding:.1em .7em .1em 0;text-align:left;vertical-align:top}th{border-bottom:1px solid #8888}
+.scroll{overflow-x:auto;margin:1em 0}table{border-collapse:collapse;font-variant-numeric:tabular-nums}
+td,th{padding:.1em .7em .1em 0;text-align:left;white-space:nowrap}th{border-bottom:1px solid #8888}
 u{text-decoration-thickness:2px;text-underline-offset:3px}
 .legend span{padding:.1em .6em}figure{margin:1em 0}svg{max-width:100%;height:auto;background:#fff}"""
 

@@ -31,8 +31,8 @@ def test_a_shuffle_gives_every_label_to_one_place(lengths: list[int], seed: int)
 def test_among_units_that_know_nothing_none_is_beyond_the_shifted_labels() -> None:
     """Twenty features and 100 units, all of them in long runs, as labels and states are."""
     rng = np.random.default_rng(0)
-    units = rng.normal(size=(4000, 100)).cumsum(0)
-    units = torch.from_numpy((units - np.roll(units, 50, 0)).astype(np.float32))
+    walks = rng.normal(size=(4000, 100)).cumsum(0)
+    units = torch.from_numpy((walks - np.roll(walks, 50, 0)).astype(np.float32))
     ranked, ways = controls.ranks(units), controls.shuffles([200] * 20, 50)
     beyond = 0
     for _ in range(20):
