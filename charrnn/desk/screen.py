@@ -57,7 +57,7 @@ def wrapped(characters: Sequence[Character], width: int, count: int) -> list[Row
     end = len(characters)
     while end >= 0 and len(rows) < count:
         start = end
-        while start and characters[start - 1].text != "\n":
+        while start and not characters[start - 1].text.startswith("\n"):  # which may have a stray mark on it
             start -= 1
         rows = [*(_row(characters, first, last) for first, last in _breaks(characters, start, end, width)), *rows]
         end = start - 1

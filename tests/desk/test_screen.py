@@ -23,7 +23,7 @@ def test_rows_are_no_wider_than_they_may_be_and_are_the_end_of_the_text(text: st
     own = characters(text)
     everything = ["".join(piece for _, piece in row) for row in wrapped(own, width, 1000)]
     assert all(wcswidth(row) <= width for row in everything)
-    assert "".join(everything) == "".join(shown(one.text)[0] for one in own if one.text != "\n")
+    assert "".join(everything) == "".join(shown(one.text)[0] for one in own if one.text[0] != "\n")
     assert len(everything) >= text.count("\n") + 1
     assert ["".join(piece for _, piece in row) for row in wrapped(own, width, count)] == everything[-count:]
 
