@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -50,6 +51,7 @@ def write(
     from charrnn.desk.terminal import check_terminal
     from charrnn.desk.terminal import run as show_desk
     from charrnn.desk.wishes import read_wishes
+    from charrnn.terminal import say
 
     check_terminal()
     opened = open_run(run, device, checkpoint)
@@ -63,4 +65,5 @@ def write(
     try:
         show_desk(desk, lambda: desk.start(file, lambda writer: writer.set_form(**wishes) if form else None))
     finally:
-        desk.close()
+        if desk.close():
+            say(f"charrnn: not saved, and kept: charrnn write {shlex.quote(str(run))} offers it again")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,6 +55,9 @@ class Desk:
         self.columns = 80
         """Of the terminal."""
         self._thrown_away = self._leave_after_saving = False
+        self._writing = False
+        self._waiting: list[Callable[[], object]] = []
+        """What keys are to do when the model has written."""
         self.view = View(new_writer(), "")
         self._session = Session.begin(run)
         self._listen()
@@ -134,11 +137,29 @@ class Desk:
         except OSError as error:
             self.message = f"the journal cannot be written ({error.strerror}): save your text (^S)"
 
-    def close(self) -> None:
-        """Ends the session. What is not saved stays in the journal, and is offered the next time."""
-        self._session.close(keep=not (self._thrown_away or self.writer.is_saved))
+    def close(self) -> bool:
+        """Ends the session. What is not saved stays in the journal, and is offered the next time: whether it does."""
+        keep = len(self.writer) > 0 and not (self._thrown_away or self.writer.is_saved)
+        self._session.close(keep)
+        return keep
 
     # What keys do
+
+    def press(self, work: Callable[[], object]) -> None:
+        """Does what a key does, once the model has written what it is writing: the same keys give the same text,
+        however fast they come.
+        """
+        if self._writing:
+            self._waiting.append(work)
+        elif self.helping:
+            self.helping = False
+        else:
+            work()
+
+    def stop(self) -> None:
+        """Has the model leave off; the keys that wait are forgotten."""
+        self._waiting.clear()
+        self._writing = False
 
     def type(self, text: str) -> None:
         """Writes what the person types or pastes."""
@@ -212,6 +233,13 @@ class Desk:
         """Shows all keys, or no longer."""
         self.helping = not self.helping
 
+    def stop_or_leave(self) -> None:
+        """Has the model leave off, or leaves where it does not write."""
+        if self._writing:
+            self.stop()
+        else:
+            self.leave()
+
     # Questions
 
     def ask_temperature(self) -> None:
@@ -266,7 +294,7 @@ class Desk:
         if self.writer.would_replace(path):
             self._ask(
                 Question(
-                    f"{printable(name)} exists, with another text. Replace it? y, n",
+                    f"Replace {printable(path.name)[:30]}, which holds another text? y, n",
                     lambda key: self._saved(path, True) if key == "y" else None,
                     keys="yn",
                 )
@@ -344,38 +372,38 @@ class Desk:
         self._do(work)
         self._refresh()
 
-    def _write(self, begin: Callable[[], Iterator[str]]) -> None:
-        """Begins to write on; the next key that changes the text ends it."""
+    def _write(self, begin: Callable[[], Generator[str, None, None]]) -> None:
+        """Begins to write on."""
         self.message = ""
         self._number += 1
+        self.view.words, self.view.back = [], 0
 
         def work() -> None:
-            self.begin(self._going_on(begin(), self._number))
+            pieces = begin()
+            self._writing = True
+            self.begin(self._going_on(pieces))
 
         self._do(work)
 
-    async def _going_on(self, pieces: Iterator[str], number: int) -> None:
+    async def _going_on(self, pieces: Generator[str, None, None]) -> None:
+        """Writes on, and shows it from time to time. Keys wait, but for the one that stops it."""
         shown = time.monotonic()
-
-        def work() -> bool:
-            return next(pieces, None) is not None
-
-        self.view.words, self.view.back = [], 0
-        going = True
-        while going and number == self._number:
-            try:
-                going = work()
-            except CharrnnError as error:
-                self.message, going = printable(str(error)), False
-            if time.monotonic() - shown > FRAME:
-                self.changed()
-                await asyncio.sleep(0)
-                shown = time.monotonic()
-        if number == self._number:
-            if self.writer.ended:
-                self.message = "the form is whole" if self.writer.is_whole else "the model ended the text here"
-            self._refresh()
-            self.changed()
+        try:
+            while self._writing and next(pieces, None) is not None:
+                if time.monotonic() - shown > FRAME:
+                    self.changed()
+                    await asyncio.sleep(0)
+                    shown = time.monotonic()
+        except CharrnnError as error:
+            self.message = printable(str(error))
+        pieces.close()
+        self._writing = False
+        if self.writer.ended:
+            self.message = "the form is whole" if self.writer.is_whole else "the model ended the text here"
+        self._refresh()
+        while self._waiting and not self._writing:
+            self._waiting.pop(0)()
+        self.changed()
 
     def _refresh(self) -> None:
         """After a change: the proposals anew, and words when no key follows for a while."""

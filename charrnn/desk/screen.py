@@ -57,7 +57,7 @@ def wrapped(characters: Sequence[Character], width: int, count: int) -> list[Row
     end = len(characters)
     while end >= 0 and len(rows) < count:
         start = end
-        while start and characters[start - 1].text != "\n":
+        while start and not characters[start - 1].text.startswith("\n"):  # which may have a stray mark on it
             start -= 1
         rows = [*(_row(characters, first, last) for first, last in _breaks(characters, start, end, width)), *rows]
         end = start - 1
@@ -70,7 +70,7 @@ def _breaks(characters: Sequence[Character], start: int, end: int, width: int) -
     first, column, space = start, 0, start
     for i in range(start, end):
         own = shown(characters[i].text)[1]
-        if column + own > width:
+        while column + own > width and i > first:
             last = space if space > first else i
             rows.append((first, last))
             first, space = last, last
@@ -137,7 +137,7 @@ def render(view: View, width: int, height: int) -> list[Row]:
     rows = rows[: len(rows) - view.back] if view.back < len(rows) else rows[:1]
     rows = rows[-space:]
     if not view.back:
-        rows[-1] = [*rows[-1], (CURSOR, "")]
+        rows[-1] = [*rows[-1], (CURSOR, " ")]  # a cursor stands on a character
     return [*title, *rows, *([[]] * (space - len(rows))), *below]
 
 

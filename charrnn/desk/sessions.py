@@ -117,7 +117,9 @@ def left_sessions(run: Path) -> Iterator[Left]:
             if _in_use(file):
                 continue
             first, *records = _records(file)
-            if first.get("run") == str(run.resolve()) and len(records) > 1:
+            if len(records) <= 1:  # nobody has done anything in it
+                file.unlink()
+            elif first.get("run") == str(run.resolve()):
                 yield Left(file, first["run"], records)
 
 

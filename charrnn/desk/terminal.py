@@ -17,6 +17,7 @@ Tab              takes the marked proposal; the arrows mark another one
 Alt-1 … Alt-9    takes a character by its number (or Esc, then the number)
 Enter            a line end
 ^N ^E ^P         the model writes a character, or to the end of the line or verse
+^G               stops the model while it writes
 ^R               another draw of what the model wrote last
 ^Z  ^Y           undo, redo: every step, any number of them
 Backspace        takes the last character away (^Z brings it back)
@@ -31,7 +32,7 @@ PgUp  PgDn       shows what stands further up
 Any key goes back to the text."""
 KEYS = (
     "Tab take  ^N one  ^E line  ^P verse  ^R redraw  ^Z undo  ^Y redo  F1 all keys",
-    "^T temperature  ^F form  ^A acrostic  ^S save  ^O open  ^X leave  underlined: you",
+    "^T temperature  ^F form  ^A acrostic  ^S save  ^O open  ^X leave  ",
 )
 STYLE = {"yours": "underline", "chosen": "reverse", "quiet": "ansibrightblack", "strong": "bold"}
 SMALL = 12
@@ -98,7 +99,10 @@ def run(desk: Desk, begin: Callable[[], object]) -> None:
     )
     told = Window(FormattedTextControl(lambda: [("class:strong", desk.message)]), height=1)
     keys = Window(
-        FormattedTextControl(lambda: [("class:quiet", "\n".join(fitted(one, size()[0]) for one in KEYS))]), height=2
+        FormattedTextControl(
+            [("class:quiet", "\n".join(KEYS)), ("class:yours", "yours"), ("class:quiet", "  model's")]
+        ),
+        height=2,
     )
     layout = Layout(
         HSplit(
@@ -138,7 +142,12 @@ def run(desk: Desk, begin: Callable[[], object]) -> None:
     )
     application.ttimeoutlen = 0.05
     desk.begin = application.create_background_task
-    desk.changed = application.invalidate
+
+    def changed() -> None:
+        settle()
+        application.invalidate()
+
+    desk.changed = changed
 
     def first() -> None:
         begin()
@@ -166,14 +175,11 @@ def _bindings(desk: Desk, asking: Any, settle: Callable[[], None]) -> Any:
 
     keys = KeyBindings()
 
-    def on(*names: str, during: Any = ~asking, closes_help: bool = True) -> Any:
+    def on(*names: str, during: Any = ~asking) -> Any:
         def of(work: Callable[[Any], object]) -> object:
             @keys.add(*names, filter=during)
             def handle(event: Any) -> None:
-                if desk.helping and closes_help:
-                    desk.helping = False
-                else:
-                    work(event)
+                work(event)
                 settle()
 
             return work
@@ -196,7 +202,7 @@ def _bindings(desk: Desk, asking: Any, settle: Callable[[], None]) -> Any:
         (("c-o",), desk.open),
         (("c-x",), desk.leave),
         (("c-q",), desk.leave),
-        (("c-c",), desk.leave),
+        (("f1",), desk.help),
         (("c-d",), desk.leave),
         (("backspace",), desk.erase),
         (("enter",), lambda: desk.type("\n")),
@@ -209,10 +215,11 @@ def _bindings(desk: Desk, asking: Any, settle: Callable[[], None]) -> Any:
         (("pagedown",), lambda: desk.scroll(-5)),
         *(((("escape", str(n))), lambda n=n: desk.take(n - 1)) for n in range(1, 10)),
     ):
-        on(*names)(lambda event, work=work: work())
-    on("f1", closes_help=False)(lambda event: desk.help())
-    on(Keys.BracketedPaste)(lambda event: desk.type(event.data))
-    on(Keys.Any)(lambda event: desk.type(event.data) if event.data.isprintable() else None)
+        on(*names)(lambda event, work=work: desk.press(work))
+    on(Keys.BracketedPaste)(lambda event: desk.press(lambda: desk.type(event.data)))
+    on(Keys.Any)(lambda event: desk.press(lambda: desk.type(event.data)) if event.data.isprintable() else None)
+    on("c-g")(lambda event: desk.stop())
+    on("c-c")(lambda event: desk.stop_or_leave())
     on("escape", during=asking)(lambda event: desk.cancel())
     on("c-g", during=asking)(lambda event: desk.cancel())
     on("c-c", during=asking)(lambda event: desk.cancel())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -230,7 +230,7 @@ class Writer:
         """
         return "".join(self.writing(until, length))
 
-    def writing(self, until: Until = "character", length: int | None = None) -> Iterator[str]:
+    def writing(self, until: Until = "character", length: int | None = None) -> Generator[str, None, None]:
         """`write`, character by character. Who leaves off, or does something else, keeps what is there by then."""
         self._check_until(until)
         most = self._longest if length is None else length
@@ -246,7 +246,7 @@ class Writer:
         """
         return "".join(self.redrawing(length))
 
-    def redrawing(self, length: int | None = None) -> Iterator[str]:
+    def redrawing(self, length: int | None = None) -> Generator[str, None, None]:
         """`redraw`, character by character."""
         self._settle()
         last = self._history.done[-1] if self._history.done else None
@@ -524,7 +524,7 @@ class Writer:
 
     # The model writes
 
-    def _written_until(self, edit: Edit) -> Iterator[str]:
+    def _written_until(self, edit: Edit) -> Generator[str, None, None]:
         """Begins to write on as an edit, which is in the journal when it is finished, or left off."""
         random = generator(self._seed, self._draws)
         self._draws += 1
@@ -532,7 +532,7 @@ class Writer:
         self._open = edit
         return self._going_on(edit, random, self.line)
 
-    def _going_on(self, edit: Edit, random: np.random.Generator, line: int | None) -> Iterator[str]:
+    def _going_on(self, edit: Edit, random: np.random.Generator, line: int | None) -> Generator[str, None, None]:
         ended = False
         try:
             while self._open is edit and len(edit.added) < edit.most and not self._is_done(edit, line):
