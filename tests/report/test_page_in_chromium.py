@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -63,25 +64,49 @@ def until(driver: Any, script: str) -> Any:
 
 
 def write(driver: Any, **fields: Any) -> list[str]:
-    """What both columns write, without the prompt, with these fields set."""
+    """What stands in both columns when they have written, with these fields set."""
     for name, value in fields.items():
         driver.execute_script("document.getElementById(arguments[0]).value = arguments[1]", name, value)
     driver.execute_script("columns.forEach(column => { column.root.dataset.done = ''; })")
     driver.find_element("id", "write").click()
     until(driver, "return columns.every(column => column.root.dataset.done)")
-    script = "return columns.map(own => own.pieces.slice(own.prompt.length).map(piece => piece[0]).join(''))"
+    script = "return columns.map(own => own.pieces.map(piece => piece[0]).join(''))"
     return list(driver.execute_script(script))
 
 
 def test_it_writes_what_the_command_writes(run: Run, browser: Any) -> None:
     own = {"length": 200, "seed": 7, "temperature": 0.8}
-    text = run.sample("月下", length=200, seed=7, temperature=0.8)[0].text[2:]
+    text = run.sample("月下", length=200, seed=7, temperature=0.8)[0].text
     assert write(browser, text="月下", **own) == [text, text]
     browser.execute_script("columns[0].pick(3); columns[0]._hold(1)")  # and one unit in the left one is held
     held = write(browser, text="月下", **own)
     assert held[0] != text and held[1] == text
     browser.execute_script("columns[0]._hold(null); columns[0]._bySurprise()")
     assert write(browser, text="月下", **own) == [text, text]
+    seen = "return document.querySelector('.reading').textContent.replaceAll('↵', '')"
+    assert browser.execute_script(seen) == text
+
+
+def test_it_reads_along_and_names_what_it_does_not_know(run: Run, browser: Any) -> None:
+    for text in ("山高", "山高水", "the", "", "山Ω\n水"):
+        browser.execute_script("changeText(arguments[0])", text)
+        script = "return columns[0].pieces.map(piece => piece[0]).join('') === arguments[0] || ''"
+        until(browser, script.replace("arguments[0]", json.dumps(text)))
+        until(browser, f"return columns[0].count === {len(text)} || ''")
+    assert "Ω" in browser.find_element("id", "told").text
+
+
+def test_a_poem_begins_its_lines_with_the_acrostic_or_says_why_there_is_none(browser: Any) -> None:
+    asked = "document.getElementById('verse').open = true; document.getElementById('form').value = '5x4';"
+    browser.execute_script(asked)
+    poem = write(browser, text="", acrostic="山月", seed=3)[0]
+    lines = re.split("[，。]\n?", poem)
+    assert [len(line) for line in lines] == [5, 5, 5, 5, 0] and [line[0] for line in lines[:2]] == ["山", "月"]
+    for name, value in (("acrostic", "Ω"), ("acrostic", "山月山月山"), ("text", "the")):
+        browser.execute_script("document.getElementById(arguments[0]).value = arguments[1]; refreshAll()", name, value)
+        until(browser, "return document.getElementById('told').textContent")
+        browser.execute_script("document.getElementById('acrostic').value = ''")
+    browser.execute_script("document.getElementById('form').value = ''; changeText('')")
 
 
 @pytest.mark.parametrize("width", [390, 1280])

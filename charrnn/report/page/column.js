@@ -43,7 +43,8 @@ class Column {
     this.marks = [];
     this.held = new Map();
     this.seen = {};
-    this.turn = this.wrote = 0;
+    this.turn = this.reads = this.writes = 0;
+    this.prompt = [];
     this.picked = null;
     this.written = 0;
     this.unknown = [];
@@ -69,7 +70,8 @@ class Column {
 
   ask(kind, rest = {}) {
     this.turn++;
-    if (kind === "read" || kind === "write") this.wrote = this.turn;
+    if (kind === "read") [this.reads, this.writes] = [this.turn, 0];
+    if (kind === "write") this.writes = this.turn;
     this.worker.postMessage({kind, turn: this.turn, ...rest});
   }
 
@@ -94,8 +96,9 @@ class Column {
       this.speedOfStart = data.took;
       return;
     }
-    if (["read", "wrote", "done", "write"].includes(kind) && data.turn !== this.wrote) return;  // an older question's
-    if (kind === "write") { tell(both(...REFUSED[data.refused])); this._show(this.pieces); return; }
+    if (kind === "read" && data.turn !== this.reads) return;  // the answer to an older question
+    if (["wrote", "done", "write"].includes(kind) && data.turn !== this.writes) return;
+    if (kind === "write") { tell(both(...REFUSED[data.refused])); this._show(this.prompt); return; }
     if (kind === "read") {
       this.prompt = data.pieces;
       this.unknown = data.unknown;
@@ -142,7 +145,7 @@ class Column {
       if (text === "\n") mark.classList.add("end");
       mark.title = `${bits.toFixed(2)} bits`;
       mark.dataset.count = count;
-      if (this.prompt && this.pieces.length < this.prompt.length) mark.classList.add("given");
+      if (this.pieces.length < this.prompt.length) mark.classList.add("given");
       here.append(mark);
       this.pieces.push(piece);
       this.marks.push(mark);
@@ -262,10 +265,10 @@ class Column {
       mark.classList.add((values[i] < 0 ? "n" : "p") + level(Math.abs(values[i]) / most));
     });
     const scale = this.find("scale");
-    scale.replaceChildren(both(`unit ${this.picked[1]}: `, `第 ${this.picked[1]} 个：`), element("span", (-most).toFixed(2)));
+    scale.replaceChildren(both(`unit ${this.picked[1]}: `, `第 ${this.picked[1]} 个：`), element("span", (-most).toFixed(2) + " "));
     for (let i = LEVELS; i >= 1; i -= 2) scale.append(element("i", "\u2003", "n" + i));
     for (let i = 1; i <= LEVELS; i += 2) scale.append(element("i", "\u2003", "p" + i));
-    scale.append(element("span", most.toFixed(2)));
+    scale.append(element("span", " " + most.toFixed(2)));
   }
 
   _bySurprise() {
