@@ -67,8 +67,8 @@ def _lines(texts: Sequence[Points]) -> Iterator[Feature]:
         yield Feature(f"late in the line (from character {middle + 1})", "line ends", late, ends)
     spaces = [_leading_spaces(one, place) for one, place in zip(texts, places, strict=True)]
     first = [place <= width for place, width in zip(places, spaces, strict=True)]
-    lines = np.concatenate([width[place == width] for place, width in zip(places, spaces, strict=True)])
-    usual = [width for width, count in enumerate(np.bincount(lines)) if width and count >= TURNS]
+    lines = [width for place, own in zip(places, spaces, strict=True) for width in own[place == own].tolist()]
+    usual = [width for width, count in enumerate(np.bincount(np.array(lines, np.int64))) if width and count >= TURNS]
     for i, width in enumerate(usual[:2]):
         name = f"in a line indented by {width} or more" if i else "in an indented line"
         yield Feature(name, "the beginnings of lines", [one >= width for one in spaces], first)
