@@ -400,6 +400,8 @@ class TrainingConfig(Section):
     last step is saved, and the training ends. Every silence of 20 seconds is told, and `minutes` are kept."""
     tensorboard: bool = False
     """Write TensorBoard files into the run (extra `charrnn[tensorboard]`)."""
+    track: Literal["wandb", "trackio"] | None = None
+    """Send metrics and config to Weights & Biases, or to trackio on this machine (pip install wandb, or trackio)."""
 
     @model_validator(mode="after")
     def _one_length(self) -> TrainingConfig:

@@ -228,6 +228,10 @@ def drawn(memories: Sequence[Memory]) -> Figure:
     axis.set_xscale("log", base=2)
     axis.set_xticks([*first.known, 4 * first.known[-1]], [*map(str, first.known), "everything"])
     axis.set(xlabel="known characters before the one that is predicted", ylabel="held out, bits per character")
+    # With one or two characters all are bad, some very bad: that would press the rest together.
+    low = min(min(*one.bits, one.everything) for one in memories)
+    high = max(one.bits[min(2, len(one.bits) - 1)] for one in memories)
+    axis.set_ylim(low - 0.05 * (high - low) - 0.01, high + 0.05 * (high - low) + 0.01)
     axis.grid(alpha=0.3)
-    axis.legend(title=f"ring: within {TOLERANCE} bits of everything")
+    axis.legend(title=f"large dot: within {TOLERANCE} bits of everything")
     return picture
