@@ -141,17 +141,18 @@ class Patient(StreamingResponse):
     async def stream_response(self, send: Any) -> None:
         """Sends the pieces, and closes the source in the end, however it comes."""
 
-        async def sending(message: Any) -> None:
-            with anyio.fail_after(self._patience):
-                await send(message)
+        with anyio.CancelScope() as waiting:  # without a last piece the connection is closed
 
-        try:
-            await super().stream_response(sending)
-        except TimeoutError:
-            pass  # without a last piece the connection is closed
-        finally:
-            with anyio.CancelScope(shield=True):
-                await self._content.aclose()
+            async def sending(message: Any) -> None:
+                waiting.deadline = anyio.current_time() + self._patience
+                await send(message)
+                waiting.deadline = math.inf
+
+            try:
+                await super().stream_response(sending)
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await self._content.aclose()
 
 
 async def sample(request: Request, desk: Desk) -> Response:
