@@ -64,7 +64,7 @@ class Lane:
         return self._told(portions)
 
     def _next_block(self, length: int, took: float) -> None:
-        """Chooses the length of the next block, after one that `took` so many seconds, by the clock or of the processor.
+        """Chooses the length of the next block, after one that `took` so many seconds by the clock or the processor.
         Where other programs share the processor, shorter blocks would not come sooner.
         """
         self._block = 2 * length if took < TURN / 2 else max(1, length // 2) if took > TURN else length

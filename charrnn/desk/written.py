@@ -19,7 +19,7 @@ from charrnn.generation.sampler import check_length, check_seed
 SEEDS = 1_000_000
 """One of so many seeds is drawn, if none is given."""
 PAUSE = 0.04
-"""The seconds between two lines of an answer: the eye sees no shorter ones, and each costs as much as ten characters."""
+"""The seconds between two lines of an answer: the eye sees no shorter ones, and each costs like ten characters."""
 VERSE = 10_000
 """The most characters of a poem. Its form ends it."""
 
