@@ -17,6 +17,7 @@ from charrnn.cli import (
     fill,
     forms,
     info,
+    novelty,
     sample,
     score,
     serve,
@@ -43,6 +44,7 @@ app.command(cls=Command)(fill.fill)
 app.command("eval", cls=Command)(eval.evaluate)
 app.command(cls=Command)(score.score)
 app.command(cls=Command)(serve.serve)
+app.command(cls=Command)(novelty.novelty)
 app.command(cls=Command)(info.info)
 app.command(cls=Command)(compare.compare)
 app.command(cls=Command)(compare.sweep)

@@ -11,6 +11,7 @@ COMMANDS = {
         "eval": "evaluate test validate val valid perplexity bits benchmark",
         "score": "surprise rank",
         "serve": "server web api http host ui gui webui browser",
+        "novelty": "plagiarism copied copies memorization memorisation originality overlap",
         "info": "show describe summary inspect status stats",
         "fill": "infill inpaint mask unmask blank",
         "compare": "diff plot table runs",

@@ -6,17 +6,19 @@ import re
 import secrets
 import sys
 from collections.abc import Iterable
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
 from charrnn.cli.opening import open_run
-from charrnn.cli.options import Checkpoint, Device, Json, Plugin, RunFolder, Strict, Unknown, unescaped
+from charrnn.cli.options import Checkpoint, Device, Json, LearntText, Plugin, RunFolder, Strict, Unknown, unescaped
 from charrnn.cli.output import show, show_bytes, show_json
 from charrnn.errors import CharrnnError
 
 if TYPE_CHECKING:
+    from charrnn.evaluation.novelty import Novelty
     from charrnn.generation.constraints import Constraint
     from charrnn.generation.sampler import Sample
     from charrnn.text.vocab import Vocabulary
@@ -95,6 +97,20 @@ def sample(
             "--without", metavar="WORDS", help="Words that may not occur, with commas between. Default: none."
         ),
     ] = None,
+    original: Annotated[
+        int | None,
+        typer.Option(
+            "--original",
+            metavar="N",
+            help="Write no run of N characters, from 2, that stands in the corpus the model has learnt from. Default: "
+            "any.",
+        ),
+    ] = None,
+    novelty: Annotated[
+        bool,
+        typer.Option("--novelty", help="Tell on standard error how much of what is written stands in the corpus."),
+    ] = False,
+    corpus_text: LearntText = None,
     form: Annotated[
         str | None,
         typer.Option(
@@ -205,10 +221,15 @@ def sample(
 
         absent = Without(_words(without), vocabulary)
         verse = absent if verse is None else Both([verse, absent])
+    if corpus_text is not None:
+        opened.find_text(corpus_text)
+    plain = verse is None and original is None and best_of == 1 and not novelty
     if stream is None:
-        stream = sys.stdout.isatty() and samples == best_of == 1 and not as_json and verse is None
-    if stream and (verse is not None or best_of > 1):
-        raise CharrnnError("--stream shows a text as it comes, without --form, --without and --best-of")
+        stream = sys.stdout.isatty() and samples == 1 and not as_json and plain
+    if stream and not plain:
+        raise CharrnnError(
+            "--stream shows a text as it comes, without --form, --without, --original, --novelty and --best-of"
+        )
     if stream:
         if samples != 1 or as_json:
             raise CharrnnError("--stream shows one text as it comes, without --samples and --json")
@@ -222,18 +243,43 @@ def sample(
             show("")
         _tell_seed(seed, drawn)
         return
-    written = opened.sample(text, samples=samples, constraint=verse, best_of=best_of, **how)
+    people = opened.learnt.held_out() if novelty else None  # before, since it may be refused
+    written = opened.sample(text, samples=samples, constraint=verse, original=original, best_of=best_of, **how)
+    begun = opened.config.sampling.prompt if text is None else text
+    shared = [opened.novelty(*_judged(one, begun, vocabulary)) for one in written] if novelty else []
     if as_json:
-        show_json([_facts(one, vocabulary) | {"step": opened.checkpoint.step} for one in written])
+        documents = [_facts(one, vocabulary) | {"step": opened.checkpoint.step} for one in written]
+        show_json([one | _shared(own, people) for one, own in zip_longest(documents, shared)])
         return
     if vocabulary.kind == "byte":
         between = bytes(vocabulary.encode("\n\n"))
         _show_bytes([between.join(one.data or b"" for one in written)], vocabulary)
     else:
         _show_texts([one.text for one in written])
-    if form is not None:
-        _tell_price([one.constraint_bits or 0.0 for one in written])
+    if asked := ["the form"] * (form is not None) + ["--original"] * (original is not None):
+        _tell_price(" and ".join(asked), [one.constraint_bits or 0.0 for one in written])
+    if novelty:
+        from charrnn.cli.novelty import told
+        from charrnn.terminal import say
+
+        say(told(shared, people))
     _tell_seed(seed, drawn)
+
+
+def _judged(one: Sample, prompt: str | bytes, vocabulary: Vocabulary) -> tuple[str | bytes, int]:
+    """What a model wrote, and how much of it was given."""
+    if one.data is None:
+        return one.text, len(prompt)
+    return one.data, len(prompt if isinstance(prompt, bytes) else vocabulary.encode(prompt, "replace"))
+
+
+def _shared(one: Novelty | None, people: Novelty | None) -> dict[str, Any]:
+    """What a text shares with the corpus, and what people's texts share, for JSON; nothing if that was not asked."""
+    from charrnn.cli.novelty import document
+
+    if one is None:
+        return {}
+    return {"novelty": document(one) | {"held_out": None if people is None else document(people)["share"]}}
 
 
 def _show_bytes(pieces: Iterable[bytes], vocabulary: Vocabulary) -> None:
@@ -268,10 +314,10 @@ def _facts(one: Sample, vocabulary: Vocabulary) -> dict[str, Any]:
     return {**told, "log_prob": one.log_prob, **price, "seed": one.seed, "index": one.index}
 
 
-def _tell_price(bits: list[float]) -> None:
+def _tell_price(asked: str, bits: list[float]) -> None:
     from charrnn.terminal import say
 
-    say(f"the form took {sum(bits) / len(bits):.2f} bits per character from what the model would have written")
+    say(f"{asked} took {sum(bits) / len(bits):.2f} bits per character from what the model would have written")
 
 
 def _words(given: str) -> list[str]:

@@ -18,6 +18,10 @@ from charrnn.text.vocab import Vocabulary
 
 Mask = npt.NDArray[np.bool_]
 
+FEW, AHEAD, LOOKS = 16, 24, 1000
+"""Where constraints are joined, places with at most so many allowed characters are looked through, so many characters
+ahead, and so many of them in all."""
+
 
 class Constraint(Protocol):
     """An automaton over the ids of characters, in the order of `run.vocabulary`. A text is only written where a right
@@ -45,8 +49,11 @@ class Constraint(Protocol):
 
 
 class Both:
-    """Several constraints at once. Each keeps out of its own dead ends; whether all can be met together is for whoever
-    gives them to know.
+    """Several constraints at once. Each keeps out of its own dead ends.
+
+    Together they may have others, such as a comma that a form asks for and that completes a forbidden word. So `after`
+    looks ahead through places where few characters are allowed, and refuses a character behind which no way goes on.
+    What lies behind a place with many is not looked at: one of them will do.
     """
 
     def __init__(self, parts: Sequence[Constraint]) -> None:
@@ -58,13 +65,34 @@ class Both:
 
     def allowed(self, state: tuple[Any, ...]) -> Mask:
         """What all parts allow."""
-        mask: Mask = np.all([part.allowed(own) for part, own in zip(self._parts, state, strict=True)], axis=0)
-        return mask
+        masks = [np.asarray(part.allowed(own)) for part, own in zip(self._parts, state, strict=True)]
+        if len(shapes := {mask.shape for mask in masks}) > 1:
+            sizes = " and ".join(sorted(str(list(shape)) for shape in shapes))
+            raise CharrnnError(f"‹constraint›: arrays {sizes}: make all constraints with this run's vocabulary")
+        return np.logical_and.reduce(masks)
 
     def after(self, state: tuple[Any, ...], character: int) -> tuple[Any, ...] | None:
-        """The states of all parts, if all go on."""
+        """The states of all parts, if all go on, and can do so together."""
+        states = self._next(state, character)
+        return states if states is not None and self._goes_on(states) else None
+
+    def _next(self, state: tuple[Any, ...], character: int) -> tuple[Any, ...] | None:
         states = tuple(part.after(own, character) for part, own in zip(self._parts, state, strict=True))
         return None if any(own is None for own in states) else states
+
+    def _goes_on(self, states: tuple[Any, ...]) -> bool:
+        """Whether some way leads on from here, as far as is looked."""
+        ways = [(states, 0)]
+        for _ in range(LOOKS):
+            if not ways:
+                return False
+            here, depth = ways.pop()
+            found = np.flatnonzero(self.allowed(here))
+            if depth == AHEAD or len(found) > FEW or (not len(found) and self.is_over(here)):
+                return True
+            further = (self._next(here, one) for one in found[::-1].tolist())
+            ways += [(after, depth + 1) for after in further if after is not None]
+        return True  # nothing is known: whether it is a dead end will be seen
 
     def is_over(self, state: tuple[Any, ...]) -> bool:
         """Whether all parts are whole."""
@@ -135,6 +163,13 @@ def walk(constraint: Constraint, ids: Sequence[int]) -> Any:
     return state
 
 
+class DeadEnd(CharrnnError):
+    """A text that is not whole, and has no character with which it could go on."""
+
+    def __init__(self) -> None:
+        super().__init__("what is asked for leaves no character at one place: a right text cannot go on from here")
+
+
 class Unfit(CharrnnError):
     """A prompt that a constraint does not allow. `place` is that of the first id that does not fit."""
 
@@ -174,7 +209,7 @@ class Course:
         mask[[self._vocabulary.unknown, self._vocabulary.boundary]] = False, self._documents and self.is_whole
         self.running = bool(mask.any())
         if not self.running and not self.is_whole:
-            raise _cannot()
+            raise DeadEnd
         return mask
 
     def take(self, one: int, mask: Mask, log_probs: npt.NDArray[np.float32]) -> bool:
@@ -188,7 +223,7 @@ class Course:
             if state is None:
                 mask[one] = False
                 if not mask.any():
-                    raise _cannot()
+                    raise DeadEnd
                 return False
             self._state = state
             self.ids.append(one)
@@ -289,10 +324,6 @@ def _mask_of(constraint: Constraint, state: Any, size: int) -> Mask:
             f"{size:,} ids: make it with this run's vocabulary"
         )
     return mask
-
-
-def _cannot() -> CharrnnError:
-    return CharrnnError("what is asked for leaves no character at one place: a right text cannot go on from here")
 
 
 def _draw(
