@@ -223,7 +223,7 @@ def sample(
         stream = sys.stdout.isatty() and samples == best_of == 1 and not as_json and verse is None and fields is None
     if stream and (verse is not None or best_of > 1 or fields is not None):
         raise CharrnnError(
-            "--stream shows a text as it comes, without --form, --acrostic, --without, --best-of, and no heading"
+            "--stream shows a text as it comes, and goes without --form, --acrostic, --without, --best-of and headings"
         )
     if stream:
         if samples != 1 or as_json:

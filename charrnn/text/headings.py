@@ -31,6 +31,8 @@ EACH = 4
 """A field whose values are each in so many documents, on average, has known values: authors have, titles have not."""
 MOST = 100_000
 """The most characters of all known values of a field. More are no list that anyone could choose from."""
+MANY = 300_000
+"""The documents of a corpus in which no list of values is looked for: it would take half a minute."""
 MAX_BYTES = 16_000_000
 """The most bytes of the file of a run."""
 
@@ -115,6 +117,8 @@ class Headings(Record):
         if template is None or dataset.starts is None or (raw and corpus.field is not None):
             return None
         headings, part = cls(template=template), dataset.part("train", corpus)
+        if len(part.spans) > MANY:
+            return headings
         found = [fields for fields in map(headings.read, _beginnings(part, dataset, corpus)) if fields is not None]
         if 2 * sum(len("".join(fields.values())) for fields in found) >= part.characters or not found:
             return None
