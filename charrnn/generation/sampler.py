@@ -49,10 +49,15 @@ def generator(seed: int, index: int) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(index,) if index else ()))
 
 
-def _generators(length: int, seed: int, samples: int) -> list[np.random.Generator]:
-    """The random numbers of each sample. Raises CharrnnError for a length, a seed or a number out of bounds."""
+def check_length(length: int) -> None:
+    """Raises CharrnnError for a length below 1."""
     if length < 1:
         raise CharrnnError(f"‹length={length}›: expected 1 or more characters")
+
+
+def _generators(length: int, seed: int, samples: int) -> list[np.random.Generator]:
+    """The random numbers of each sample. Raises CharrnnError for a length, a seed or a number out of bounds."""
+    check_length(length)
     check_samples(samples)
     check_seed(seed)
     return [generator(seed, i) for i in range(samples)]
@@ -185,17 +190,17 @@ class Sampler:
         """
         generators = _generators(length, seed, samples)
         vocabulary = self.vocabulary
-        never = [vocabulary.unknown] if self.documents else [vocabulary.unknown, vocabulary.boundary]
-        pieces = [*vocabulary.characters, "\ufffd", ""] if vocabulary.kind == "char" else None
-        texts = [_Text(vocabulary, pieces, stop) for _ in generators]
+        never, pieces = never_drawn(vocabulary, self.documents), pieces_of(vocabulary)
+        texts = [Text(vocabulary, pieces, stop) for _ in generators]
         recent = np.array([prompt[-MEMORY:]] * samples, np.int64).reshape(samples, -1)
         model = copy(self.model)  # so that two calls can be consumed in turns
         model.begin([vocabulary.boundary, *prompt], samples)
+        filters = [self.filters] * samples
         block = max(1, min(block, NUMBERS // (samples * len(vocabulary))))
         now, written = FIRST, 0
         while written < length and any(text.running for text in texts):
             now = min(now, block, length - written)
-            chosen, gained = model.write(now, generators, self.filters, never, recent)
+            chosen, gained = model.write(now, generators, filters, never, recent)
             recent = np.concatenate([recent, chosen.T], axis=1)[:, -MEMORY:]
             written += now
             columns = zip(texts, chosen.T.tolist(), gained.T.tolist(), strict=True)
@@ -203,12 +208,24 @@ class Sampler:
             now *= 2
 
 
-class _Text:
+def never_drawn(vocabulary: Vocabulary, documents: bool) -> list[int]:
+    """The ids that are not drawn: <unk>, and unless the texts are documents, their end."""
+    return [vocabulary.unknown] if documents else [vocabulary.unknown, vocabulary.boundary]
+
+
+def pieces_of(vocabulary: Vocabulary) -> list[str] | None:
+    """The text of each id; None for bytes, whose text depends on other bytes."""
+    return [*vocabulary.characters, "\ufffd", ""] if vocabulary.kind == "char" else None
+
+
+class Text:
     """One text as it grows: decodes ids, and finds the end of the text."""
 
     def __init__(self, vocabulary: Vocabulary, pieces: list[str] | None, stop: str | None) -> None:
-        """`pieces` holds the text of each id; None for bytes, whose text depends on other bytes."""
+        """`pieces` are `pieces_of` the vocabulary. The text ends after `stop`."""
         self.running, self._pieces = True, pieces
+        self.ended = False
+        """Whether the model or `stop` ended it."""
         self._decoder: Decoder = vocabulary.decoder()
         self._boundary = vocabulary.boundary
         self._stop, self._tail = stop, ""
@@ -218,16 +235,16 @@ class _Text:
         if not self.running:
             return Piece("", 0.0, b"")
         if self._boundary in ids:
-            ids, self.running = ids[: ids.index(self._boundary) + 1], False
+            ids, self.ended = ids[: ids.index(self._boundary) + 1], True
         decoded: list[str] = []
         for i in ids:  # a byte after the end is not decoded: it could be half a character
             decoded.append(self._pieces[i] if self._pieces else self._decoder.add(i))
             if self._stop:
                 self._tail = (self._tail + decoded[-1])[-len(self._stop) - len(decoded[-1]) :]
                 if self._stop in self._tail:
-                    self.running = False
+                    self.ended = True
                     break
-        self.running = self.running and not last
+        self.running = not self.ended and not last
         text = "".join(decoded) if self.running else "".join(decoded) + self._decoder.end()
         data = b"" if self._pieces else bytes(i for i in ids[: len(decoded)] if i < 256)
         return Piece(text, sum(log_probs[: len(decoded)]), data)
