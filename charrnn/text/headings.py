@@ -52,7 +52,8 @@ class Headings(Record):
         parts = _parts(template)
         names = [name for _, name in parts if name is not None]
         told_apart = len({*names}) == len(names) and all(literal for literal, _ in parts[1:])
-        if not names or not all(names) or not told_apart or parts[-1][1] is not None:
+        plain = all(name and not set(name) & set(".[]") for name in names)  # a template formats names alone
+        if not names or not plain or not told_apart or parts[-1][1] is not None:
             raise ValueError("different names in braces were expected, with a text between any two and after the last")
         return template
 
