@@ -97,8 +97,9 @@ class Desk:
         trial = self._new_writer()
         try:
             trial.replay(one.journal)
-        except CharrnnError:  # of another vocabulary, such as a run that was trained anew
+        except CharrnnError:
             self._offer(left[1:], otherwise)
+            self.message = f"{one.file.name}, of {one.when}, is not of this model as it is now: it stays"
             return
         begin = fitted(printable(trial.text.strip().replace("\n", " ")), 20).rstrip()
 
@@ -429,12 +430,16 @@ class Desk:
         await asyncio.sleep(PAUSE)
         if number != self._number:
             return
-        search = self.writer.search_words(WORDS)
+        search = None
         while number == self._number:
             try:
+                search = search or self.writer.search_words(WORDS)
                 next(search)
             except StopIteration as end:
                 self.view.words = end.value
+                break
+            except CharrnnError as error:
+                self.message = printable(str(error))
                 break
             await asyncio.sleep(0.001)  # keys come first
         if number == self._number:

@@ -228,3 +228,18 @@ def test_without_a_terminal_or_with_a_wrong_option_there_is_one_message(small_ru
 def test_what_is_wrong_is_told_before_the_screen_is_taken(at_desk: Start, arguments: list[str], message: str) -> None:
     desk = at_desk(*arguments, wait=message)
     assert desk.wait() == 2 and b"\x1b[?1049h" not in desk.written
+
+
+def test_a_session_that_is_ended_from_outside_leaves_the_terminal_as_it_was_and_comes_back(at_desk: Start) -> None:
+    desk = at_desk()
+    press(desk, "春", "1 character ")
+    desk.end()
+    assert desk.wait() == 0 and desk.written.rstrip().rfind(b"\x1b[?1049l") > 0
+    again = at_desk(wait="Go on with")
+    press(again, "y", "1 character ")
+
+
+def test_where_the_journal_cannot_be_kept_there_is_one_message(at_desk: Start, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    desk = at_desk(environment={"XDG_STATE_HOME": str(tmp_path / "file")}, wait="charrnn: ")
+    assert desk.wait() == 2 and str(tmp_path / "file") in desk.written.decode()
