@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from charrnn.generation.filters import Floats, Ints
-from charrnn.generation.stepper import Stepper
+from charrnn.generation.stepper import Held, Stepper
 from charrnn.models import LanguageModel, State
 
 WINDOW = 256
@@ -37,17 +37,16 @@ class TorchStepper(Stepper):
         """The logits of the next character, `[N, V]`, on the CPU."""
         return self._logits.float().cpu().numpy().astype(np.float32, copy=False)
 
+    def state(self) -> Held:
+        """The logits and the state of the model, on the CPU. A step replaces them."""
+        return tuple(tensor.cpu().numpy() for tensor in (self._logits, *self._state))
+
+    def resume(self, state: Held, rows: Sequence[int] = (0,)) -> None:
+        """Goes on from these rows of a state."""
+        logits, *own = (torch.from_numpy(array[list(rows)]).to(self._model.device) for array in state)
+        self._logits, self._state = logits, tuple(own)
+
     @torch.no_grad()
     def step(self, ids: Ints) -> None:
         """Reads one more character in each row, ids `[N]`."""
         self._logits, self._state = self._model.step(torch.from_numpy(ids).to(self._model.device), self._state)
-
-    def state(self) -> tuple[torch.Tensor, State]:
-        """The logits and the state of the model. A step replaces them."""
-        return self._logits, self._state
-
-    def resume(self, state: tuple[torch.Tensor, State], rows: Sequence[int] = (0,)) -> None:
-        """Goes on from these rows of a state."""
-        logits, own = state
-        index = torch.tensor(rows, device=self._model.device)
-        self._logits, self._state = logits[index], tuple(s[index] for s in own)

@@ -18,8 +18,8 @@ from charrnn.generation.fast.native_way import NativeStepper
 from charrnn.generation.fast.numpy_way import NumpyStepper
 from charrnn.generation.fast.plan import RECURRENCES, make_plan
 from charrnn.generation.filters import Filters, Floats, log_softmax
-from charrnn.generation.sampler import Sampler
-from charrnn.generation.stepper import Stepper
+from charrnn.generation.sampler import Sampler, generator
+from charrnn.generation.stepper import Stepper, joined
 from charrnn.generation.torch_stepper import TorchStepper
 from charrnn.models import LanguageModel, Mixture, NGramModel, build_model
 from charrnn.store.weights import Array
@@ -208,13 +208,48 @@ def test_threads_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
         assert one.log_prob == pytest.approx(among.log_prob, rel=1e-6)  # summed in other portions
 
 
-@pytest.mark.parametrize("variant", ["lstm", "mlp", "ngram"])
+@pytest.mark.parametrize("variant", ["lstm", "mlp", "ngram", "mixture"])
 def test_two_texts_written_in_turns_do_not_meet(variant: str) -> None:
     for way in every_way(*build(variant)).values():
         sampler = Sampler(way, VOCABULARY, Filters(), False)
         alone = ["".join(p[0][0] for p in sampler.write([seed], 40, seed, block=4)) for seed in (1, 2)]
         pairs = list(zip(*(sampler.write([seed], 40, seed, block=4) for seed in (1, 2)), strict=True))
         assert ["".join(pair[i][0][0] for pair in pairs) for i in (0, 1)] == alone
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_rows_that_are_taken_and_joined_stand_where_they_stood(variant: str) -> None:
+    """Texts of different lengths, put side by side and one of them dropped, go on as each does alone."""
+    texts = [[V - 1, 3, 1], [V - 1, 4, 1, 5, 9, 2, 6], [V - 1]]
+    config, model = build(variant)
+    for way in every_way(config, model).values():
+        alone, held = [], []
+        for text in texts:
+            way.begin(text, 1)
+            held.append(way.state())
+            way.step(np.array([7]))
+            alone.append(log_softmax(way.logits())[0])
+        together = joined(held)
+        for order in ([0, 1, 2], [2, 0], [1, 1, 1]):
+            way.resume(together, order)
+            way.step(np.full(len(order), 7))
+            np.testing.assert_allclose(log_softmax(way.logits()), [alone[i] for i in order], atol=2e-5)
+
+
+@pytest.mark.parametrize("variant", ["lstm", "mlp", "ngram", "mixture"])
+@pytest.mark.parametrize("others", [[Filters(0), Filters(1.5)], [Filters(1.1, top_k=3), Filters(0.9, top_p=0.5)]])
+def test_each_row_has_its_own_filters(variant: str, others: list[Filters]) -> None:
+    every = [Filters(0.7), *others]
+    for way in every_way(*build(variant)).values():
+        way.begin([V - 1, 3], 3)
+        before = way.state()
+        recent = np.full((3, 1), 3)
+        chosen, gained = way.write(30, [generator(5, i) for i in range(3)], every, [V - 2], recent)
+        for i, own in enumerate(every):
+            way.resume(before, [i])
+            alone, log_probs = way.write(30, [generator(5, i)], [own], [V - 2], recent[:1])
+            assert alone[:, 0].tolist() == chosen[:, i].tolist()
+            np.testing.assert_allclose(log_probs[:, 0], gained[:, i], atol=1e-4)
 
 
 @pytest.mark.parametrize("cell", ["lstm", "mlp", "ngram", "mingru"])

@@ -60,8 +60,11 @@ def standing(writer: Writer) -> tuple[object, ...]:
         writer.form,
         writer.fits,
         writer.is_whole,
-        writer.propose(5),
-        writer.propose_words(3),
+        # C sums in another order where it writes than where it reads
+        *[
+            [(one.text, round(one.probability, 4)) for one in some]
+            for some in (writer.propose(5), writer.propose_words(3))
+        ],
     )
 
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from copy import copy
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
 from charrnn.generation.fast.ngram import Ranks, Tables
 from charrnn.generation.filters import Floats, Ints, log_softmax
-from charrnn.generation.stepper import Stepper
+from charrnn.generation.stepper import Held, Stepper
 from charrnn.native.counts import Counts
 from charrnn.store.weights import Array, misfit
 
@@ -50,9 +49,20 @@ class MixtureStepper(Stepper):
         self._ranks = counts.reached()
 
     def begin(self, ids: Sequence[int], count: int) -> None:
-        """Reads a text once for `count` rows."""
+        """Reads a text once for `count` rows, with a network of its own."""
+        self._network = copy(self._network)
         self._network.begin(ids, count)
         self._ranks = self._counts.reached(ids).repeat(count, axis=0)
+
+    def state(self) -> Held:
+        """The network's state, and the contexts that the texts have reached."""
+        return (*self._network.state(), self._ranks)
+
+    def resume(self, state: Held, rows: Sequence[int] = (0,)) -> None:
+        """Goes on from these rows of a state, with a network of its own."""
+        self._network = copy(self._network)
+        self._network.resume(state[:-1], rows)
+        self._ranks = state[-1][list(rows)]
 
     def step(self, ids: Ints) -> None:
         """Reads one more character in each row, ids `[N]`."""
@@ -62,14 +72,3 @@ class MixtureStepper(Stepper):
     def logits(self) -> Floats:
         """ln p of the next character up to a constant, `[N, V]`."""
         return self._counts.mix(self._network.logits(), self._ranks)
-
-    def state(self) -> tuple[Any, Ranks]:
-        """The network's state, and the contexts that the texts have reached."""
-        return self._network.state(), self._ranks
-
-    def resume(self, state: tuple[Any, Ranks], rows: Sequence[int] = (0,)) -> None:
-        """Goes on from these rows of a state, with a network of its own."""
-        network, ranks = state
-        self._network = copy(self._network)
-        self._network.resume(network, rows)
-        self._ranks = ranks[list(rows)]

@@ -6,18 +6,18 @@ import ctypes
 import os
 from collections.abc import Sequence
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from charrnn import native
 from charrnn.device import cores
 from charrnn.generation.fast.mixture import MixedCounts
-from charrnn.generation.fast.ngram import Ranks
-from charrnn.generation.fast.numpy_way import first_state
+from charrnn.generation.fast.numpy_way import carried, first_state
 from charrnn.generation.fast.plan import Op, Plan
 from charrnn.generation.filters import Doubles, Filters, Floats, Ints, races
-from charrnn.generation.stepper import Generators, Stepper
+from charrnn.generation.stepper import Generators, Held, Stepper, joined
 
 KINDS = (
     "embed",
@@ -84,7 +84,7 @@ def library() -> ctypes.CDLL | None:
             pointer,  # logits
             number,  # vocabulary
             number,  # padded
-            real,  # temperature
+            pointer,  # temperature
             pointer,  # never
             number,  # nevers
             pointer,  # race
@@ -130,7 +130,22 @@ class NativeStepper(Stepper):
         for i in ids[:-1]:
             first.step(np.array([i]), len(self._plan.ops) - 1)
         first.step(np.array(ids[-1:]))
-        self.resume(_joined([first]), [0] * count)
+        self.resume(first.state(), [0] * count)
+
+    def state(self) -> Held:
+        """Copies of the registers that are carried and of the logits, and the contexts of a mixture's n-gram."""
+        return joined([group.state() for groups in self._shares for group in groups])
+
+    def resume(self, state: Held, rows: Sequence[int] = (0,)) -> None:
+        """Goes on from copies of these rows of a state, in as many threads as they are worth."""
+        index = np.array(rows)
+        self._shares = [
+            [
+                _Group(self._plan, self._weights, self._lib, own, self._counts, tuple(a[index[own]] for a in state))
+                for own in share
+            ]
+            for share in _shares(len(index), threads())
+        ]
 
     def logits(self) -> Floats:
         """The logits of the next character, `[N, V]`."""
@@ -142,32 +157,21 @@ class NativeStepper(Stepper):
             for group in groups:
                 group.step(np.ascontiguousarray(ids[group.rows]))
 
-    def state(self) -> _Held:
-        """Copies of all registers, and the contexts of a mixture's n-gram."""
-        return _joined([group for groups in self._shares for group in groups])
-
-    def resume(self, state: _Held, rows: Sequence[int] = (0,)) -> None:
-        """Goes on from copies of these rows of a state, in new registers."""
-        index = np.array(rows)
-        self._shares = [
-            [_Group(self._plan, self._weights, self._lib, own, self._counts, state.rows(index[own])) for own in share]
-            for share in _shares(len(index), threads())
-        ]
-
     def write(
-        self, length: int, generators: Generators, filters: Filters, never: Sequence[int], recent: Ints
+        self, length: int, generators: Generators, filters: Sequence[Filters], never: Sequence[int], recent: Ints
     ) -> tuple[Ints, Floats]:
-        """Draws and reads `length` characters, in a loop in C if only the temperature is set."""
-        if not filters.only_temperature:
+        """Draws and reads `length` characters, in a loop in C if only temperatures are set."""
+        if not all(own.only_temperature for own in filters):
             return super().write(length, generators, filters, never, recent)
         count, forbidden = len(generators), np.array(never, np.int64)
+        warmth = np.array([max(own.temperature, 1e-4) if own.temperature else 0.0 for own in filters], np.float32)
         chosen, gained = np.empty((length, count), np.int64), np.empty((length, count), np.float32)
 
         def work(groups: list[_Group]) -> None:
             for group in groups:
                 here = group.rows
                 race = races(generators[here], length, self._plan.vocab_size)
-                group.write(race, filters.temperature, forbidden, chosen[:, here], gained[:, here])
+                group.write(race, warmth[here], forbidden, chosen[:, here], gained[:, here])
 
         if len(self._shares) == 1:
             work(self._shares[0])
@@ -177,26 +181,6 @@ class NativeStepper(Stepper):
             with ThreadPoolExecutor(len(self._shares)) as pool:
                 list(pool.map(work, self._shares))
         return chosen, gained
-
-
-class _Held(NamedTuple):
-    """What some texts have left in the registers, as _Group has them, with the contexts of an n-gram."""
-
-    registers: dict[str, Floats]
-    ranks: Ranks | None
-
-    def rows(self, index: Ints) -> _Held:
-        """Copies of some rows."""
-        registers = {name: value[index] for name, value in self.registers.items()}
-        return _Held(registers, None if self.ranks is None else self.ranks[index])
-
-
-def _joined(groups: Sequence[_Group]) -> _Held:
-    """A copy of what groups hold, row by row."""
-    names = groups[0].registers
-    registers = {name: np.concatenate([group.registers[name] for group in groups]) for name in names}
-    ranks = [group.ranks for group in groups if group.ranks is not None]
-    return _Held(registers, np.concatenate(ranks) if ranks else None)
 
 
 class _Group:
@@ -209,47 +193,57 @@ class _Group:
         lib: Any,
         rows: slice,
         counts: MixedCounts | None,
-        like: _Held | None = None,
+        state: Held | None = None,
     ) -> None:
-        """Registers as they are before a text, or with what `like` holds in as many rows."""
+        """Registers as they are before a text, or as this `state` has them, in as many rows."""
         self.rows, self._plan = rows, plan
         self._lib, self._weights = lib, weights
-        self.registers: dict[str, Floats] = {}
+        self._registers: dict[str, Floats] = {}
         before = first_state(plan)
         for name, (parts, width) in plan.widths.items():
-            self.registers[name] = _aligned(rows.stop - rows.start, parts * _padded(width))
-            self.registers[name][:] = _blocks(before[name], parts, width) if like is None else like.registers[name]
-        self.logits = self.registers["logits"]
+            self._registers[name] = _aligned(rows.stop - rows.start, parts * _padded(width))
+            self._registers[name][:] = _blocks(before[name], parts, width)
+        if state is not None:
+            for name, array in zip(carried(plan), state, strict=False):
+                self._registers[name][:] = array
+        self.logits = self._registers["logits"]
         self._scratch = _aligned(1, self.logits.shape[1])
         self._counts = counts
-        self.ranks: Ranks | None = None
         if counts is not None:
-            reached = None if like is None else like.ranks
-            self.ranks = np.ascontiguousarray(counts.reached() if reached is None else reached)
+            reached = counts.reached() if state is None else state[-1]
+            self._ranks: npt.NDArray[np.int32] = np.array(reached, order="C")
             self._seen = _aligned(1, self.logits.shape[1])
         self._ops = (_Op * len(plan.ops))(*map(self._op, plan.ops, weights))
 
     def _op(self, op: Op, weights: _Pair) -> _Op:
         width = self._plan.widths[op.into][1]
-        into, of, also = (self.registers.get(name) for name in (op.into, op.of, op.also))
+        into, of, also = (self._registers.get(name) for name in (op.into, op.of, op.also))
         assert into is not None
         read = _padded(width) if of is None else of.shape[1]
         pointers = (0 if array is None else array.ctypes.data for array in (into, of, also, *weights))
         return _Op(KINDS.index(op.kind), width, read, into.shape[1], *pointers)
 
+    def state(self) -> Held:
+        """The registers that are carried, with their padding, the logits, and the contexts of the n-gram."""
+        registers = (self._registers[name] for name in carried(self._plan))
+        return (*registers, self._ranks) if self._counts is not None else tuple(registers)
+
     def step(self, ids: Ints, ops: int | None = None) -> None:
         """Reads a character in each row, ids `[N]`, by the first `ops` operations, or by all of them."""
         rows = self.rows.stop - self.rows.start
         self._lib.sampling_step(self._ops, len(self._ops) if ops is None else ops, rows, ids.ctypes.data)
-        if self._counts is not None and self.ranks is not None:
-            counts, ranks = self._counts.address, self.ranks.ctypes.data
+        if self._counts is not None:
+            counts, ranks = self._counts.address, self._ranks.ctypes.data
             self._lib.sampling_count(counts, rows, ranks, ids.ctypes.data)
             if ops is None:
                 padded = self.logits.shape[1]
                 self._lib.sampling_mix(counts, rows, ranks, self.logits.ctypes.data, padded, self._seen.ctypes.data)
 
-    def write(self, race: Doubles, temperature: float, never: Ints, chosen: Ints, gained: Floats) -> None:
-        """Draws and reads K characters with the numbers `race` `[N, K, V]`, into `chosen` and `gained` `[K, N]`."""
+    def write(self, race: Doubles, warmth: Floats, never: Ints, chosen: Ints, gained: Floats) -> None:
+        """Draws and reads K characters with the numbers `race` `[N, K, V]`, into `chosen` and `gained` `[K, N]`.
+
+        `warmth` `[N]` is the temperature of each row.
+        """
         rows, length, vocabulary = race.shape
         self._lib.sampling_write(
             self._ops,
@@ -259,7 +253,7 @@ class _Group:
             self.logits.ctypes.data,
             vocabulary,
             self.logits.shape[1],
-            max(temperature, 1e-4) if temperature else 0.0,
+            warmth.ctypes.data,
             never.ctypes.data,
             len(never),
             race.ctypes.data,
@@ -267,13 +261,11 @@ class _Group:
             chosen.ctypes.data,
             gained.ctypes.data,
             chosen.strides[0] // chosen.itemsize,
-            *self._pointers(),
+            *((None, None, None) if self._counts is None else self._pointers(self._counts)),
         )
 
-    def _pointers(self) -> tuple[int, int, int] | tuple[None, None, None]:
-        if self._counts is None or self.ranks is None:
-            return None, None, None
-        return self._counts.address, self.ranks.ctypes.data, self._seen.ctypes.data
+    def _pointers(self, counts: MixedCounts) -> tuple[int, int, int]:
+        return counts.address, self._ranks.ctypes.data, self._seen.ctypes.data
 
 
 def _shares(count: int, workers: int) -> list[list[slice]]:
