@@ -148,7 +148,8 @@ def test_a_text_ends_before_its_first_stop_in_whatever_pieces_it_comes(
     text: str, cuts: list[int], stops: list[str]
 ) -> None:
     edges = sorted({0, len(text), *(cut for cut in cuts if cut < len(text))})
-    stopping, shown, bits = Stops(stops), "", []
+    stopping, shown = Stops(stops), ""
+    bits: list[float] = []
     for begin, end in zip(edges, [*edges[1:], len(text)], strict=True):
         own = [float(i) for i in range(begin, end)]
         said, told = stopping.take(text[begin:end], own, end == len(text))
