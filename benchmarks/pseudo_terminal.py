@@ -86,6 +86,10 @@ class PseudoTerminal:
             self._process = 0
         return not self._process
 
+    def end(self) -> None:
+        """Asks the command to end, as `kill` without a number does."""
+        os.kill(self._process, signal.SIGTERM)
+
     def kill(self) -> None:
         """Kills the command as a crash would, and waits for it."""
         if self._process:

@@ -7,10 +7,11 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from charrnn.desk.screen import WORD, View, room
+from charrnn.desk.screen import View, characters_shown, fitted, words_shown
 from charrnn.desk.sessions import Left, Session
 from charrnn.desk.wishes import GRAMMAR, read_wishes, show_wishes
 from charrnn.errors import CharrnnError
@@ -96,10 +97,11 @@ class Desk:
         trial = self._new_writer()
         try:
             trial.replay(one.journal)
-        except CharrnnError:  # of another vocabulary, such as a run that was trained anew
+        except CharrnnError:
             self._offer(left[1:], otherwise)
+            self.message = f"{one.file.name}, of {one.when}, is not of this model as it is now: it stays"
             return
-        begin = printable(trial.text.strip().replace("\n", " "))[:20]
+        begin = fitted(printable(trial.text.strip().replace("\n", " ")), 20).rstrip()
 
         def answered(key: str) -> None:
             if key == "y":
@@ -110,7 +112,7 @@ class Desk:
             if key != "y":
                 self._offer(left[1:], otherwise)
 
-        text = f"{one.when}, not saved: {begin}… ({len(trial):,} characters). Go on? y, n (stays), d (delete)"
+        text = f"Go on with {begin}… of {one.when}? y, n (keeps), d (deletes)"
         self.question = Question(text, answered, keys="ynd")
 
     def _take_up(self, left: Left, writer: Writer) -> None:
@@ -171,7 +173,7 @@ class Desk:
 
     def take(self, number: int) -> None:
         """Takes the proposal of a number, from 0: the characters, and after them the words."""
-        shown = self.proposals()
+        shown = [*chain(*self.proposals())]
         if number < len(shown) and shown[number].text:
             self._change(lambda: self.writer.take(shown[number]))
         elif number < len(shown):
@@ -181,28 +183,28 @@ class Desk:
         """Takes the proposal that is marked."""
         self.take(self.view.chosen)
 
-    def proposals(self) -> list[Proposal]:
-        """All that can be taken, in the order of the marks."""
-        return [*self.view.proposals[: self._room()], *self.view.words]
-
-    def _room(self) -> int:
-        return min(len(self.view.proposals), room(self.columns))
+    def proposals(self) -> list[list[Proposal]]:
+        """All that can be taken, row by row as it is shown."""
+        words = iter(self.view.words)
+        return [
+            self.view.proposals[: len(characters_shown(self.view, self.columns))],
+            *([next(words) for _ in row] for row in words_shown(self.view, self.columns)),
+        ]
 
     def move(self, step: int) -> None:
         """Marks the next proposal, or the one before."""
-        count = len(self.proposals())
+        count = sum(map(len, self.proposals()))
         self.view.chosen = (self.view.chosen + step) % count if count else 0
 
     def move_down(self, step: int) -> None:
         """Marks a proposal of the row below, 1, or above, -1."""
-        first, wide = self._room(), max(1, self.columns // WORD)
-        rows = [[*range(first)]] + [
-            [*range(first + i, min(first + i + wide, first + len(self.view.words)))]
-            for i in range(0, len(self.view.words), wide)
-        ]
-        at = next((i for i, row in enumerate(rows) if self.view.chosen in row), 0)
-        row = rows[(at + step) % len(rows)]
-        self.view.chosen = row[0] if row else 0
+        firsts, count = [0], 0
+        for row in self.proposals():
+            count += len(row)
+            firsts.append(count)
+        rows = len(firsts) - 1
+        own = next((i for i in range(rows) if self.view.chosen < firsts[i + 1]), 0)
+        self.view.chosen = firsts[(own + step) % rows]
 
     def write(self, until: Until) -> None:
         """Has the model write on."""
@@ -399,7 +401,11 @@ class Desk:
         pieces.close()
         self._writing = False
         if self.writer.ended:
-            self.message = "the form is whole" if self.writer.is_whole else "the model ended the text here"
+            self.message = (
+                "the form is whole; ^F begins another, or type on"
+                if self.writer.is_whole
+                else "the model ended the text here"
+            )
         self._refresh()
         while self._waiting and not self._writing:
             self._waiting.pop(0)()
@@ -424,12 +430,16 @@ class Desk:
         await asyncio.sleep(PAUSE)
         if number != self._number:
             return
-        search = self.writer.search_words(WORDS)
+        search = None
         while number == self._number:
             try:
+                search = search or self.writer.search_words(WORDS)
                 next(search)
             except StopIteration as end:
                 self.view.words = end.value
+                break
+            except CharrnnError as error:
+                self.message = printable(str(error))
                 break
             await asyncio.sleep(0.001)  # keys come first
         if number == self._number:
@@ -439,12 +449,15 @@ class Desk:
     def title(self) -> str:
         """The run, how it writes, the form, and the file."""
         writer = self.writer
-        parts = [self._run.name, f"temperature {writer.temperature:g}"]
-        if writer.form:
-            parts.append(show_wishes(writer.form))
-        if writer.line is not None and not writer.is_whole:
-            parts.append(f"line {writer.line + 1}")
-        parts.append(f"{len(writer):,} characters")
+        parts = [
+            self._run.name,
+            f"{len(writer):,} character{'s' * (len(writer) != 1)}",
+            f"temperature {writer.temperature:g}",
+        ]
         if writer.file:
             parts.append(Path(writer.file).name + ("" if writer.is_saved else " *"))
+        if writer.line is not None and not writer.is_whole:
+            parts.append(f"line {writer.line + 1}")
+        if writer.form:
+            parts.append(show_wishes(writer.form))
         return printable(" · ".join(parts))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import NamedTuple
 
 from wcwidth import wcswidth
 
@@ -19,12 +20,12 @@ Row = list[tuple[str, str]]
 
 YOURS, MODEL, CHOSEN, QUIET, STRONG = "class:yours", "", "class:chosen", "class:quiet", "class:strong"
 CURSOR = "[SetCursorPosition]"
-SIGNS = {"\n": "↵", " ": "␣", "\t": "⇥", "": "(end)", "\u3000": "□"}
+SIGNS = {"\n": "↵", " ": "␣", "\t": "⇥", "": "end", "\u3000": "□"}
 """How characters are shown in proposals that one would not see."""
 CELL = 10
-"""The columns of a proposal, and of a tone below it."""
-WORD = 26
-"""The columns of a proposed word."""
+"""The fewest columns of a proposed character."""
+WORD_ROWS = 3
+"""The rows of proposed words."""
 LEAST = 3
 """The fewest rows of the text: other parts go first."""
 
@@ -117,17 +118,47 @@ def fitted(text: str, width: int) -> str:
     return out + " " * (width - column)
 
 
-def room(width: int) -> int:
-    """The number of proposals that stand side by side."""
-    return max(1, min(9, width // CELL))
+class Cell(NamedTuple):
+    """A proposal as it is shown."""
+
+    text: str
+    mark: str
+    """What the form says of it."""
+    width: int
+    """The columns that it takes, with the space behind it."""
+
+
+def characters_shown(view: View, width: int) -> list[Cell]:
+    """The proposed characters that fit side by side, one at least if there is any."""
+    cells: list[Cell] = []
+    for number, one in enumerate(view.proposals[:9]):
+        text = f"{number + 1} {visible(one.text)} {percent(one.probability)}"
+        mark = marks_of(view.writer, one.text)
+        own = max(CELL, wcswidth(text) + 1, wcswidth(mark) + 3)
+        if cells and sum(cell.width for cell in cells) + own > width + 1:
+            break
+        cells.append(Cell(text, mark, own))
+    return cells
+
+
+def words_shown(view: View, width: int) -> list[list[Cell]]:
+    """Rows of proposed words, as wide as the widest one, each with the tones of its characters where a form is on."""
+    cells = []
+    for one in view.words:
+        tones = "".join(marks_of(view.writer, character, rhymes=False) for character in one.text)
+        text = f"{visible(one.text)} {tones + ' ' if tones else ''}{percent(one.probability)}"
+        cells.append(Cell(text, "", wcswidth(text) + 2))
+    widest = max((cell.width for cell in cells), default=width)
+    columns = max(1, (width + 2) // widest)
+    cells = [cell._replace(width=(width + 2) // columns) for cell in cells]
+    return [cells[i : i + columns] for i in range(0, len(cells), columns)][:WORD_ROWS]
 
 
 def render(view: View, width: int, height: int) -> list[Row]:
     """The rows of the screen, above the messages and the keys: title, text, proposals, words."""
     below = _proposals(view, width)
-    words = _words(view, width)
-    if height - len(below) - 1 >= LEAST + 2:
-        below += words
+    if height - len(below) - 1 >= LEAST + WORD_ROWS:
+        below += _words(view, width)
     title: list[Row] = []
     if height - len(below) > LEAST:
         title = [[(STRONG, fitted(view.title, width))]]
@@ -143,31 +174,33 @@ def render(view: View, width: int, height: int) -> list[Row]:
 
 def _proposals(view: View, width: int) -> list[Row]:
     """The line between, the likeliest characters, and below them what the form says of each."""
+    cells = characters_shown(view, width)
     characters: Row = []
-    marks: Row = []
-    said = False
-    for number, one in enumerate(view.proposals[: room(width)]):
-        style = CHOSEN if number == view.chosen else MODEL
-        cell = fitted(f"{number + 1} {visible(one.text)} {percent(one.probability)}", CELL - 1).rstrip()
-        characters += [(style, cell), (MODEL, " " * (CELL - wcswidth(cell)))]
-        mark = marks_of(view.writer, one.text)
-        said = said or bool(mark)
-        marks.append((QUIET, fitted("  " + mark, CELL)))
-    rule = [(QUIET, "─" * width)]
-    if not view.proposals:
-        characters = [(QUIET, "the form is whole: nothing may come" if view.writer.is_whole else "")]
-    return [rule, characters, *([marks] if said else [])]
+    for number, cell in enumerate(cells):
+        characters += _padded(cell, number == view.chosen)
+    if not cells and view.writer.is_whole:
+        characters = [(QUIET, "the form is whole: nothing comes after it")]
+    marks = "".join(fitted("  " + cell.mark, cell.width) for cell in cells).rstrip()
+    return [[(QUIET, "─" * width)], _trimmed(characters), *([[(QUIET, marks)]] if marks else [])]
 
 
 def _words(view: View, width: int) -> list[Row]:
-    """Two rows of words, each with the tones of its characters where a form is on."""
-    columns = max(1, width // WORD)
-    rows: list[Row] = [[], []]
-    first = len(view.proposals[: room(width)])
-    for number, one in enumerate(view.words[: 2 * columns]):
-        tones = "".join(marks_of(view.writer, character, rhymes=False) for character in one.text)
-        cell = f"{visible(one.text)} {tones + ' ' if tones else ''}{percent(one.probability)}"
-        cell = fitted(cell, WORD - 2).rstrip()
-        style = CHOSEN if first + number == view.chosen else MODEL
-        rows[number // columns] += [(style, cell), (MODEL, " " * (WORD - wcswidth(cell)))]
-    return rows
+    """The rows of words, as many as there may be, so that the text above does not move when words are found."""
+    rows: list[Row] = []
+    number = len(characters_shown(view, width))
+    for cells in words_shown(view, width):
+        row: Row = []
+        for cell in cells:
+            row += _padded(cell, number == view.chosen)
+            number += 1
+        rows.append(_trimmed(row))
+    return [*rows, *([[]] * (WORD_ROWS - len(rows)))]
+
+
+def _trimmed(row: Row) -> Row:
+    """The row without the spaces at its end."""
+    return row[:-1] if row and row[-1][1].isspace() else row
+
+
+def _padded(cell: Cell, chosen: bool) -> Row:
+    return [(CHOSEN if chosen else MODEL, cell.text), (MODEL, " " * (cell.width - wcswidth(cell.text)))]

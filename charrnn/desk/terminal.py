@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import os
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from charrnn.desk.desk import Desk
 from charrnn.desk.screen import Row, fitted, render
 from charrnn.errors import CharrnnError
+from charrnn.terminal import LOG
 
 HELP = """\
 Type             what you type is yours, and underlined
@@ -152,8 +157,27 @@ def run(desk: Desk, begin: Callable[[], object]) -> None:
     def first() -> None:
         begin()
         settle()
+        for one in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
+            with suppress(NotImplementedError):  # Windows
+                asyncio.get_running_loop().add_signal_handler(one, application.exit)
 
-    application.run(pre_run=first)
+    with said_through(desk):
+        application.run(pre_run=first)
+
+
+@contextmanager
+def said_through(desk: Desk) -> Iterator[None]:
+    """A context in which what the library says stands in the desk's line of messages, and not across its screen."""
+
+    class Line(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            desk.message = record.getMessage().splitlines()[0]
+
+    before, LOG.handlers = LOG.handlers, [Line()]
+    try:
+        yield
+    finally:
+        LOG.handlers = before
 
 
 def _answered(desk: Desk, application: Any, buffer: Any) -> bool:

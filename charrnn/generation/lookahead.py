@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Generator, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -60,10 +61,15 @@ def nothing() -> Search:
 def search_words(model: Stepper, choices: Choices, recent: Sequence[int], state: Any, count: int) -> Search:
     """Looks for up to `count` words, or half-lines of ideographs, after the one text that the model has read.
 
-    A word that the text has begun is finished. Of half-lines no two begin alike. `model` is used up.
+    A word that the text has begun is finished, or the next one is found. Of half-lines no two begin alike. `model` is
+    used up.
     """
     letters, ideographs = _kinds(choices.vocabulary)
-    beam = [_Beginning((), state, 1.0, letters if recent and letters[recent[-1]] else None, -1)]
+    beam = [_Beginning((), state, 1.0, None, -1)]
+    begun = bool(recent) and bool(letters[recent[-1]])
+    if begun:
+        beam.append(beam[0]._replace(inside=letters))
+        model.resume(model.state(), [0, 0])
     found: dict[tuple[int, int], tuple[float, tuple[int, ...]]] = {}
     """Words with their probabilities, by their family, and those without one by number."""
     for _ in range(LONGEST):
@@ -78,6 +84,8 @@ def search_words(model: Stepper, choices: Choices, recent: Sequence[int], state:
                 if own.ids and ends > found.get(key, (0.0, ()))[0]:
                     found[key] = ends, own.ids
                 p = within
+            elif begun and not own.ids:
+                p *= ~letters
             elif len(own.ids) == LEAD:
                 p *= letters | ideographs
             p[choices.vocabulary.boundary] = 0
@@ -113,7 +121,7 @@ def _kept(
     kept: list[_Beginning] = []
     rows: list[int] = []
     families: dict[int, int] = {}
-    alone = len({(row, one) for _, row, one in after}) == 1
+    ways = Counter(row for _, row, _ in after)
     for p, row, one in sorted(after, key=lambda item: (-item[0], item[1:])):
         if p <= least or len(kept) == WIDTH:
             break
@@ -122,7 +130,7 @@ def _kept(
         inside, family = own.inside, own.family
         if inside is None and (letters[one] or ideographs[one]):
             inside = letters if letters[one] else ideographs
-        if family < 0 and ideographs[one] and not alone:
+        if family < 0 and ideographs[one] and ways[row] > 1:
             family = one
         if allowed and (family < 0 or families.get(family, 0) < SAME):
             families[family] = families.get(family, 0) + 1

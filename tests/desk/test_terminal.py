@@ -43,7 +43,7 @@ def test_write_take_undo_all_and_redo_all(at_desk: Start) -> None:
     desk = at_desk()
     settle(desk)
     assert "0 characters" in desk.lines[0] and desk.screen.cursor.y == 1
-    press(desk, "春", "1 characters")
+    press(desk, "春", "1 character ")
     chosen = next(line for line in desk.lines if line.startswith("1 "))
     after = press(desk, TAB, "2 characters")
     assert after == "春" + chosen.split()[1]
@@ -64,7 +64,7 @@ def test_write_take_undo_all_and_redo_all(at_desk: Start) -> None:
 def test_what_is_whose_is_told_apart_without_colour(at_desk: Start) -> None:
     for environment in ({}, {"NO_COLOR": "1"}):
         desk = at_desk("--new", environment=environment)
-        press(desk, "春", "1 characters")
+        press(desk, "春", "1 character ")
         press(desk, TAB, "2 characters")
         yours, models = desk.screen.buffer[1][0], desk.screen.buffer[1][2]
         assert yours.underscore and not models.underscore
@@ -86,23 +86,23 @@ def test_a_session_that_was_killed_comes_back(at_desk: Start, tmp_path: Path) ->
     assert stat.S_IMODE(file.stat().st_mode) == 0o600 and stat.S_IMODE(file.parent.stat().st_mode) == 0o700
     with file.open("ab") as stream:
         stream.write(b'{"do": "ty')  # what a kill may leave
-    again = at_desk(wait="Go on?")
+    again = at_desk(wait="Go on with")
     assert press(again, "y", "3 characters") == before
     press(again, REDO, "4 characters")
     press(again, UNDO * 5, "nothing to undo")
     press(again, REDO * 5, "nothing to redo")
     assert text(again) == before + "x"
     again.kill()  # and again
-    third = at_desk(wait="Go on?")
+    third = at_desk(wait="Go on with")
     assert press(third, "y", "4 characters") == before + "x"
     press(third, LEAVE, "Not saved")
     third.send("l")
     assert third.wait() == 0 and "offers it again" in "\n".join(third.lines)
-    fourth = at_desk(wait="Go on?")
+    fourth = at_desk(wait="Go on with")
     press(fourth, "n", "0 characters")
     fourth.send(LEAVE)
     assert fourth.wait() == 0
-    fifth = at_desk(wait="Go on?")
+    fifth = at_desk(wait="Go on with")
     press(fifth, "d", "0 characters")
     fifth.send(LEAVE)
     assert fifth.wait() == 0 and not [*(tmp_path / "state" / "charrnn" / "write").iterdir()]
@@ -110,9 +110,9 @@ def test_a_session_that_was_killed_comes_back(at_desk: Start, tmp_path: Path) ->
 
 def test_a_session_in_use_is_not_offered(at_desk: Start) -> None:
     first = at_desk()
-    press(first, "春", "1 characters")
+    press(first, "春", "1 character ")
     second = at_desk()
-    assert "Go on?" not in "\n".join(second.lines)
+    assert "Go on with" not in "\n".join(second.lines)
 
 
 def test_save_overwrites_nothing_unasked(at_desk: Start, tmp_path: Path) -> None:
@@ -167,7 +167,7 @@ def test_form_acrostic_temperature_and_draws(at_desk: Start) -> None:
     press(desk, FORM, "Form (")
     press(desk, "\x15nonsense" + ENTER, "no such form")
     press(desk, FORM, "Form (")
-    press(desk, "\x15" + ENTER, "temperature 0.5 · 2")
+    press(desk, "\x15" + ENTER, "temperature 0.5\n")
     press(desk, REDRAW, "characters")
 
 
@@ -228,3 +228,18 @@ def test_without_a_terminal_or_with_a_wrong_option_there_is_one_message(small_ru
 def test_what_is_wrong_is_told_before_the_screen_is_taken(at_desk: Start, arguments: list[str], message: str) -> None:
     desk = at_desk(*arguments, wait=message)
     assert desk.wait() == 2 and b"\x1b[?1049h" not in desk.written
+
+
+def test_a_session_that_is_ended_from_outside_leaves_the_terminal_as_it_was_and_comes_back(at_desk: Start) -> None:
+    desk = at_desk()
+    press(desk, "春", "1 character ")
+    desk.end()
+    assert desk.wait() == 0 and desk.written.rstrip().rfind(b"\x1b[?1049l") > 0
+    again = at_desk(wait="Go on with")
+    press(again, "y", "1 character ")
+
+
+def test_where_the_journal_cannot_be_kept_there_is_one_message(at_desk: Start, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    desk = at_desk(environment={"XDG_STATE_HOME": str(tmp_path / "file")}, wait="charrnn: ")
+    assert desk.wait() == 2 and str(tmp_path / "file") in desk.written.decode()
