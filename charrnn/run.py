@@ -35,6 +35,7 @@ if TYPE_CHECKING:  # imported only where they are needed: writing on a CPU does 
     from charrnn.text.dataset import SplitName
     from charrnn.text.given import By
     from charrnn.verse.automaton import At, Verse
+    from charrnn.verse.english import EnglishVerse
     from charrnn.verse.mending import Mended
 
 
@@ -184,6 +185,17 @@ class Run(RunFolder):
         if self.vocabulary.kind == "byte":
             raise CharrnnError(f"‹form={form}›: {self.path} is a model of bytes; verse needs one of characters")
         return Verse(found, wish, self.vocabulary.characters, readings, len(self.vocabulary))
+
+    def english_verse(self, rhyme_scheme: str = "", syllables: str = "") -> EnglishVerse:
+        """English verse as a constraint for `sample`: lines that rhyme, or have so many syllables, or both.
+
+        `rhyme_scheme` has a letter for each line, the same for lines that rhyme, such as `aabba`; `syllables` a number
+        for each line, such as `5-7-5`, or one for all. Raises CharrnnError where these are something else, where the
+        dictionary is missing, and where the alphabet does not spell enough of its words.
+        """
+        from charrnn.verse.english import EnglishVerse
+
+        return EnglishVerse(self.vocabulary, rhyme_scheme, syllables)
 
     def mend(self, text: str, form: str, *, rhyme_table: str | Path | None = None) -> Mended:
         """A poem with the fewest changed characters after which it is right in its form, with tones and rhymes.

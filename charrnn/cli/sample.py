@@ -150,6 +150,23 @@ def sample(
             "else xinyun.",
         ),
     ] = None,
+    rhyme_scheme: Annotated[
+        str | None,
+        typer.Option(
+            "--rhyme-scheme",
+            metavar="LETTERS",
+            help="English lines that rhyme where their letters are the same, such as aabba. Default: none.",
+        ),
+    ] = None,
+    syllables: Annotated[
+        str | None,
+        typer.Option(
+            "--syllables",
+            metavar="N-N-N",
+            help="English lines of so many syllables, such as 5-7-5, or one number for all lines of --rhyme-scheme. "
+            "Default: none.",
+        ),
+    ] = None,
     stream: Annotated[
         bool | None,
         typer.Option("--stream/--no-stream", help="Show characters as they are written. Default: on a terminal."),
@@ -184,6 +201,8 @@ def sample(
         "strict": strict,
     }
     verse: Constraint | None = None
+    if form is not None and (rhyme_scheme is not None or syllables is not None):
+        raise CharrnnError("--rhyme-scheme and --syllables are English verse, without --form")
     if form is not None:
         verse = opened.verse(
             form,
@@ -198,6 +217,10 @@ def sample(
         )
         text = "" if text is None else text  # the config's prompt may be no beginning of a poem
         how["length"] = VERSE if length is None else length
+    elif rhyme_scheme is not None or syllables is not None:
+        verse = opened.english_verse(rhyme_scheme or "", syllables or "")
+        text = "" if text is None else text
+        how["length"] = VERSE if length is None else length
     elif tones or rhyme is not None or acrostic is not None or words is not None:
         raise CharrnnError("--tones, --rhyme, --acrostic and --words belong to a form of verse: give --form too")
     if without is not None:
@@ -208,7 +231,9 @@ def sample(
     if stream is None:
         stream = sys.stdout.isatty() and samples == best_of == 1 and not as_json and verse is None
     if stream and (verse is not None or best_of > 1):
-        raise CharrnnError("--stream shows a text as it comes, without --form, --without and --best-of")
+        raise CharrnnError(
+            "--stream shows a text as it comes, without --form, --rhyme-scheme, --syllables, --without and --best-of"
+        )
     if stream:
         if samples != 1 or as_json:
             raise CharrnnError("--stream shows one text as it comes, without --samples and --json")
@@ -231,7 +256,7 @@ def sample(
         _show_bytes([between.join(one.data or b"" for one in written)], vocabulary)
     else:
         _show_texts([one.text for one in written])
-    if form is not None:
+    if form is not None or rhyme_scheme is not None or syllables is not None:
         _tell_price([one.constraint_bits or 0.0 for one in written])
     _tell_seed(seed, drawn)
 
