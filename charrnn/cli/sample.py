@@ -175,6 +175,23 @@ def sample(
             "else xinyun.",
         ),
     ] = None,
+    rhyme_scheme: Annotated[
+        str | None,
+        typer.Option(
+            "--rhyme-scheme",
+            metavar="LETTERS",
+            help="English lines that rhyme where their letters are the same, such as aabba. Default: none.",
+        ),
+    ] = None,
+    syllables: Annotated[
+        str | None,
+        typer.Option(
+            "--syllables",
+            metavar="N-N-N",
+            help="English lines of so many syllables, such as 5-7-5, or one number for all lines of --rhyme-scheme. "
+            "Default: none.",
+        ),
+    ] = None,
     stream: Annotated[
         bool | None,
         typer.Option("--stream/--no-stream", help="Show characters as they are written. Default: on a terminal."),
@@ -209,6 +226,8 @@ def sample(
         "strict": strict,
     }
     verse: Constraint | None = None
+    if form is not None and (rhyme_scheme is not None or syllables is not None):
+        raise CharrnnError("--rhyme-scheme and --syllables are English verse, without --form")
     if form is not None:
         verse = opened.verse(
             form,
@@ -223,13 +242,17 @@ def sample(
         )
         text = "" if text is None else text  # the config's prompt may be no beginning of a poem
         how["length"] = VERSE if length is None else length
+    elif rhyme_scheme is not None or syllables is not None:
+        verse = opened.english_verse(rhyme_scheme or "", syllables or "")
+        text = "" if text is None else text
+        how["length"] = VERSE if length is None else length
     elif tones or rhyme is not None or words is not None or acrostic_at != "start":
         raise CharrnnError("--tones, --rhyme, --words and --acrostic-at belong to a form of verse: give --form too")
     elif acrostic is not None:
         how["length"] = VERSE if length is None else length
         verse = opened.acrostic(acrostic, length=how["length"])
         text = "" if text is None else text
-    below = form or (None if acrostic is None else "")
+    below = form or (None if verse is None else "")
     fields = fields_of(opened, title, author, tune, field, below)
     if without is not None:
         from charrnn.generation.constraints import Both, Without
@@ -243,8 +266,8 @@ def sample(
         stream = sys.stdout.isatty() and samples == 1 and not as_json and plain
     if stream and not plain:
         raise CharrnnError(
-            "--stream shows a text as it comes, without --form, --acrostic, --without, --original, --novelty, "
-            "--best-of, and a heading"
+            "--stream shows a text as it comes, without --form, --rhyme-scheme, --syllables, --acrostic, --without, "
+            "--original, --novelty, --best-of, and a heading"
         )
     if stream:
         if samples != 1 or as_json:
@@ -273,7 +296,9 @@ def sample(
         _show_bytes([between.join(one.data or b"" for one in written)], vocabulary)
     else:
         _show_texts([one.text.removesuffix("\n") if acrostic is not None else one.text for one in written])
-    given = {"the form": form, "the acrostic": None if form else acrostic, "--original": original}
+    english = rhyme_scheme is not None or syllables is not None
+    is_form = form is not None or english
+    given = {"the form": is_form or None, "the acrostic": None if is_form else acrostic, "--original": original}
     if asked := [what for what, value in given.items() if value is not None]:
         _tell_price(" and ".join(asked), [one.constraint_bits or 0.0 for one in written])
     if novelty:

@@ -13,6 +13,7 @@ from charrnn.run.opened import Opened
 if TYPE_CHECKING:  # imported only where they are needed: writing on a CPU does without PyTorch, and begins at once
     from charrnn.generation.acrostic import Acrostic
     from charrnn.verse.automaton import At, Verse
+    from charrnn.verse.english import EnglishVerse
     from charrnn.verse.mending import Mended
 
 
@@ -81,6 +82,17 @@ class Verses(Opened):
         Acrostic(known, self.vocabulary, length)  # what is refused is refused before anything is written
         begun = self.sampler(Filters.of(self.config.sampling)).sample([], OWN_TEXT, seed=0, samples=OWN_TEXTS)
         return Acrostic(known, self.vocabulary, length, usual_break(one.text for one in begun))
+
+    def english_verse(self, rhyme_scheme: str = "", syllables: str = "") -> EnglishVerse:
+        """English verse as a constraint for `sample`: lines that rhyme, or have so many syllables, or both.
+
+        `rhyme_scheme` has a letter for each line, the same for lines that rhyme, such as `aabba`; `syllables` a number
+        for each line, such as `5-7-5`, or one for all. Raises CharrnnError where these are something else, where the
+        dictionary is missing, and where the alphabet does not spell enough of its words.
+        """
+        from charrnn.verse.english import EnglishVerse
+
+        return EnglishVerse(self.vocabulary, rhyme_scheme, syllables)
 
     def mend(self, text: str, form: str, *, rhyme_table: str | Path | None = None) -> Mended:
         """A poem with the fewest changed characters after which it is right in its form, with tones and rhymes.
