@@ -151,10 +151,7 @@ class Sampler:
                 self.model, self.vocabulary, prompt, constraint, self.filters, generators, length, self.documents
             )
         except constraints.Unfit as unfit:
-            character = self.vocabulary.decode([prompt[unfit.place]])
-            raise CharrnnError(
-                f"‹prompt›: {character!r}, its character {unfit.place + 1}, does not fit what is asked for"
-            ) from None
+            raise unfitting(self.vocabulary.decode([prompt[unfit.place]]), unfit.place) from None
         begin = self.vocabulary.decode(prompt) if shown is None else shown
         return [
             Sample(
@@ -213,6 +210,11 @@ def never_drawn(vocabulary: Vocabulary, documents: bool) -> list[int]:
 def pieces_of(vocabulary: Vocabulary) -> list[str] | None:
     """The text of each id; None for bytes, whose text depends on other bytes."""
     return [*vocabulary.characters, "\ufffd", ""] if vocabulary.kind == "char" else None
+
+
+def unfitting(character: str, place: int) -> CharrnnError:
+    """What is said of a prompt whose character at a place, from 0, a constraint does not allow."""
+    return CharrnnError(f"‹prompt›: {character!r}, its character {place + 1}, does not fit what is asked for")
 
 
 class Text:

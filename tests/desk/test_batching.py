@@ -14,7 +14,8 @@ from charrnn.config import ModelConfig
 from charrnn.desk.batching import Batching, Busy
 from charrnn.desk.orders import Order, Portion
 from charrnn.desk.stops import Stops
-from charrnn.generation.constraints import Unfit, Without
+from charrnn.errors import CharrnnError
+from charrnn.generation.constraints import Without
 from charrnn.generation.filters import Filters
 from charrnn.generation.sampler import Sampler
 from charrnn.generation.torch_stepper import TorchStepper
@@ -120,7 +121,7 @@ def test_one_text_that_cannot_be_written_ends_alone(batching: Batching) -> None:
     batching.write([Order([], 30, 0, constraint=Without("abcd\n", VOCABULARY), deliver=bad.take)])
     assert good.text and bad.over.wait(30)
     assert bad.portions[-1].end in ("error", "stop")  # documents may end at once
-    with pytest.raises(Unfit):
+    with pytest.raises(CharrnnError, match="does not fit"):
         batching.write([Order(VOCABULARY.encode("ab"), 30, 0, constraint=Without(["b"], VOCABULARY))])
 
 
@@ -148,7 +149,8 @@ def test_a_text_ends_before_its_first_stop_in_whatever_pieces_it_comes(
     text: str, cuts: list[int], stops: list[str]
 ) -> None:
     edges = sorted({0, len(text), *(cut for cut in cuts if cut < len(text))})
-    stopping, shown, bits = Stops(stops), "", []
+    stopping, shown = Stops(stops), ""
+    bits: list[float] = []
     for begin, end in zip(edges, [*edges[1:], len(text)], strict=True):
         own = [float(i) for i in range(begin, end)]
         said, told = stopping.take(text[begin:end], own, end == len(text))
