@@ -166,7 +166,8 @@ def test_two_models_write_side_by_side(browser: Any, served: list[Run]) -> None:
 def test_every_field_and_button_has_a_name(browser: Any) -> None:
     nameless = browser.execute_script(
         """return [...document.querySelectorAll('button, input, select, textarea, [role]')].filter(x =>
-        x.checkVisibility() && !x.textContent.trim() && !x.getAttribute('aria-label') && !x.labels?.length && x.id !== 'said')
+        x.checkVisibility() && !x.textContent.trim() && !x.getAttribute('aria-label') && !x.labels?.length
+        && x.id !== 'said')
         .map(x => x.outerHTML)"""
     )
     assert nameless == []

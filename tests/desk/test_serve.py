@@ -168,7 +168,7 @@ def test_the_client_of_openai_works(served: list[Run]) -> None:
 
 
 def test_mistakes_are_those_of_the_command(client: TestClient) -> None:
-    for body, words in [
+    cases: list[tuple[dict[str, Any], str]] = [
         ({"length": 0}, "expected 1 or more characters"),
         ({"length": 201}, "at most 200"),
         ({"temperature": -1}, "temperature"),
@@ -184,7 +184,8 @@ def test_mistakes_are_those_of_the_command(client: TestClient) -> None:
         ({"prompt": 3}, "prompt"),
         ({"prompt": "\ud800"}, "surrogate"),
         ({"stop": ""}, "stop"),
-    ]:
+    ]
+    for body, words in cases:
         content = json.dumps({"run": "play", **body})
         answer = client.post("/api/sample", content=content, headers={"content-type": "application/json"})
         assert words in refused(answer, 400), body
