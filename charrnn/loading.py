@@ -375,3 +375,13 @@ def absolute(config: Config) -> Config:
     given = {"path": config.corpus.path, "validation": config.corpus.validation}
     corpus = config.corpus.model_copy(update={key: whole(path) for key, path in given.items() if path is not None})
     return config.model_copy(update={"corpus": corpus})
+
+
+def without_folders(config: Config) -> Config:
+    """The config with the names of its corpus files, and without the folders they lie in: for others to read."""
+
+    def names(path: str | Sequence[str]) -> list[str]:
+        return [Path(entry).name for entry in ([path] if isinstance(path, str) else path)]
+
+    given = {"path": config.corpus.path, "validation": config.corpus.validation}
+    return config.with_keys("corpus", **{key: names(path) for key, path in given.items() if path is not None})

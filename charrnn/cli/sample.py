@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from charrnn.cli.heading import Author, Fields, Title, Tune, fields_of
 from charrnn.cli.opening import open_run
 from charrnn.cli.options import Checkpoint, Device, Json, LearntText, Plugin, RunFolder, Strict, Unknown, unescaped
 from charrnn.cli.output import show, show_bytes, show_json
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from charrnn.evaluation.novelty import Novelty
     from charrnn.generation.constraints import Constraint
     from charrnn.generation.sampler import Sample
+    from charrnn.run import Run
     from charrnn.text.vocab import Vocabulary
     from charrnn.verse.automaton import At
 
@@ -87,6 +89,10 @@ def sample(
     ] = None,
     unknown: Unknown = "error",
     strict: Strict = False,
+    title: Title = None,
+    author: Author = None,
+    tune: Tune = None,
+    field: Fields = None,
     best_of: Annotated[
         int,
         typer.Option("--best-of", help="Write so many texts for each that is shown: the likeliest, per character."),
@@ -131,7 +137,10 @@ def sample(
     ] = None,
     acrostic: Annotated[
         str | None,
-        typer.Option("--acrostic", help="Characters that stand one in each line of --form. Default: none."),
+        typer.Option(
+            "--acrostic",
+            help="Characters that stand one in each line, of --form or of any text. Default: none.",
+        ),
     ] = None,
     acrostic_at: Annotated[
         str,
@@ -214,8 +223,14 @@ def sample(
         )
         text = "" if text is None else text  # the config's prompt may be no beginning of a poem
         how["length"] = VERSE if length is None else length
-    elif tones or rhyme is not None or acrostic is not None or words is not None:
-        raise CharrnnError("--tones, --rhyme, --acrostic and --words belong to a form of verse: give --form too")
+    elif tones or rhyme is not None or words is not None or acrostic_at != "start":
+        raise CharrnnError("--tones, --rhyme, --words and --acrostic-at belong to a form of verse: give --form too")
+    elif acrostic is not None:
+        how["length"] = VERSE if length is None else length
+        verse = opened.acrostic(acrostic, length=how["length"])
+        text = "" if text is None else text
+    below = form or (None if acrostic is None else "")
+    fields = fields_of(opened, title, author, tune, field, below)
     if without is not None:
         from charrnn.generation.constraints import Both, Without
 
@@ -223,12 +238,13 @@ def sample(
         verse = absent if verse is None else Both([verse, absent])
     if corpus_text is not None:
         opened.find_text(corpus_text)
-    plain = verse is None and original is None and best_of == 1 and not novelty
+    plain = verse is None and fields is None and original is None and best_of == 1 and not novelty
     if stream is None:
         stream = sys.stdout.isatty() and samples == 1 and not as_json and plain
     if stream and not plain:
         raise CharrnnError(
-            "--stream shows a text as it comes, without --form, --without, --original, --novelty and --best-of"
+            "--stream shows a text as it comes, without --form, --acrostic, --without, --original, --novelty, "
+            "--best-of, and a heading"
         )
     if stream:
         if samples != 1 or as_json:
@@ -244,9 +260,10 @@ def sample(
         _tell_seed(seed, drawn)
         return
     people = opened.learnt.held_out() if novelty else None  # before, since it may be refused
-    written = opened.sample(text, samples=samples, constraint=verse, original=original, best_of=best_of, **how)
-    begun = opened.config.sampling.prompt if text is None else text
-    shared = [opened.novelty(*_judged(one, begun, vocabulary)) for one in written] if novelty else []
+    written = opened.sample(
+        text, samples=samples, constraint=verse, original=original, best_of=best_of, fields=fields, **how
+    )
+    shared = [opened.novelty(*_judged(one, opened, text)) for one in written] if novelty else []
     if as_json:
         documents = [_facts(one, vocabulary) | {"step": opened.checkpoint.step} for one in written]
         show_json([one | _shared(own, people) for one, own in zip_longest(documents, shared)])
@@ -255,8 +272,9 @@ def sample(
         between = bytes(vocabulary.encode("\n\n"))
         _show_bytes([between.join(one.data or b"" for one in written)], vocabulary)
     else:
-        _show_texts([one.text for one in written])
-    if asked := ["the form"] * (form is not None) + ["--original"] * (original is not None):
+        _show_texts([one.text.removesuffix("\n") if acrostic is not None else one.text for one in written])
+    given = {"the form": form, "the acrostic": None if form else acrostic, "--original": original}
+    if asked := [what for what, value in given.items() if value is not None]:
         _tell_price(" and ".join(asked), [one.constraint_bits or 0.0 for one in written])
     if novelty:
         from charrnn.cli.novelty import told
@@ -266,11 +284,14 @@ def sample(
     _tell_seed(seed, drawn)
 
 
-def _judged(one: Sample, prompt: str | bytes, vocabulary: Vocabulary) -> tuple[str | bytes, int]:
-    """What a model wrote, and how much of it was given."""
+def _judged(one: Sample, run: Run, prompt: str | bytes | None) -> tuple[str | bytes, int]:
+    """What a model wrote, and how much of it was given: a heading counts as given."""
+    prompt = run.config.sampling.prompt if prompt is None else prompt
+    if one.fields is not None and run.headings is not None:
+        prompt = run.headings.template.format_map(one.fields) + str(prompt)
     if one.data is None:
         return one.text, len(prompt)
-    return one.data, len(prompt if isinstance(prompt, bytes) else vocabulary.encode(prompt, "replace"))
+    return one.data, len(prompt if isinstance(prompt, bytes) else run.vocabulary.encode(prompt, "replace"))
 
 
 def _shared(one: Novelty | None, people: Novelty | None) -> dict[str, Any]:
@@ -311,7 +332,8 @@ def _facts(one: Sample, vocabulary: Vocabulary) -> dict[str, Any]:
     text = one.text if one.data is None else vocabulary.text_of(one.data)
     told = {"base64": b64encode(one.data).decode("ascii")} if one.data is not None and text is None else {"text": text}
     price = {} if one.constraint_bits is None else {"constraint_bits": one.constraint_bits}
-    return {**told, "log_prob": one.log_prob, **price, "seed": one.seed, "index": one.index}
+    fields = {} if one.fields is None else {"fields": dict(one.fields)}
+    return {**told, **fields, "log_prob": one.log_prob, **price, "seed": one.seed, "index": one.index}
 
 
 def _tell_price(asked: str, bits: list[float]) -> None:

@@ -96,14 +96,14 @@ class VerseLane(Lane):
         if not self.rows:
             return []
         courses = [row.course for row in self.rows if row.course is not None]
-        before = [(course.taken, course.log_prob) for course in courses]
+        before = [(len(course.prices), course.log_prob) for course in courses]
         generators = [row.generator for row in self.rows]
         chosen, faults = step(self._model, courses, self._filters(), self._recent(), generators)
         portions = []
         for number, (row, course, (taken, log_prob)) in enumerate(zip(self.rows, courses, before, strict=True)):
             if number in faults:
                 portions.append(Portion(end="error", fault=faults[number]))
-            elif course.taken > taken:
+            elif len(course.prices) > taken:
                 portions.append(
                     _seen(row, course, row.add([int(chosen[number])], [(course.log_prob - log_prob) / -LN2]))
                 )
@@ -116,4 +116,4 @@ def _seen(row: Row, course: Course, portion: Portion) -> Portion:
     """The portion with what the constraint says of the end of the text."""
     if portion.end == "length" and not course.is_whole:
         return replace(portion, end="error", fault=too_short(row.order.length, 1, 1))
-    return replace(portion, constraint_bits=course.kept.bits) if portion.end else portion
+    return replace(portion, constraint_bits=course.kept.bits()) if portion.end else portion

@@ -10,7 +10,7 @@ from typing import Literal
 from charrnn.errors import NoNumbers
 from charrnn.generation.constraints import Constraint, Course, Unfit
 from charrnn.generation.filters import MEMORY, Filters
-from charrnn.generation.sampler import Text, generator, unfitting
+from charrnn.generation.sampler import Text, generator
 from charrnn.generation.stepper import Held
 from charrnn.text.vocab import Vocabulary
 
@@ -68,7 +68,7 @@ class Row:
             try:
                 self.course = Course(order.constraint, order.prompt, vocabulary, documents)
             except Unfit as unfit:
-                raise unfitting(vocabulary.decode([order.prompt[unfit.place]]), unfit.place) from None
+                raise unfit.told(vocabulary, order.prompt) from None
         self._text = Text(vocabulary, pieces, order.stop)
         self._pieces = pieces if order.stop is None else None
         self._boundary = vocabulary.boundary

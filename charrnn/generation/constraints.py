@@ -59,6 +59,10 @@ class Both:
     def __init__(self, parts: Sequence[Constraint]) -> None:
         self._parts = list(parts)
 
+    def pairs(self, state: tuple[Any, ...]) -> list[tuple[Constraint, Any]]:
+        """The parts with their states."""
+        return [*zip(self._parts, state, strict=True)]
+
     def begin(self) -> tuple[Any, ...]:
         """The states of all parts."""
         return tuple(part.begin() for part in self._parts)
@@ -143,14 +147,29 @@ class Kept:
     """Those after the prompt."""
     log_prob: float
     """ln of the model's probability of them, at temperature 1."""
-    price: float
-    """-ln of the probability that the model gave to what the constraint allowed, summed over the characters: what the
-    constraint took from it. 0 if the model would only have written so."""
+    prices: list[float]
+    """For each character -ln of the probability that the model gave to what the constraint allowed, and for the end of
+    a document where the model ended it. 0 if the model would only have written so."""
 
-    @property
-    def bits(self) -> float:
-        """The price of the constraint in bits per character."""
-        return self.price / math.log(2) / max(1, len(self.ids))
+    def bits(self, start: int = 0) -> float:
+        """The price of the constraint from the character `start` on: bits for each, which it took from the model."""
+        return sum(self.prices[start:]) / math.log(2) / max(1, len(self.ids) - start)
+
+
+def line_of(constraint: Constraint, state: Any) -> int | None:
+    """The line of verse in which the next character stands, from 0; None for a constraint that knows no lines."""
+    if isinstance(constraint, Both):
+        return next((line for part, own in constraint.pairs(state) if (line := line_of(part, own)) is not None), None)
+    own = getattr(constraint, "line_of", None)
+    return None if own is None else int(own(state))
+
+
+def is_rhyme(constraint: Constraint, state: Any) -> bool:
+    """Whether the next character is a rhyme word of a constraint that knows rhymes."""
+    if isinstance(constraint, Both):
+        return any(is_rhyme(part, own) for part, own in constraint.pairs(state))
+    own = getattr(constraint, "is_rhyme", None)
+    return own is not None and bool(own(state))
 
 
 def walk(constraint: Constraint, ids: Sequence[int]) -> Any:
@@ -177,6 +196,11 @@ class Unfit(CharrnnError):
         super().__init__(f"the character {place + 1} of the prompt does not fit what is asked for")
         self.place = place
 
+    def told(self, vocabulary: Vocabulary, prompt: Sequence[int]) -> CharrnnError:
+        """The same, with the character."""
+        character = vocabulary.decode([prompt[self.place]])
+        return CharrnnError(f"‹prompt›: {character!r}, its character {self.place + 1}, does not fit what is asked for")
+
 
 class Course:
     """One text on its way through a constraint."""
@@ -184,13 +208,12 @@ class Course:
     def __init__(
         self, constraint: Constraint, prompt: Sequence[int], vocabulary: Vocabulary, documents: bool = False
     ) -> None:
-        """With `documents` the model may end it where it is whole. Raises Unfit where the prompt does not fit."""
+        """With `documents` the model may end a text that is whole. Raises Unfit where the prompt does not fit."""
         self._constraint, self._vocabulary, self._documents = constraint, vocabulary, documents
         self._state = walk(constraint, prompt)
         self.ids: list[int] = []
-        self.taken = 0
-        """How many ids the text went on by, with the one that ended it."""
-        self.log_prob = self.price = 0.0
+        self.log_prob = 0.0
+        self.prices: list[float] = []
         self.running = True
 
     @property
@@ -201,10 +224,10 @@ class Course:
     @property
     def kept(self) -> Kept:
         """The text as it stands."""
-        return Kept(self.ids, self.log_prob, self.price)
+        return Kept(self.ids, self.log_prob, self.prices)
 
     def mask(self) -> Mask:
-        """What may come next, `[V]`; where nothing may, the text ends. Raises CharrnnError if it is not whole."""
+        """What may come next, `[V]`; where nothing may, a whole text ends. Raises CharrnnError for another."""
         mask = _mask_of(self._constraint, self._state, len(self._vocabulary))
         mask[[self._vocabulary.unknown, self._vocabulary.boundary]] = False, self._documents and self.is_whole
         self.running = bool(mask.any())
@@ -227,9 +250,8 @@ class Course:
                 return False
             self._state = state
             self.ids.append(one)
-        self.taken += 1
         self.log_prob += float(log_probs[one])
-        self.price -= float(np.logaddexp.reduce(log_probs[mask].astype(np.float64)))
+        self.prices.append(max(0.0, -float(np.logaddexp.reduce(log_probs[mask].astype(np.float64)))))
         return True
 
 

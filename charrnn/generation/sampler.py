@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -13,6 +13,7 @@ from charrnn.errors import CharrnnError
 from charrnn.generation import constraints
 from charrnn.generation.constraints import Constraint
 from charrnn.generation.filters import MEMORY, Filters
+from charrnn.generation.headed import Headed
 from charrnn.generation.stepper import Stepper
 from charrnn.terminal import printable
 from charrnn.text.vocab import Decoder, Vocabulary
@@ -80,6 +81,8 @@ class Sample:
     constraint_bits: float | None = None
     """What a constraint cost, in bits per character: -log2 of the probability that the model gave to what was allowed.
     None without one."""
+    fields: Mapping[str, str] | None = None
+    """What stands in the heading, by the names of its fields; None where no heading was asked for."""
 
     def __str__(self) -> str:
         return self.text
@@ -151,8 +154,11 @@ class Sampler:
                 self.model, self.vocabulary, prompt, constraint, self.filters, generators, length, self.documents
             )
         except constraints.Unfit as unfit:
-            raise unfitting(self.vocabulary.decode([prompt[unfit.place]]), unfit.place) from None
+            raise unfit.told(self.vocabulary, prompt) from None
         begin = self.vocabulary.decode(prompt) if shown is None else shown
+        heads = [0] * samples
+        if isinstance(constraint, Headed):  # what a heading costs is no price of what is below it
+            heads = [max(0, constraint.within([*prompt, *one.ids]) - len(prompt)) for one in kept]
         return [
             Sample(
                 begin + self.vocabulary.decode(one.ids),
@@ -160,9 +166,9 @@ class Sampler:
                 seed,
                 i,
                 self.data([*prompt, *one.ids]) if self.vocabulary.kind == "byte" else None,
-                one.bits,
+                one.bits(head),
             )
-            for i, one in enumerate(kept)
+            for i, (one, head) in enumerate(zip(kept, heads, strict=True))
         ]
 
     def data(self, ids: Sequence[int]) -> bytes:
@@ -210,11 +216,6 @@ def never_drawn(vocabulary: Vocabulary, documents: bool) -> list[int]:
 def pieces_of(vocabulary: Vocabulary) -> list[str] | None:
     """The text of each id; None for bytes, whose text depends on other bytes."""
     return [*vocabulary.characters, "\ufffd", ""] if vocabulary.kind == "char" else None
-
-
-def unfitting(character: str, place: int) -> CharrnnError:
-    """What is said of a prompt whose character at a place, from 0, a constraint does not allow."""
-    return CharrnnError(f"‹prompt›: {character!r}, its character {place + 1}, does not fit what is asked for")
 
 
 class Text:

@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError
+from safetensors.numpy import save_file as save_arrays
 
 from charrnn.errors import CharrnnError
-from charrnn.files import Amount, Count, Record, is_hollow, read_record, remove, sha256, sync
+from charrnn.files import Amount, Count, Record, is_hollow, read_record, remove, sha256, sync, write_json
 from charrnn.store.weights import COUNTS
 from charrnn.terminal import warn
 
@@ -44,6 +45,8 @@ class Summary(Record):
     finished: bool = False
     is_best: bool = False
     """Whether this checkpoint was the best when it was written."""
+    weights_only: bool = False
+    """Whether it lacks what a training needs to go on, because it was exported (`Checkpoints.take`)."""
 
 
 class Digest(Record):
@@ -150,6 +153,20 @@ class Checkpoints:
             for leftover in (temporary, former):
                 _discard(leftover)
         self._forget_old(keep)
+
+    def take(self, other: Checkpoint) -> None:
+        """Copies a checkpoint of the same run, without what only its training needs. Raises OSError."""
+        target = self.folder / other.folder.name
+        target.mkdir(parents=True)
+        for name in (WEIGHTS, COUNTS):
+            if (other.folder / name).is_file():
+                shutil.copyfile(other.folder / name, target / name)
+        save_arrays({}, target / TRAINING)
+        shutil.copymode(other.folder / STATE, target / TRAINING)  # safetensors lets nobody else read
+        summary = read_record(other.folder / STATE, Summary)
+        write_json(target / STATE, summary.model_dump(include=set(Summary.model_fields)) | {"weights_only": True})
+        files = {file.name: _digest(file) for file in sorted(target.iterdir())}
+        write_json(target / "manifest.json", {"run": self._run_id, "files": files})
 
     def _share(self, file: Path, counted: Callable[[], dict[str, Tensor]]) -> None:
         """Gives a checkpoint the file of an earlier one, or writes it. A link takes no time and no room."""

@@ -1,11 +1,10 @@
-"""The listeners of a training: progress bar, log, samples, TensorBoard. (`saver.py` writes the checkpoints.)"""
+"""The listeners of a training: progress bar, log, samples. (`saver.py` writes the checkpoints, and
+`trackers.py` shows a training elsewhere.)"""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from charrnn.config import Config
@@ -151,24 +150,3 @@ def encode_prompt(config: Config, vocabulary: Vocabulary) -> list[int]:
         return read_prompts([config.sampling.prompt], vocabulary, config.corpus, remedy=remedy)[0][0].ids
     except CharrnnError as error:
         raise CharrnnError(f"sampling.prompt: {error.message}") from None
-
-
-class TensorBoard:
-    """TensorBoard files in the run's folder, for `tensorboard --logdir runs`."""
-
-    def __init__(self, folder: Path) -> None:
-        try:
-            from torch.utils.tensorboard import SummaryWriter
-        except ImportError:
-            raise CharrnnError("training.tensorboard: needs TensorBoard: pip install 'charrnn[tensorboard]'") from None
-        writer: Callable[..., Any] = SummaryWriter
-        self._writer = writer(str(folder))
-
-    def hear(self, event: Event) -> None:
-        """Adds the metrics of an event."""
-        for name, value in event.metrics.items():
-            self._writer.add_scalar(name, value, event.progress.steps)
-
-    def close(self) -> None:
-        """Closes the files."""
-        self._writer.close()

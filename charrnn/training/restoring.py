@@ -23,6 +23,11 @@ def restore(learner: Learner, folder: Path, anew: bool = False) -> None:
     """
     fill(learner.model, folder / WEIGHTS)
     standing = read_record(folder / STATE, Standing)
+    if standing.weights_only:
+        raise CharrnnError(
+            f"{folder}: holds the weights alone, as `charrnn export` writes them; begin a new training with them: "
+            f"‹init_from={folder.parents[1]}›"
+        )
     # Copies, because the loaded tensors are mappings of the file, and a training outlives its checkpoints.
     tensors = {name: tensor.clone() for name, tensor in load_tensors(folder / TRAINING).items()}
     try:

@@ -33,7 +33,7 @@ from charrnn.training.closing import closing_line, next_command
 from charrnn.training.distributed import Workers, joined, own_device
 from charrnn.training.events import Event, Listener, Training, as_listeners
 from charrnn.training.headline import headline, undivided
-from charrnn.training.listeners import Bar, Log, Samples, TensorBoard, encode_prompt
+from charrnn.training.listeners import Bar, Log, Samples, encode_prompt
 from charrnn.training.mixing import ALONE, Mixing, set_aside
 from charrnn.training.ngram_trainer import NGramTrainer
 from charrnn.training.pace import Pace
@@ -43,6 +43,7 @@ from charrnn.training.saver import CheckpointSaver
 from charrnn.training.schedule import Progress
 from charrnn.training.settling import fitted, settled
 from charrnn.training.signals import heeded
+from charrnn.training.trackers import check_trackers, trackers
 from charrnn.training.trainer import Trainer
 from charrnn.training.waiting import considerate
 
@@ -119,6 +120,7 @@ def _train(
     recognised: str,
 ) -> Run:
     """Trains with a config in a new folder, which may not replace the files that are `needed`."""
+    check_trackers(config.training)
     with joined(where, config.training.worker_timeout) as workers:
         dataset = workers.one_first(lambda: _read_corpus(config, quiet or workers.rank > 0))
         _check_divided(config, dataset)
@@ -381,8 +383,7 @@ def _drive(run: Run, training: Training, own: Sequence[Listener], quiet: bool) -
     if step and not quiet:
         say(f"going on with {run.path} from step {step:,}")
     listeners: list[Listener] = [Log(run, step), Samples(run, training, quiet)]
-    if run.config.training.tensorboard:
-        listeners.append(TensorBoard(run.path / "tensorboard"))
+    listeners += trackers(run, training.model)
     # The saver comes last, so that all before a checkpoint has been logged when it is written.
     saver = CheckpointSaver(run, training)
     training.recall = saver.recall

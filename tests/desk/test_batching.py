@@ -89,7 +89,7 @@ def test_a_text_is_that_of_sample_whatever_is_written_beside_it(batching: Batchi
         assert (last.end == "length") <= (len(one.text) == order.length)
 
 
-def test_what_nobody_wants_any_more_is_not_written_on(batching: Batching) -> None:
+def test_what_nobody_wants_any_more_is_not_written_on(batching: Batching, documents: bool) -> None:
     left, stays = Told(), Told()
     order = Order([], 10**6, 0, deliver=left.take, constraint=Without(["a"], VOCABULARY))
     batching.write([order])
@@ -99,7 +99,8 @@ def test_what_nobody_wants_any_more_is_not_written_on(batching: Batching) -> Non
     deadline = time.monotonic() + 30
     while batching.texts and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert batching.texts == 0 and not left.over.is_set()
+    assert batching.texts == 0
+    assert documents or not left.over.is_set()  # a document may have ended before
 
 
 def test_the_queue_has_an_end_and_closing_ends_every_text() -> None:

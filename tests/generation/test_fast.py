@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from itertools import cycle
 
 import numpy as np
@@ -144,6 +145,28 @@ def test_probabilities_are_those_of_the_model(variant: str, count: int) -> None:
         for ours, theirs in zip(log_probs, found["torch"], strict=True):
             assert ours.shape == (count, V)
             np.testing.assert_allclose(np.exp(ours), np.exp(theirs), atol=1e-5, rtol=0, err_msg=name)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("count", [1, 53])
+def test_goes_on_from_any_rows_of_a_state(variant: str, count: int) -> None:
+    config, model = build(variant)
+    random = np.random.default_rng(4)
+    before, after = random.integers(0, V, (6, count)), random.integers(0, V, (9, 5))
+    rows = random.integers(0, count, 5).tolist()
+    for name, way in every_way(config, model).items():
+        whole = read(way, np.concatenate([before[:, rows], after]))[len(before) :]
+        read(way, before)
+        state = way.state()
+        other = copy(way)
+        for _ in range(2):  # a state is left as it is, and so is the stepper that gave it
+            other.resume(state, rows)
+            found = [log_softmax(other.logits())]
+            for ids in after:
+                other.step(ids)
+                found.append(log_softmax(other.logits()))
+            np.testing.assert_allclose(found, whole, atol=1e-5, rtol=0, err_msg=name)
+        np.testing.assert_allclose(log_softmax(way.logits())[rows], whole[0], atol=1e-5, rtol=0, err_msg=name)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

@@ -32,7 +32,8 @@ LEFTOVERS = {"lock", ".lock-99999999", "config.yaml", "vocab.json", ".run.json.t
 OTHERS = {
     *("run.json", "metrics.jsonl", "samples.txt", ".metrics.jsonl.tmp", "checkpoints/step-00000001/model.safetensors"),
     *("checkpoints/step-00000002/manifest.json", "checkpoints/.step-00000003.tmp/state.json"),
-    "tensorboard/events.out.tfevents.1.host.1.0",
+    *("tensorboard/events.out.tfevents.1.host.1.0", "tensorboard/projector_config.pbtxt"),
+    *("tensorboard/00012/embedding/tensors.tsv", "tensorboard/00012/embedding/metadata.tsv"),
 }
 """What it leaves otherwise."""
 FOREIGN = [
@@ -40,6 +41,8 @@ FOREIGN = [
     "run.json.bak",
     "checkpoints/step-1/notes",
     "checkpoints/notes",
+    "tensorboard/notes",
+    "tensorboard/00012/embedding/notes",
     ".hidden",
     ".git/config",
     "x/y",
