@@ -143,7 +143,7 @@ def runs_in(paths: Sequence[Path], device: str = "cpu") -> list[Run]:
             except CharrnnError as error:
                 say(f"{error}; it is left out")
     if len({run.path.resolve() for run in found}) < len(found):
-        raise CharrnnError("compare: a run was given twice")
+        raise CharrnnError("a run was given twice")
     return found
 
 

@@ -221,7 +221,7 @@ def as_page(result: Against) -> str:
         if left <= 0:
             body.append(paragraph(f"The first {SHOWN:,} characters are shown; the sums are those of all."))
             break
-        characters = ["⏹" if point == END else shown(point) for point in text.points[:left].tolist()]
+        characters = ["■" if point == END else shown(point) for point in text.points[:left].tolist()]
         shades = map(Shade, characters, steps((other - own)[:left].tolist(), STRONGEST))
         body.append(coloured(shades) + "<p></p>")
         left -= len(text)

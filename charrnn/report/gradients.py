@@ -51,9 +51,9 @@ THE_CELLS: dict[str, dict[str, Any]] = {
 TEXT_OF_THE_CELLS = "brackets-3-8"
 """The corpus that they read where no config names one: it needs no download."""
 REFUTED = (
-    "It would be refuted by a network that learns what lies further back than its gradient reaches. The threshold of "
-    "clipping belongs to the gradient of the parameters, and not to these curves. Tests hold them against finite "
-    "differences."
+    "It would be refuted by a network that uses what lies further back than its gradient reaches after training; "
+    "where a training begins, it may still be short. The threshold of clipping belongs to the gradient of the "
+    "parameters, and not to these curves. Tests hold the curves against finite differences."
 )
 When = Literal["start", "trained"]
 Floats = npt.NDArray[np.float64]
@@ -240,7 +240,7 @@ def _windows(model: RecurrentModel, part: Part, lags: int) -> tuple[Tensor, Stat
     text = np.asarray(part.ids)
     if part.documents is not None:
         lengths = part.documents[:, 1] - part.documents[:, 0]
-        length = min(lags, int(np.median(lengths)))
+        length = min(lags, int(np.sort(lengths)[-min(WINDOWS, len(lengths))]))
         begins = part.documents[lengths >= length][:WINDOWS, 0]
         rows = text[begins + np.arange(length)[:, None]].astype(np.int64)
         boundaries = np.full((1, len(begins)), model.boundary)

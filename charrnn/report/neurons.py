@@ -201,22 +201,11 @@ def _neurons(
         eight = _last_eight(all_texts, halves[1], there, labels[1])
         ways = controls.shuffles([one.stop - one.start for one in halves[1]], shuffles)
         own = [controls.auc(*pair) for pair in zip(ranked, map(_tensor, labels, [run] * 2), strict=True)]
-        before = controls.either(controls.auc(untrained, _tensor(labels[1], run))).max(0).values
+        before = controls.auc(untrained, _tensor(labels[1], run))
         for i, feature in enumerate(there):
-            place = int(controls.either(own[0][:, i]).argmax())
-            high = bool(own[0][place, i] >= 0.5)
             shifted = controls.auc(ranked[1], torch.from_numpy(labels[1][:, i][ways]).to(run.device))
-            one = Follower(
-                feature,
-                *(units[place], place, high),
-                auc=float(own[1][place, i] if high else 1 - own[1][place, i]),
-                untrained=float(before[i]),
-                shifted=float(controls.either(shifted).max()),
-                last_eight=float(eight[i]),
-            )
-            bar = max(LEAST, one.best_control + MARGIN)
-            beyond = torch.minimum(*(torch.where(own[0][:, i] >= 0.5, a[:, i], 1 - a[:, i]) for a in own)) >= bar
-            followers.append(replace(one, others=max(0, int(beyond.sum()) - 1)) if one.is_found else one)
+            aucs = [half[:, i] for half in own]
+            followers.append(_follower(feature, units, aucs, before[:, i], shifted, float(eight[i])))
         followers = _clamped(network, halves, (learn, test), values[0], labels, there, followers, progress)
     followers.sort(key=lambda one: (not one.is_found, -one.auc))
     return Neurons(
@@ -232,6 +221,33 @@ def _neurons(
         halves[1],
         values[1][:, [one.place for one in followers]].cpu().numpy(),
     )
+
+
+def _follower(
+    feature: Feature,
+    units: Sequence[Unit],
+    own: Sequence[Tensor],
+    untrained: Tensor,
+    shifted: Tensor,
+    last_eight: float,
+) -> Follower:
+    """The unit that one half chooses, as the other half measures it. `own` has the AUC of each unit on both, `[U]`."""
+    place = int(controls.either(own[0]).argmax())
+    high = bool(own[0][place] >= 0.5)
+    one = Follower(
+        feature,
+        *(units[place], place, high),
+        auc=float(own[1][place] if high else 1 - own[1][place]),
+        untrained=float(controls.either(untrained).max()),
+        shifted=float(controls.either(shifted).max()),
+        last_eight=last_eight,
+    )
+    if not one.is_found:
+        return one
+    least = max(LEAST, one.best_control + MARGIN)
+    beyond = [torch.where(own[0] >= 0.5, half, 1 - half) >= least for half in own]
+    beyond[0][place] = False
+    return replace(one, others=int((beyond[0] & beyond[1]).sum()))
 
 
 def _part(run: Run, text: Path | None, encoding: str | None) -> Part:

@@ -181,7 +181,7 @@ def excerpts(result: Neurons, place: int) -> list[list[Shade]]:
         stop = min(passage.stop, passage.start + LONG)
         points = result.texts[passage.text].points[passage.start : stop].tolist()
         own = slice(begins[i], begins[i] + len(points))
-        characters = ["⏹" if point == END else shown(point) for point in points]
+        characters = ["■" if point == END else shown(point) for point in points]
         colours = steps(scaled[own].tolist(), DEVIATIONS)
         found.append([Shade(*row) for row in zip(characters, colours, labels[own].tolist(), strict=True)])
     return found

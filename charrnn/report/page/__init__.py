@@ -92,7 +92,7 @@ def framed(
     digests = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in ours]
     made = both(f"Made by charrnn {__version__}.", f"由 charrnn {__version__} 生成。")
     parts = {
-        "policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; worker-src blob:; script-src blob: "
+        "policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; worker-src blob:; script-src "
         + " ".join(f"'sha256-{digest}'" for digest in digests),
         "version": __version__,
         "title": title,

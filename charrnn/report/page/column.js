@@ -31,7 +31,10 @@ const percent = p => (p < 0.001 ? "< 0.1" : (100 * p).toFixed(p < 0.1 ? 1 : 0)) 
 const level = share => Math.max(0, Math.min(LEVELS, Math.round(share * LEVELS)));
 
 /** A text as one word of a shell. */
-const quoted = text => "'" + text.replace(/\\/g, "\\\\").replace(/\n/g, "\\n").replace(/\t/g, "\\t").replace(/'/g, "'\\''") + "'";
+const quoted = text => "'" + text.replace(/'/g, "'\\''") + "'";
+
+/** A text as an option takes it, which reads \\n as a line end. */
+const escaped = text => quoted(text.replace(/\\/g, "\\\\").replace(/\n/g, "\\n").replace(/\t/g, "\\t"));
 
 /** A model, its worker, and the column in which both are seen. */
 class Column {
@@ -93,7 +96,6 @@ class Column {
     if (kind === "failed") { tell(both("The model failed: " + data.message, "模型出错：" + data.message)); return; }
     if (kind === "load") {
       document.documentElement.dataset.ready = Math.round(performance.now());
-      this.speedOfStart = data.took;
       return;
     }
     if (kind === "read" && data.turn !== this.reads) return;  // the answer to an older question
@@ -106,7 +108,10 @@ class Column {
         const some = data.unknown.slice(0, 20).join(" ");
         tell(both("The model does not know these and reads <unk>: " + some, "模型不认识这些字，读作 <unk>：" + some));
       }
-      if (!writing) this._show(data.pieces);
+      if (!writing) {
+        this._show(data.pieces);
+        this._trace();
+      }
       this._place(data);
     }
     if (kind === "wrote") {
@@ -120,7 +125,7 @@ class Column {
       this._command(data.speed);
       document.documentElement.dataset.speed = Math.round(data.speed);
       this.root.dataset.done = data.turn;
-      if (this.picked) this.ask("trace", {name: this.picked[0], unit: this.picked[1]});
+      this._trace();
     }
     if (kind === "at") this._place(data);
     if (kind === "trace") this._colourByUnit(data.values);
@@ -170,13 +175,14 @@ class Column {
     const {model} = this, now = settings(), form = verseForm(), line = this.find("command");
     line.replaceChildren(both(`${Math.round(speed).toLocaleString("en")} characters/s. `, `每秒 ${Math.round(speed).toLocaleString("en")} 字。`));
     if (this.held.size || model.mixture) return;
-    const words = ["charrnn sample", quoted(model.path), "--prompt", quoted(this.start), "--seed", now.seed, "--temperature", now.temperature];
+    const words = ["charrnn sample", quoted(model.path), "--prompt", escaped(this.start), "--seed", now.seed, "--temperature", now.temperature];
     if (this.unknown.length) words.push("--unknown", "replace");
     if (model.step !== null) words.push("--checkpoint", model.step);
-    if (form) words.push("--form", `${form.length}x${form.lines}`, ...(form.acrostic ? ["--acrostic", form.acrostic] : []));
+    if (form) words.push("--form", `${form.length}x${form.lines}`, ...(form.acrostic ? ["--acrostic", quoted(form.acrostic)] : []));
     else words.push("--length", now.length);
-    for (const [key, plain] of [["top_k", null], ["top_p", 1], ["repetition_penalty", 1]]) {
-      if (now[key] !== model.sampling[key] && now[key] !== plain) words.push("--" + key.replace("_", "-"), now[key]);
+    for (const key of ["top_k", "top_p", "repetition_penalty"]) {
+      const all = model.plan.size;  // as top-k it leaves out nothing
+      if (now[key] !== model.sampling[key]) words.push("--" + key.replace("_", "-"), now[key] === null ? all : now[key]);
     }
     line.append(model.plan.type === "float32"
       ? both("The same text, in a terminal: ", "在终端写出同样的文字：")
@@ -253,8 +259,11 @@ class Column {
     this.find("unit").max = width - 1;
     this.find("unit").value = unit;
     this._draw();
-    this.ask("trace", {name, unit});
+    this._trace();
   }
+
+  /** Asks for the values of the chosen unit along the text. */
+  _trace() { if (this.picked) this.ask("trace", {name: this.picked[0], unit: this.picked[1]}); }
 
   _colourByUnit(values) {
     if (!this.picked) return;

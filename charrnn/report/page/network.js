@@ -196,7 +196,4 @@ class Network {
 
   /** The registers of these names, as copies. */
   copy(names) { return names.map(name => this.registers[name].slice()); }
-
-  /** Goes back to what `copy(this.state)` gave. */
-  restore(state) { this.state.forEach((name, i) => this.registers[name].set(state[i])); }
 }

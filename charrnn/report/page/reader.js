@@ -59,12 +59,10 @@ class Reader {
     logSoftmax(network.step(count ? this.ids[count - 1] : this.alphabet.boundary), this.logProbs);
   }
 
-  /** Holds units, and reads all again. */
+  /** Holds units. What was read is forgotten, since with them it would have been read otherwise. */
   hold(units) {
-    const ids = this.ids.slice();
     this.network.hold(units);
     this.begin();
-    this.read(ids);
   }
 
   /** The likeliest characters after the first `count` ones: [[shown, probability, id], ...]. */
