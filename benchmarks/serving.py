@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -41,36 +42,43 @@ def main() -> None:
     run = charrnn.load(arguments.run)
     print(f"{describe()}; {run}; medians of {arguments.repeat} turns\n")
     sampled, served, alone, beside = [], [], [], []
-    with server(arguments.run) as port:
+    spent, spent_serving = [], []
+    with server(arguments.run) as (port, process):
         asyncio.run(crowd(port, 2, 50, 0))
         run.sample(length=50, samples=2)
         for turn in range(arguments.repeat):
-            began = time.perf_counter()
+            began, before = time.perf_counter(), time.process_time()
             texts = run.sample(length=length, samples=streams, seed=turn)
-            sampled.append(characters([text.text for text in texts]) / (time.perf_counter() - began))
-            began = time.perf_counter()
+            count = characters([text.text for text in texts])
+            sampled.append(count / (time.perf_counter() - began))
+            spent.append(count / (time.process_time() - before))
+            began, before = time.perf_counter(), processor_time(process)
             answers = asyncio.run(crowd(port, streams, length, turn))
             took = time.perf_counter() - began
-            served.append(characters([written(answer) for answer in answers]) / took)
+            count = characters([written(answer) for answer in answers])
+            served.append(count / took)
+            spent_serving.append(count / (processor_time(process) - before))
             alone += [asyncio.run(first(port, 100 + turn)) for _ in range(5)]
             beside += asyncio.run(first_beside(port, streams, length, turn))
-    ours, theirs = statistics.median(served), statistics.median(sampled)
-    print(f"| {streams} texts | characters/s | |\n|---|---:|---|")
-    print(f"| `sample --samples {streams}` | {theirs:,.0f} ({min(sampled):,.0f}–{max(sampled):,.0f}) | |")
-    print(f"| `serve`, {streams} streams | {ours:,.0f} ({min(served):,.0f}–{max(served):,.0f}) | {ours / theirs:.0%} |")
+    sides = ((f"`sample --samples {streams}`", sampled, spent), (f"`serve`, {streams} streams", served, spent_serving))
+    print("| | characters/s | per second of the processor |\n|---|---:|---:|")
+    for name, clock, processor in sides:
+        print(f"| {name} | {shown(clock)} | {shown(processor)} |")
+    ratios = [statistics.median(b) / statistics.median(a) for a, b in ((sampled, served), (spent, spent_serving))]
+    print(f"| `serve` of `sample` | {ratios[0]:.0%} | {ratios[1]:.0%} |")
     print("\n| first character | median | slowest |\n|---|---:|---:|")
     for name, times in (("alone", alone), (f"while {streams} texts are written", beside)):
         print(f"| {name} | {1000 * statistics.median(times):.0f} ms | {1000 * max(times):.0f} ms |")
 
 
 @contextmanager
-def server(run: Path) -> Iterator[int]:
-    """A server of a run. Gives its port."""
+def server(run: Path) -> Iterator[tuple[int, int]]:
+    """A server of a run. Gives its port, and the number of its process."""
     command = [sys.executable, "-m", "charrnn", "serve", str(run), "--port", "0", "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
-            yield int(json.loads(process.stdout.readline())["address"].rstrip("/").rpartition(":")[2])
+            yield int(json.loads(process.stdout.readline())["address"].rstrip("/").rpartition(":")[2]), process.pid
         finally:
             process.terminate()
 
@@ -122,6 +130,17 @@ def written(answer: bytes) -> str:
     """The text of an answer."""
     lines: list[dict[str, Any]] = [json.loads(line) for line in answer.split(b"\n") if line.startswith(b"{")]
     return "".join(line["text"] for line in lines if "text" in line)
+
+
+def processor_time(process: int) -> float:
+    """The seconds that a process has had of the processor (Linux)."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def shown(speeds: list[float]) -> str:
+    """The median, with the slowest and the fastest."""
+    return f"{statistics.median(speeds):,.0f} ({min(speeds):,.0f}–{max(speeds):,.0f})"
 
 
 def characters(texts: list[str]) -> int:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from charrnn.errors import NoNumbers
-from charrnn.generation.constraints import Constraint, Course
+from charrnn.generation.constraints import Constraint, Course, Unfit
 from charrnn.generation.filters import MEMORY, Filters
 from charrnn.generation.sampler import Text, generator
 from charrnn.generation.stepper import Held
@@ -56,7 +56,7 @@ class Row:
     """A text in the batch."""
 
     def __init__(self, order: Order, vocabulary: Vocabulary, pieces: list[str] | None, documents: bool) -> None:
-        """`pieces` are `sampler.pieces_of` the vocabulary. Raises Unfit where the prompt breaks the constraint."""
+        """`pieces` are `pieces_of` the vocabulary. Raises CharrnnError where the prompt breaks the constraint."""
         self.order, self.left = order, order.length
         self.held: Held = ()
         """What the model knows of the prompt, until the text joins the batch."""
@@ -65,7 +65,10 @@ class Row:
         """The last ids."""
         self.course: Course | None = None
         if order.constraint is not None:
-            self.course = Course(order.constraint, order.prompt, vocabulary, documents)
+            try:
+                self.course = Course(order.constraint, order.prompt, vocabulary, documents)
+            except Unfit as unfit:
+                raise unfit.told(vocabulary, order.prompt) from None
         self._text = Text(vocabulary, pieces, order.stop)
         self._pieces = pieces if order.stop is None else None
         self._boundary = vocabulary.boundary

@@ -55,6 +55,7 @@ def serve(
         ws="none",
         loop="asyncio",
         log_config=None,
+        log_level="error",
         access_log=False,
         server_header=False,
         date_header=False,
