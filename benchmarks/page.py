@@ -6,14 +6,15 @@
 (`apt install chromium chromium-driver`, `pip install selenium`). It is ready when the model has read its weights,
 counted from the beginning of the navigation. The model writes `length` characters at the config's temperature; what the
 page does to show them is not in the time of the worker. Figures are medians, with the least and the most in brackets.
-For the command the processor's time is printed too, because other work on the machine changes it less; so is the speed
-of the same engine in Node by the processor's time, where there is Node.
+The processor's time is printed too, because other work on the machine changes it less: of the command, of all processes
+of Chromium, and of the same engine in Node.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import resource
 import shutil
 import subprocess
@@ -93,7 +94,7 @@ def in_chromium(file: Path, repeat: int, length: int) -> None:
     for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
         options.add_argument(argument)
     browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
-    ready, worker, page = [], [], []
+    ready, worker, page, processor = [], [], [], []
     try:
         for seed in range(repeat):
             browser.get(file.as_uri())
@@ -104,15 +105,34 @@ def in_chromium(file: Path, repeat: int, length: int) -> None:
                 length,
                 seed,
             )
-            begun = time.perf_counter()
+            begun, used = time.perf_counter(), _used_by(browser.service.process.pid)
             browser.execute_script("document.getElementById('write').click()")
             worker.append(float(_until(browser, "return document.documentElement.dataset.speed")))
             count = browser.execute_script("return columns[0].written")
             page.append(count / (time.perf_counter() - begun))
+            processor.append(count / max(1e-3, _used_by(browser.service.process.pid) - used))
     finally:
         browser.quit()
     print(f"in Chromium     ready after {shown(ready, 'ms')}")
     print(f"                {shown(worker, 'characters/s')} in the worker, {shown(page, 'characters/s')} with the page")
+    if sys.platform == "linux":
+        print(f"                {shown(processor, 'characters/s')} of processor time, all of Chromium")
+
+
+def _used_by(root: int) -> float:
+    """The seconds of processor time of a process and all below it, as Linux has them."""
+    used, parents = {}, {}
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = file.read_text().rpartition(")")[2].split()
+        except OSError:  # it has ended
+            continue
+        parents[int(file.parent.name)] = int(fields[1])
+        used[int(file.parent.name)] = int(fields[11]) + int(fields[12])
+    below = {root}
+    while more := {one for one, parent in parents.items() if parent in below} - below:
+        below |= more
+    return sum(used.get(one, 0) for one in below) / os.sysconf("SC_CLK_TCK")
 
 
 def _until(browser: Any, script: str) -> Any:

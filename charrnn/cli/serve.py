@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -68,7 +69,7 @@ def serve(
         page = f"{address}?token={token}" if token else address
         if as_json:
             show_json({"address": address, "token": token or None}, indent=None)
-            typer.get_text_stream("stdout").flush()
+            sys.stdout.flush()
         else:
             say(f"{page} (Ctrl-C ends it)")
 

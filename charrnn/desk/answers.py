@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from charrnn.desk.limits import Limits
-from charrnn.desk.requests import Check, Fill, Next, Score
+from charrnn.desk.requests import Check, Fill, Next, Novelty, Score
 from charrnn.desk.shelf import Served, Shelf, named
 from charrnn.desk.written import check_size
 from charrnn.errors import CharrnnError, NoNumbers
@@ -106,6 +106,25 @@ def following(shelf: Shelf, asked: Next, limits: Limits) -> Iterator[Line]:
         if p[one] > 0
     ]
     yield {"next": found}
+
+
+def novelty(shelf: Shelf, asked: Novelty, limits: Limits) -> Iterator[Line]:
+    """What a text shares with the text that its model has learnt from, as `charrnn novelty` has it.
+
+    `depths` has for each character of the text the length of the longest shared run in which it stands.
+    """
+    served = shelf.find(asked.run)
+    check_size("text", asked.text, limits)
+    found = served.novelty(asked.text, asked.given)
+    depths, own, at = found.depths.tolist(), [], 0
+    for _, ids in _characters(served, asked.text):
+        own.append(max(depths[at : at + len(ids)], default=0))
+        at += len(ids)
+    longest = [
+        {"start": one.start, "length": one.length, "text": one.text, "times": one.times, "place": str(one.place)}
+        for one in found.longest
+    ]
+    yield {"characters": found.characters, "share": found.share, "longest": longest, "depths": own}
 
 
 def fill(shelf: Shelf, asked: Fill, limits: Limits) -> Iterator[Line]:

@@ -18,7 +18,7 @@ from charrnn.desk.batching import Busy
 from charrnn.desk.errors import Answer, last_line, line, refusal, told
 from charrnn.desk.limits import Limits
 from charrnn.desk.orders import Order, Portion
-from charrnn.desk.requests import Asked, Check, Fill, Next, Sample, Score, parsed
+from charrnn.desk.requests import Asked, Check, Fill, Next, Novelty, Sample, Score, parsed
 from charrnn.desk.shelf import Served, Shelf
 from charrnn.desk.written import Written, ordered
 
@@ -141,17 +141,18 @@ class Patient(StreamingResponse):
     async def stream_response(self, send: Any) -> None:
         """Sends the pieces, and closes the source in the end, however it comes."""
 
-        async def sending(message: Any) -> None:
-            with anyio.fail_after(self._patience):
-                await send(message)
+        with anyio.CancelScope() as waiting:  # without a last piece the connection is closed
 
-        try:
-            await super().stream_response(sending)
-        except TimeoutError:
-            pass  # without a last piece the connection is closed
-        finally:
-            with anyio.CancelScope(shield=True):
-                await self._content.aclose()
+            async def sending(message: Any) -> None:
+                waiting.deadline = anyio.current_time() + self._patience
+                await send(message)
+                waiting.deadline = math.inf
+
+            try:
+                await super().stream_response(sending)
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await self._content.aclose()
 
 
 async def sample(request: Request, desk: Desk) -> Response:
@@ -267,6 +268,7 @@ ROUTES: dict[str, tuple[str, Route, type[Asked] | None]] = {
     "/api/next": ("POST", computed(Next, answers.following, lambda lines: lines[0]), Next),
     "/api/score": ("POST", computed(Score, answers.score, answers.scores), Score),
     "/api/fill": ("POST", computed(Fill, answers.fill, lambda lines: {"texts": lines}), Fill),
+    "/api/novelty": ("POST", computed(Novelty, answers.novelty, lambda lines: lines[0]), Novelty),
     "/api/verse": ("POST", computed(Check, answers.check, lambda lines: {"poems": lines}), Check),
 }
 """The method, the route and the body of each address."""

@@ -67,28 +67,35 @@ class Row:
         if order.constraint is not None:
             self.course = Course(order.constraint, order.prompt, vocabulary, documents)
         self._text = Text(vocabulary, pieces, order.stop)
+        self._pieces = pieces if order.stop is None else None
         self._boundary = vocabulary.boundary
         self._spent = 0.0
         """The bits of bytes that are no whole character yet."""
 
-    def add(self, ids: Sequence[int], log_probs: Sequence[float]) -> Portion:
-        """Takes the next ids with their ln p. What comes after the end of the text is left out."""
+    def add(self, ids: Sequence[int], bits: Sequence[float]) -> Portion:
+        """Takes the next ids with their bits. What comes after the end of the text is left out."""
         self.recent = [*self.recent, *ids][-MEMORY:]
+        if self._pieces is not None and len(ids) < self.left and self._boundary not in ids:
+            self.left -= len(ids)  # the usual case: each id is a character, and nothing ends
+            portion = Portion("".join([self._pieces[one] for one in ids]), bits)
+        else:
+            portion = self._one_by_one(ids, bits)
+        return portion if math.isfinite(sum(portion.bits) + self._spent) else Portion(end="error", fault=NoNumbers())
+
+    def _one_by_one(self, ids: Sequence[int], bits: Sequence[float]) -> Portion:
         said: list[str] = []
-        bits: list[float] = []
+        told: list[float] = []
         end_bits = None
-        for one, log_prob in zip(ids, log_probs, strict=True):
+        for one, own in zip(ids, bits, strict=True):
             self.left -= 1
-            self._spent -= log_prob / math.log(2)
+            self._spent += own
             if one == self._boundary:
                 end_bits = self._spent
-            if text := self._text.add([one], [log_prob], self.left == 0).text:
+            if text := self._text.add([one], [own], self.left == 0).text:
                 said.append(text)
-                bits += [self._spent, *[0.0] * (len(text) - 1)]
+                told += [self._spent, *[0.0] * (len(text) - 1)]
                 self._spent = 0.0
             if not self._text.running:
                 break
-        if not math.isfinite(self._spent + sum(bits)):
-            return Portion(end="error", fault=NoNumbers())
         end: End = "stop" if self._text.ended else "" if self._text.running else "length"
-        return Portion("".join(said), bits, end, end_bits)
+        return Portion("".join(said), told, end, end_bits)

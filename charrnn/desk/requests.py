@@ -99,6 +99,13 @@ class Fill(Streamed):
     strict: bool = Field(False, description="As for a sample.")
 
 
+class Novelty(OfRun):
+    """A text of which is asked what is copied."""
+
+    text: String = Field(min_length=1, description="The text.")
+    given: int = Field(0, ge=0, description="Its first characters that do not count, such as those of a prompt.")
+
+
 class Check(Asked):
     """Poems to be judged."""
 

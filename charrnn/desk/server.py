@@ -21,6 +21,8 @@ from charrnn.run import Run
 
 SWITCH = 0.0005
 """The seconds after which Python's threads take turns: the thread that writes must not wait long for the others."""
+BACKLOG = 1024
+"""The connections that wait to be taken."""
 
 
 class Server(uvicorn.Server):
@@ -74,6 +76,7 @@ def _bound(host: str, port: int) -> socket.socket:
         own = socket.socket(family[0], socket.SOCK_STREAM)
         own.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         own.bind(family[4])
+        own.listen(BACKLOG)  # who is told the address may ask at once
     except OSError as error:
         raise CharrnnError(
             f"‹host={host}› ‹port={port}›: cannot be served at: {error.strerror}; give another ‹port›, or 0 for any"

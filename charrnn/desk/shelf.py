@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
@@ -11,6 +12,7 @@ from charrnn.desk.batching import Batching
 from charrnn.desk.limits import Limits
 from charrnn.desk.requests import Verse
 from charrnn.errors import CharrnnError
+from charrnn.evaluation.novelty import Novelty
 from charrnn.generation.constraints import Both, Constraint, Without
 from charrnn.generation.filters import Filters
 from charrnn.generation.stepper import Stepper
@@ -24,6 +26,7 @@ class Served:
     def __init__(self, name: str, run: Run) -> None:
         self.name, self.run = name, run
         self.batching: Batching | None = None
+        self._opening = threading.Lock()
         self.verse = lru_cache(maxsize=16)(self._verse)
         if self.writes:
             self.model.begin([run.vocabulary.boundary], 1)  # what is made when it is first needed is made now
@@ -86,6 +89,12 @@ class Served:
             repeat_characters=repeat,
             rhyme_table=table,
         )
+
+    def novelty(self, text: str, given: int) -> Novelty:
+        """What a text shares with the text that the model has learnt from, whose index one thread opens for all."""
+        with self._opening:
+            self.run.learnt  # noqa: B018 (made when it is first asked for)
+        return self.run.novelty(text, given)
 
     def facts(self) -> dict[str, Any]:
         """What a person should know of it."""

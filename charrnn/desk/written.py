@@ -18,6 +18,8 @@ from charrnn.generation.sampler import check_length, check_seed
 
 SEEDS = 1_000_000
 """One of so many seeds is drawn, if none is given."""
+PAUSE = 0.04
+"""The seconds between two lines of an answer: the eye sees no shorter ones, and each costs like ten characters."""
 VERSE = 10_000
 """The most characters of a poem. Its form ends it."""
 
@@ -46,14 +48,25 @@ class Written:
             while self._running:
                 await self._arrived.wait()
                 self._arrived.clear()
-                while self._portions:
-                    index, portion = self._portions.popleft()
+                for index, portion in self._taken():
                     if portion.fault is not None:
                         raise portion.fault
                     self._running -= bool(portion.end)
                     yield index, portion
+                if self._running:
+                    await asyncio.sleep(PAUSE)
         finally:
             self.cancel()
+
+    def _taken(self) -> list[tuple[int, Portion]]:
+        """What has come, one portion a text."""
+        found: dict[int, Portion] = {}
+        while self._portions:
+            index, portion = self._portions.popleft()
+            if (before := found.get(index)) is not None:
+                portion = replace(portion, text=before.text + portion.text, bits=[*before.bits, *portion.bits])
+            found[index] = portion
+        return [*found.items()]
 
     def cancel(self) -> None:
         """The texts are no longer wanted."""

@@ -27,6 +27,8 @@ Floats = npt.NDArray[np.float64]
 
 SHOWN = 12_000
 """The most characters of coloured text in a page, the first ones."""
+EVEN = 0.001
+"""Bits per character: where two runs differ by less, shares of that difference say nothing."""
 STRONGEST = 4.0
 """The bits won or lost of the strongest colour."""
 
@@ -94,7 +96,10 @@ def against(
             Kind(way.title, name, int(count), *both)
             for name, count, *both in zip(way.kinds, *sums.tolist(), strict=True)
         ]
-    return Against(run.path.name, other.path.name, texts, own, others, kinds)
+    names = (run.path.name, other.path.name)
+    if names[0] == names[1]:
+        names = str(run.path), str(other.path)
+    return Against(*names, texts, own, others, kinds)
 
 
 def comparable(run: Run, other: Run, text: Path | None, encoding: str | None = None) -> Part:
@@ -165,7 +170,7 @@ def rows(result: Against) -> list[list[str]]:
         if kind.division != division and kind is not whole:
             table.append([f"by {kind.division}", *[""] * 6])
         division = kind.division
-        share = kind.won / whole.won if whole.won else 0.0
+        share = kind.won / whole.won if abs(whole.won) >= EVEN * whole.characters else None
         table.append(
             [
                 kind.name if kind is whole else f"  {kind.name}",
@@ -174,7 +179,7 @@ def rows(result: Against) -> list[list[str]]:
                 f"{kind.other / kind.characters:.4f}",
                 f"{kind.won / kind.characters:+.4f}",
                 f"{kind.won:+,.0f}",
-                f"{100 * share:.0f} %",
+                "–" if share is None else f"{100 * share:.0f} %",
             ]
         )
     return table

@@ -22,7 +22,7 @@ MARKS = "the marks after lines, and ends"
 LINES = 20
 """The fewest lines of a text in which a place in the line is looked for."""
 TURNS = 5
-"""The fewest turns of a speaker."""
+"""The fewest turns of a speaker, and the fewest lines with an indentation."""
 NEWLINE = ord("\n")
 
 
@@ -67,9 +67,10 @@ def _lines(texts: Sequence[Points]) -> Iterator[Feature]:
         yield Feature(f"late in the line (from character {middle + 1})", "line ends", late, ends)
     spaces = [_leading_spaces(one, place) for one, place in zip(texts, places, strict=True)]
     first = [place <= width for place, width in zip(places, spaces, strict=True)]
-    widths = sorted({int(width) for one in spaces for width in np.unique(one) if width})
-    for width in widths[:2]:
-        name = "in an indented line" if width == widths[0] else f"in a line indented by {width} or more"
+    lines = [width for place, own in zip(places, spaces, strict=True) for width in own[place == own].tolist()]
+    usual = [width for width, count in enumerate(np.bincount(np.array(lines, np.int64))) if width and count >= TURNS]
+    for i, width in enumerate(usual[:2]):
+        name = f"in a line indented by {width} or more" if i else "in an indented line"
         yield Feature(name, "the beginnings of lines", [one >= width for one in spaces], first)
 
 

@@ -96,6 +96,14 @@ class Follower:
         return one is not None and one.concerned >= max(CHANGE, 2 * one.elsewhere)
 
     @property
+    def verdict(self) -> str:
+        """What overwriting it says, in words."""
+        if self.is_confirmed:
+            return "yes"
+        is_used = self.opposite is not None and max(self.opposite.concerned, self.opposite.elsewhere) >= CHANGE
+        return "no: as much depends on it elsewhere" if is_used else "no: nothing depends on it"
+
+    @property
     def why_not(self) -> str:
         """Why it is not reported, in words."""
         if self.auc < LEAST:

@@ -33,7 +33,11 @@ def summary(result: Neurons) -> str:
         f"a unit by and half to measure it on. "
     )
     if count:
-        return said + f"{count} of {len(result.followers)} features are followed beyond all three controls."
+        used = sum(one.is_confirmed for one in result.found)
+        return said + (
+            f"{count} of {len(result.followers)} features {'is' if count == 1 else 'are'} followed beyond all three "
+            f"controls; {used} of these units {'is' if used == 1 else 'are'} confirmed by overwriting."
+        )
     what = (
         "nothing that a unit could follow occurs often enough"
         if not result.followers
@@ -46,7 +50,7 @@ def summary(result: Neurons) -> str:
 
 def found_rows(result: Neurons) -> list[list[str]]:
     """The units that were found, with their controls, as a table with its head."""
-    head = ["follows", "unit", "AUC", "untrained", "shifted", f"last {LAST}", "more"]
+    head = ["follows", "unit", "AUC", "untrained", "shifted", f"last {LAST}", "others"]
     return [head] + [[*_measured(one), str(one.others)] for one in result.found]
 
 
@@ -59,7 +63,7 @@ def clamped_rows(result: Neurons) -> list[list[str]]:
             one.feature.concerns,
             *_changes(one.mean),
             *_changes(one.opposite),
-            "yes" if one.is_confirmed else "no: nothing depends on it",
+            one.verdict,
         ]
         for one in result.found
     ]

@@ -31,6 +31,8 @@ EACH = 4
 """A field whose values are each in so many documents, on average, has known values: authors have, titles have not."""
 MOST = 100_000
 """The most characters of all known values of a field. More are no list that anyone could choose from."""
+MANY = 300_000
+"""The documents of a corpus in which no list of values is looked for: it would take half a minute."""
 MAX_BYTES = 16_000_000
 """The most bytes of the file of a run."""
 
@@ -50,7 +52,8 @@ class Headings(Record):
         parts = _parts(template)
         names = [name for _, name in parts if name is not None]
         told_apart = len({*names}) == len(names) and all(literal for literal, _ in parts[1:])
-        if not names or not all(names) or not told_apart or parts[-1][1] is not None:
+        plain = all(name and not set(name) & set(".[]") for name in names)  # a template formats names alone
+        if not names or not plain or not told_apart or parts[-1][1] is not None:
             raise ValueError("different names in braces were expected, with a text between any two and after the last")
         return template
 
@@ -115,6 +118,8 @@ class Headings(Record):
         if template is None or dataset.starts is None or (raw and corpus.field is not None):
             return None
         headings, part = cls(template=template), dataset.part("train", corpus)
+        if len(part.spans) > MANY:
+            return headings
         found = [fields for fields in map(headings.read, _beginnings(part, dataset, corpus)) if fields is not None]
         if 2 * sum(len("".join(fields.values())) for fields in found) >= part.characters or not found:
             return None

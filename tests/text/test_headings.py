@@ -29,7 +29,9 @@ def test_a_heading_is_read_as_it_was_written(template: str, data: st.DataObject)
     assert headings.read(template.format_map(fields) + "a text") == fields
 
 
-@pytest.mark.parametrize("template", ["", "no field\n", "{title}", "{a}{b}\n", "{a}\n{a}\n", "{a", "《{}》"])
+@pytest.mark.parametrize(
+    "template", ["", "no field\n", "{title}", "{a}{b}\n", "{a}\n{a}\n", "{a", "《{}》", "{a.b}\n", "{a[0]}\n"]
+)
 def test_a_heading_whose_fields_nobody_could_tell_apart_is_none(template: str) -> None:
     with pytest.raises(ValueError):
         Headings(template=template)

@@ -18,7 +18,7 @@ def predictions(
     text: Annotated[
         str,
         typer.Option(
-            "--text", metavar="TEXT", help="The text itself; - reads standard input. Default: none, it must be given."
+            "--text", metavar="TEXT", help="The text itself, not the name of a file. Default: none, it must be given."
         ),
     ],
     top: Annotated[int, typer.Option(help="The number of characters to show at each place, the likeliest ones.")] = 5,
@@ -35,8 +35,6 @@ def predictions(
     The likeliest characters at each place, and what came, with its rank (1: nothing was likelier) and its bits. The
     last line is what the model expects after the text.
     """
-    import sys
-
     from charrnn.report import predictions as report
     from charrnn.report.html import check_ending
     from charrnn.report.out import write
@@ -47,8 +45,7 @@ def predictions(
     if unknown not in ("error", "replace", "skip"):
         raise CharrnnError(f"--unknown {unknown}: error, replace or skip was expected")
     opened = open_run(run, device, checkpoint, quiet=as_json)
-    given = sys.stdin.read() if text == "-" else text
-    places = report.predictions(opened, given, top, cast(Literal["error", "replace", "skip"], unknown), strict)
+    places = report.predictions(opened, text, top, cast(Literal["error", "replace", "skip"], unknown), strict)
     if as_json:
         show_json(report.as_dicts(places))
     else:

@@ -120,6 +120,16 @@ class Page {
     element("stop").disabled = !this.sheets.some((sheet) => sheet.stopping);
   }
 
+  underlines() {
+    return field(form, "underline").checked && !field(form, "underline").disabled;
+  }
+
+  // Without the text that the model learnt from nothing can be compared with it.
+  cannotUnderline(why) {
+    field(form, "underline").disabled = true;
+    field(form, "underline").parentElement.title = why;
+  }
+
   asked() {
     return settings.asked(form);
   }

@@ -5,6 +5,8 @@ import { t, translate } from "./words.js";
 
 const MOST = 14; // the bits from which on a character is wholly red
 
+const COPIED = 6; // the characters from which on a run that the training text has too counts as copied
+
 let made = 0;
 
 export class Sheet {
@@ -200,5 +202,19 @@ export class Sheet {
     this.page.say(this.note.textContent);
   }
 
-  async mark() {}
+  // Marks what stands in a run of COPIED characters or more that the training text has too.
+  async mark(signal) {
+    if (!this.page.underlines()) return;
+    const given = this.characters.findIndex((one) => one.by === "model");
+    const text = this.string();
+    try {
+      const { depths, share } = await get("api/novelty", { run: this.select.value, text, given: Math.max(0, given) }, signal);
+      if (text !== this.string()) return;
+      this.show(this.characters.map((one, i) => ({ ...one, copied: depths[i] >= COPIED })));
+      this.told.push(t("share", (100 * share[COPIED]).toFixed(0), COPIED));
+      this.note.textContent = this.told.join(" · ");
+    } catch (error) {
+      if (error.name !== "AbortError") this.page.cannotUnderline(error.message);
+    }
+  }
 }

@@ -69,7 +69,7 @@ const WORDS = {
   fills: ["(this model only fills blanks)", "（这个模型只会填空）"],
   price: ["the form took {0} bits per character", "格律的代价：每字 {0} 比特"],
   seedWas: ["seed {0}", "种子 {0}"],
-  share: ["{0} % copied from the training text", "{0} % 抄自训练文本"],
+  share: ["{0} % stands in runs of {1} characters or more of the training text", "{0} % 与训练文本连续 {1} 字以上相同"],
   characters: ["{0} characters known", "认识 {0} 个字符"],
 };
 

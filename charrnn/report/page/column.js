@@ -138,7 +138,7 @@ class Column {
   }
 
   _append(pieces) {
-    const here = document.createDocumentFragment(), most = Math.log2(this.model.plan.size) * 1.2;
+    const reading = this.find("reading"), most = Math.log2(this.model.plan.size) * 1.2;
     for (const piece of pieces) {
       const [text, bits, count] = piece, mark = element("i", text === "\n" ? "↵\n" : text);
       mark.className = "h" + level(bits / most);
@@ -146,12 +146,12 @@ class Column {
       mark.title = `${bits.toFixed(2)} bits`;
       mark.dataset.count = count;
       if (this.pieces.length < this.prompt.length) mark.classList.add("given");
-      here.append(mark);
+      // Each line is a block of its own, so that the browser does not lay out all of a long text again and again.
+      if (!this.pieces.length || this.pieces[this.pieces.length - 1][0] === "\n") reading.append(element("div"));
+      reading.lastChild.append(mark);
       this.pieces.push(piece);
       this.marks.push(mark);
     }
-    const reading = this.find("reading");
-    reading.append(here);
     reading.scrollTop = reading.scrollHeight;
   }
 

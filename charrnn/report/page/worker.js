@@ -2,7 +2,7 @@
 // What a worker of the page does with a model: it answers messages one at a time, and writes in short slices, so that the
 // next message, which ends the writing, is soon heard. Each answer bears the turn of the message that it answers.
 
-const SLICE = 30;  // milliseconds
+const SLICE = 50;  // milliseconds
 const NEXT = 12;
 
 let reader = null, running = 0;
