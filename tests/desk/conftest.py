@@ -13,10 +13,6 @@ import pytest
 import charrnn
 from charrnn.config import Config
 
-pytest.importorskip("pyte", reason="a terminal for the tests: pip install pyte")
-pytest.importorskip("prompt_toolkit", reason="pip install 'charrnn[write]'")
-pytest.importorskip("pty", reason="this system has no pseudo-terminals")
-
 TOOL = Path(__file__).parents[2] / "benchmarks" / "pseudo_terminal.py"
 POEMS = "\n\n".join(["床前一盞燈，窗外雨無聲。", "山高水又長，月下獨還鄉。", "春風吹綠草，小鳥叫得早。"] * 40)
 
@@ -47,6 +43,9 @@ def small_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def at_desk(small_run: Path, tmp_path: Path) -> Iterator[Callable[..., Any]]:
     """Starts `charrnn write` with arguments in a terminal, and waits until it shows its keys."""
+    pytest.importorskip("pyte", reason="a terminal for the tests: pip install pyte")
+    pytest.importorskip("prompt_toolkit", reason="pip install 'charrnn[write]'")
+    pytest.importorskip("pty", reason="this system has no pseudo-terminals")
     opened: list[Any] = []
     kind = _pseudo_terminal()
 
