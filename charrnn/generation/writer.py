@@ -11,13 +11,13 @@ import numpy as np
 
 from charrnn.config import CorpusConfig
 from charrnn.errors import CharrnnError
-from charrnn.files import new_file, read_given
 from charrnn.generation.choices import Choices, Proposal
 from charrnn.generation.constraints import Constraint, is_rhyme, line_of
 from charrnn.generation.filters import MEMORY, Filters
 from charrnn.generation.guide import Guide
 from charrnn.generation.history import Author, Character, Edit, History
 from charrnn.generation.lookahead import Search, nothing, search_words
+from charrnn.generation.manuscript import Manuscript
 from charrnn.generation.sampler import check_seed, generator
 from charrnn.generation.stepper import Stepper
 from charrnn.generation.track import Track
@@ -30,8 +30,6 @@ Record = dict[str, Any]
 """A plain JSON object of a journal: `do` says what was done."""
 VERSION = 1
 """Of the journal."""
-MOST = 2**20
-"""The most bytes of a file that is opened."""
 FILTERS = ("temperature", "top_k", "top_p", "repetition_penalty")
 
 
@@ -76,9 +74,7 @@ class Writer:
         self._draws = 0
         self._open: Edit | None = None
         self._ended = False
-        self._file = ""
-        self._saved: str | None = None
-        """What is in the file; None for nothing."""
+        self._manuscript = Manuscript()
         self.journal: list[Record] = []
         """What was done, as plain JSON objects from which `replay` makes the session again."""
         self.listener: Callable[[Record], object] = lambda record: None
@@ -337,26 +333,23 @@ class Writer:
     @property
     def file(self) -> str:
         """Where the text was saved, or opened; empty for nowhere."""
-        return self._file
+        return self._manuscript.file
 
     @property
     def is_saved(self) -> bool:
         """Whether the text is in its file as it is now."""
-        return bool(self._file) and self._saved == self.text
+        return bool(self.file) and self._manuscript.text == self.text
 
     def name(self, file: str | Path) -> None:
         """Says where the text will be saved."""
-        self._file, self._saved = str(Path(file).absolute()), None
-        self._record({"do": "name", "file": self._file})
+        self._manuscript = Manuscript(file)
+        self._record({"do": "name", "file": self.file})
 
     def would_replace(self, file: str | Path) -> bool:
         """Whether `save` would replace what another has written: any file but one that this session saved or opened,
         and that nobody changed since.
         """
-        path = Path(file).absolute()
-        if str(path) == self._file and self._saved is not None and path.is_file():
-            return _read(path) != self._saved
-        return path.exists() or path.is_symlink()
+        return self._manuscript.would_replace(file)
 
     def save(self, file: str | Path | None = None, replace: bool = False) -> None:
         """Writes the text into a file, or again into the one in which it is. What another has written there is replaced
@@ -365,26 +358,14 @@ class Writer:
         Raises CharrnnError otherwise, and where it cannot be written.
         """
         self._settle()
-        if not (file or self._file):
-            raise CharrnnError("‹file›: where the text is to be saved")
-        path = Path(file or self._file).absolute()
-        if not replace and self.would_replace(path):
-            raise CharrnnError(f"{path}: exists already; name another file, or give ‹replace=True›")
-        with new_file(path, like=path if path.is_file() else path.parent, replace=path.exists() or replace) as out:
-            out.write(self.text.encode("utf-8"))
-        self._file, self._saved = str(path), self.text
-        self._record({"do": "save", "file": self._file})
+        self._manuscript = self._manuscript.save(self.text, file, replace)
+        self._record({"do": "save", "file": self.file})
 
     def open(self, file: str | Path) -> str:
         """Takes the text of a UTF-8 file in the place of what is there, as the person's, which `undo` takes back. Gives
         the line of `type`. Raises CharrnnError for a file that is none, too large, or not UTF-8.
         """
-        path = Path(file).absolute()
-        text = _read(path)
-        note = self._replaced(text)
-        self._file, self._saved = str(path), text
-        self._record({"do": "open", "file": str(path), "text": text})
-        return note
+        return self._opened(Manuscript.open(file))
 
     # The journal
 
@@ -433,13 +414,11 @@ class Writer:
         elif do == "form":
             self._form_again(record)
         elif do == "open":
-            self._replaced(_text(record["text"]))
-            self._file, self._saved = record["file"], record["text"]
-            self._record({"do": do, **record})
+            self._opened(Manuscript(_text(record["file"]), _text(record["text"])))
         elif do == "name":
             self.name(_text(record["file"]))
         elif do == "save":
-            self._file, self._saved = record["file"], self.text
+            self._manuscript = Manuscript(_text(record["file"]), self.text)
             self._record({"do": do, **record})
         else:
             raise ValueError
@@ -505,11 +484,13 @@ class Writer:
         encode = self._vocabulary.encode
         return [Character(one, tuple(encode(one, remedy="`type` takes any")), by) for one in text]
 
-    def _replaced(self, text: str) -> str:
+    def _opened(self, manuscript: Manuscript) -> str:
         self._settle()
-        read, note = read_characters(text, self._vocabulary, self._corpus)
+        read, note = read_characters(manuscript.text or "", self._vocabulary, self._corpus)
         added = [Character(one.text, tuple(one.ids), "person") for one in read]
         self._do(Edit(0, [*self._history.characters], added))
+        self._manuscript = manuscript
+        self._record({"do": "open", "file": manuscript.file, "text": manuscript.text})
         return note
 
     def _step_back(self, name: str, step: Callable[[], bool]) -> bool:
@@ -587,13 +568,6 @@ class Writer:
                 self._track.add([one])  # the next byte of the character
         finally:
             self._track.cut(here)
-
-
-def _read(path: Path) -> str:
-    try:
-        return read_given(path, MOST).decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise CharrnnError(f"{path}: not UTF-8 at byte {error.start}; save it as UTF-8") from None
 
 
 def _text(value: Any) -> str:
