@@ -6,6 +6,9 @@
 The patterns are learnt from one half of the poems and judged on the other. `shape` is the share of poems to a tune
 that have its most frequent shape. Of these, `tones` is the share of places with a fixed tone where a poem has another,
 and `right` the share of poems without any fault. The model's poems are judged by the patterns that come with charrnn.
+A model whose texts have the tune in their heading (the config song-ci) writes below a heading with the tune. Of it
+`free` is the share of poems that have the shape of the tune, though nothing but the heading asks for it, and the share
+of poems without any fault.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ import random
 import re
 import time
 from itertools import islice
+from typing import Any
 
 from machine import describe
 from tqdm import tqdm
@@ -34,13 +38,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", help="the folder of a run that writes; without it only the patterns are judged")
     parser.add_argument("--poems", type=int, default=500, help="poems to each tune (500)")
+    parser.add_argument("--free", type=int, default=50, help="poems to each tune without any wish (50)")
     parser.add_argument("--tunes", type=int, default=20, help="the number of tunes that are shown, and written to (20)")
     parser.add_argument("--temperature", type=float, default=0.7)
     given = parser.parse_args()
-    print(describe() + "\n")
+    print(f"{describe()}; temperature {given.temperature:g}\n")
     patterns(given.tunes)
     if given.run:
-        writing(charrnn.load(given.run, device="cpu"), given.tunes, given.poems, given.temperature)
+        run = charrnn.load(given.run, device="cpu")
+        print(f"\n{run!r}")
+        writing(run, given.tunes, given.poems, given.free, given.temperature)
 
 
 def patterns(shown: int) -> None:
@@ -67,21 +74,33 @@ def patterns(shown: int) -> None:
             print(f"| {name} | {len(own):,} | {len(shaped) / len(own):.0%} | {wrong / fixed:.1%} | {right:.0%} |")
 
 
-def writing(run: charrnn.Run, count: int, poems: int, temperature: float) -> None:
+def writing(run: charrnn.Run, count: int, poems: int, free: int, temperature: float) -> None:
     """Writes to the most frequent tunes, and judges."""
     table = pingshui()
-    print("\n| tune | right | price, bits per character | ms |\n|---|---:|---:|---:|")
+    headed = run.headings is not None and "tune" in run.headings.names
+    print("\n| tune | free: shape, right | right | price, bits per character | ms |\n|---|---:|---:|---:|---:|")
+    shaped = faultless = total = 0
+    whole = 0.0
     for name, form in islice(tunes().items(), count):
         constraint = run.verse(name, tones=True, rhyme="any")
+        how: dict[str, Any] = {"length": 400, "temperature": temperature, "fields": {"tune": name} if headed else None}
+        unbound = ""
+        if headed and free:
+            judged = [judge_as(one.text, form, table) for one in run.sample("", samples=free, **how)]
+            shape = sum(all(fault.name != "字數" for fault in one.faults) for one in judged)
+            right = sum(one.is_right for one in judged)
+            unbound, shaped, faultless = f"{shape / free:.0%}, {right / free:.0%}", shaped + shape, faultless + right
         right, bits, begun = 0, 0.0, time.perf_counter()
         for seed in range(-(-poems // SIDE_BY_SIDE)):
             some = min(SIDE_BY_SIDE, poems - seed * SIDE_BY_SIDE)
-            how = {"length": 400, "seed": seed, "samples": some, "temperature": temperature}
-            for one in run.sample("", constraint=constraint, **how):  # type: ignore[arg-type]
+            for one in run.sample("", constraint=constraint, seed=seed, samples=some, **how):
                 right += judge_as(one.text, form, table).is_right
                 bits += one.constraint_bits or 0.0
-        took = 1000 * (time.perf_counter() - begun) / poems
-        print(f"| {name} | {right:,} of {poems:,} | {bits / poems:.2f} | {took:.0f} |", flush=True)
+        took = 1000 * (time.perf_counter() - begun)
+        total, whole = total + right, whole + took
+        print(f"| {name} | {unbound} | {right:,} of {poems:,} | {bits / poems:.2f} | {took / poems:.0f} |", flush=True)
+    unbound = f"{shaped / free / count:.0%}, {faultless / free / count:.0%}" if headed and free else ""
+    print(f"| all | {unbound} | {total:,} of {poems * count:,} | | {whole / poems / count:.0f} |")
 
 
 if __name__ == "__main__":

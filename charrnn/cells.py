@@ -42,8 +42,8 @@ class Cell:
 CELLS: dict[str, Cell] = {
     "ngram": Cell("charrnn.models.ngram:NGramModel", own=("order",), shared=()),
     "mlp": Cell("charrnn.models.mlp:WindowModel", own=("context", "activation"), shared=STACK[:3]),
-    "rnn": Cell("charrnn.models.rnn:RNNLayer", own=("activation",), shared=RECURRENT),
-    "lstm": Cell("charrnn.models.lstm:LSTMLayer", own=("forget_bias",), shared=RECURRENT),
+    "rnn": Cell("charrnn.models.rnn:RNNLayer", own=("activation", "recurrent_init"), shared=RECURRENT),
+    "lstm": Cell("charrnn.models.lstm:LSTMLayer", own=("forget_bias", "chrono_range"), shared=RECURRENT),
     "gru": Cell("charrnn.models.gru:GRULayer", shared=RECURRENT),
     "slstm": Cell("charrnn.models.slstm:SLSTMLayer", shared=RECURRENT),
     "mingru": Cell("charrnn.models.minimal:MinGRULayer"),

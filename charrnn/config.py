@@ -235,9 +235,15 @@ class ModelConfig(Section):
     context: Annotated[int, Field(ge=1, le=1000)] = 8
     """Number of characters that `cell: mlp` sees."""
     activation: Literal["tanh", "relu"] = "tanh"
-    """The non-linearity of rnn and mlp; a relu rnn starts from identity recurrent weights."""
-    forget_bias: Annotated[float, Field(ge=-20, le=20)] = 1.0
-    """Initial bias of the forget gates of lstm; above 0 the cell at first keeps what it holds."""
+    """The non-linearity of rnn and mlp."""
+    recurrent_init: Literal["identity", "orthogonal", "gaussian"] | None = None
+    """The recurrent weights with which rnn begins: `identity`, a random `orthogonal` matrix, or `gaussian` numbers of
+    variance 1 / hidden_size. null: identity for relu, orthogonal for tanh."""
+    forget_bias: Annotated[float, Field(ge=-20, le=20)] | Literal["chrono"] = 1.0
+    """Initial bias of the forget gates of lstm; above 0 the cell at first keeps what it holds. `chrono` draws those of
+    the units so that they at first keep it for 2 to `chrono_range` characters (arXiv:1804.11188)."""
+    chrono_range: Annotated[int, Field(ge=3, le=1_000_000)] = 128
+    """The longest of the memories with which lstm begins under `forget_bias: chrono`, in characters."""
     input_layers: Annotated[int, Field(ge=0, le=64)] = 0
     """Number of fully connected layers of `hidden_size` units between the embedding and the recurrence."""
     output_layers: Annotated[int, Field(ge=0, le=64)] = 0
@@ -268,6 +274,8 @@ class ModelConfig(Section):
             cells = cells_with(key)
             if cells and self.cell not in cells and getattr(self, key) != field.default:
                 raise ValueError(f"no model.{key}, which belongs to {', '.join(cells)}; model.cell is {self.cell}")
+        if self.chrono_range != type(self).model_fields["chrono_range"].default and self.forget_bias != "chrono":
+            raise ValueError(f"no model.chrono_range, because model.forget_bias is {self.forget_bias:g} and not chrono")
         if self.options and not CELLS[self.cell].plugin:
             raise ValueError(f"no model.options, which belongs to cells of your own; model.cell is {self.cell}")
         if self.ngram and (self.bidirectional or self.cell == "ngram"):

@@ -106,10 +106,13 @@ def _finite(number: str) -> float:
     return value
 
 
-def read_record(file: Path, record: type[OwnRecord]) -> OwnRecord:
-    """The object in a JSON file as a record. Raises CharrnnError, naming the wrong key, where it does not fit."""
+def read_record(file: Path, record: type[OwnRecord], most: int = MAX_JSON) -> OwnRecord:
+    """The object in a JSON file of at most `most` bytes as a record.
+
+    Raises CharrnnError, naming the wrong key, where it does not fit.
+    """
     try:
-        return record.model_validate(read_json(file))
+        return record.model_validate(read_json(file, most))
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"]))

@@ -64,7 +64,8 @@ def _explain(item: dict[str, Any], config: type[BaseModel], data: Any, given: Pl
         valid = keys_of(config, path[:-1])
         if key == "sweep":
             return f"{where}: a config with a sweep is many trainings: charrnn sweep {source}"
-        what = "section" if len(path) == 1 else "key"
+        sections = any(hasattr(own.annotation, "model_fields") for own in config.model_fields.values())
+        what = "section" if sections and len(path) == 1 else "key"
         return f"{where}: {key}: unknown {what}{nearest(path[-1], valid)}; valid here: {', '.join(valid)}"
     if kind == "missing":
         example = (

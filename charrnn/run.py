@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from itertools import chain, zip_longest
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from charrnn.device import find_device, is_cpu
 from charrnn.errors import CharrnnError, NoNumbers
+from charrnn.generation.constraints import DeadEnd
 from charrnn.generation.fast import stepper as fast_stepper
 from charrnn.generation.filters import Filter, Filters
 from charrnn.generation.sampler import Piece, Sample, Sampler, check_samples
@@ -19,24 +21,31 @@ from charrnn.notebook import as_html
 from charrnn.store.checkpoint import WEIGHTS, Which
 from charrnn.store.run_folder import RunFolder
 from charrnn.store.weights import COUNTS, Misfit, fill, load_arrays
-from charrnn.terminal import say
+from charrnn.terminal import advance, bar, say
 from charrnn.text.prompts import Prompt, Unknown, read_prompts
-from charrnn.text.reader import Report
+from charrnn.text.reader import Report, normalizer
 
 if TYPE_CHECKING:  # imported only where they are needed: writing on a CPU does without PyTorch, and begins at once
     import torch
 
     from charrnn.evaluation.likelihood import Likelihood
+    from charrnn.evaluation.novelty import Learnt, Novelty
     from charrnn.evaluation.surprise import Scored
+    from charrnn.generation.acrostic import Acrostic
     from charrnn.generation.constraints import Constraint
     from charrnn.generation.fill import Filled
     from charrnn.generation.stepper import Stepper
+    from charrnn.generation.writer import Writer
     from charrnn.models import LanguageModel
     from charrnn.text.dataset import SplitName
     from charrnn.text.given import By
     from charrnn.verse.automaton import At, Verse
     from charrnn.verse.english import EnglishVerse
     from charrnn.verse.mending import Mended
+
+
+OWN_TEXTS, OWN_TEXT = 8, 300
+"""How many texts of how many characters tell how a model sets its lines."""
 
 
 class Run(RunFolder):
@@ -70,12 +79,16 @@ class Run(RunFolder):
 
     def sampler(self, filters: Filters) -> Sampler:
         """A sampler that writes with this run's model. On the CPU it does without PyTorch if the model allows it."""
+        self._check_writes()
+        return Sampler(self._stepper, self.vocabulary, filters, documents=self.is_documents)
+
+    def _check_writes(self) -> None:
+        """Raises CharrnnError for a model that does not write from left to right."""
         if self.config.model.bidirectional:
             raise CharrnnError(
                 f"{self.path}: a bidirectional model cannot write from left to right: it needs what comes after; "
                 f'fill blanks with it: charrnn fill {self.path} "a text with a blank ＿"'
             )
-        return Sampler(self._stepper, self.vocabulary, filters, documents=self.is_documents)
 
     @cached_property
     def _stepper(self) -> Stepper:
@@ -111,7 +124,9 @@ class Run(RunFolder):
         unknown: Unknown = "error",
         strict: bool = False,
         constraint: Constraint | None = None,
+        original: int | None = None,
         best_of: int = 1,
+        fields: Mapping[str, str] | None = None,
     ) -> list[Sample]:
         """Texts that continue `prompt`. The section `sampling` of the run's config replaces each None.
 
@@ -119,12 +134,22 @@ class Run(RunFolder):
         functions of your own on the log-probabilities (`charrnn.Filter`), which come before temperature, top-k and
         top-p. A text ends after `stop`. `unknown` says what happens to characters of the prompt that the model knows in
         no form: `error`, `replace` (by <unk>), `skip`, or `keep`, which shows them; `strict` takes no other form of a
-        character. Texts keep the `constraint`, such as that of `verse`, which ends them instead of `stop`. Each text is
-        the likeliest of `best_of` ones, by its probability per character. Raises CharrnnError for a prompt with unknown
-        characters and for values out of bounds.
+        character. Texts keep the `constraint`, such as that of `verse`, which ends them instead of `stop`. With
+        `original` none is written in which a run of so many characters, from 2, stands in the training part of the
+        corpus; the prompt may hold such runs, but none goes on from it. Each text is the likeliest of `best_of` ones,
+        by its probability per character. `fields` are some of those of the heading, such as `{"title": "山中"}`, of
+        which the model writes the others; all else that is asked for then is asked of the text below it. Raises
+        CharrnnError for a prompt with unknown characters, for values out of bounds, and where no text can keep what is
+        asked for.
         """
         chosen = Filters.of(self.config.sampling, temperature, top_k, top_p, repetition_penalty, filters)
-        begin, length = self._beginning(prompt, length, unknown, strict)
+        given = "" if prompt is None and fields is not None else prompt  # the config's prompt may be a heading
+        begin, length = self._beginning(given, length, unknown, strict)
+        if original is not None:
+            constraint = self._original(original, len(begin.ids), constraint)
+        is_free = constraint is None
+        if fields is not None:
+            begin, constraint = self._headed(fields, begin, constraint, unknown, strict)
         check_samples(samples)
         if best_of < 1:
             raise CharrnnError(f"‹best_of={best_of}›: a number of texts from 1 was expected")
@@ -133,13 +158,61 @@ class Run(RunFolder):
             written = self.sampler(chosen).sample(begin.ids, length, seed, tried, stop, begin.text)
         elif stop is None:
             sampler = self.sampler(chosen)
-            written = sampler.sample_within(constraint, begin.ids, length, seed, tried, begin.text)
+            try:
+                written = sampler.sample_within(constraint, begin.ids, length, seed, tried, begin.text)
+            except DeadEnd:
+                if original is None:
+                    raise
+                raise CharrnnError(
+                    f"‹original={original}›: at one place every character that could come completes a run of so many "
+                    "characters of the corpus; give a larger number, or another ‹seed›"
+                ) from None
         else:
-            raise CharrnnError(f"‹stop={stop}›: a constraint ends a text by itself; leave it out")
+            why = "the model writes a part of the heading; give all of it" if is_free else "a constraint ends a text"
+            raise CharrnnError(f"‹stop={stop}›: {why}, or leave this out")
         _check_finite(one.log_prob for one in written)
         groups = (written[i : i + best_of] for i in range(0, tried, best_of))
         new = len(begin.text) - 1  # what the model wrote is longer by one, if only for the end that it may have written
-        return [max(group, key=lambda one: one.log_prob / (len(one.text) - new)) for group in groups]
+        best = [max(group, key=lambda one: one.log_prob / (len(one.text) - new)) for group in groups]
+        if fields is None or self.headings is None:
+            return best
+        return [
+            replace(
+                one,
+                fields=self.headings.read(one.text),
+                constraint_bits=None if is_free else one.constraint_bits,  # to have a heading is no constraint
+            )
+            for one in best
+        ]
+
+    def _headed(
+        self, fields: Mapping[str, str], begin: Prompt, below: Constraint | None, unknown: Unknown, strict: bool
+    ) -> tuple[Prompt, Constraint | None]:
+        """How a text begins that has a heading, and below it `begin`; and what it keeps, with the constraint `below`.
+
+        Raises CharrnnError where the run has no headings, or not these fields.
+        """
+        from charrnn.generation.headed import with_heading
+        from charrnn.text.headings import as_given
+
+        if self.headings is None:
+            asked = as_given(*next(iter(fields.items()))) if fields else "‹fields›"
+            raise CharrnnError(
+                f"{asked}: {self.path} was trained on texts without headings; train with a config whose texts have "
+                "them (song-ci, tang-titled), or with the fields of a table (corpus.field)"
+            )
+        given = self.headings.taken(fields)
+        read = self._read_prompts([*given.values()], unknown, strict, "write it without them")
+        values = dict(zip(given, read, strict=True))
+        return with_heading(self.headings.parts, values, begin, below, self.vocabulary)
+
+    def _original(self, length: int, given: int, constraint: Constraint | None) -> Constraint:
+        """A constraint, and that nothing longer is copied from the training part, behind a prompt of `given` ids."""
+        from charrnn.generation.constraints import Both
+        from charrnn.generation.original import Original
+
+        original = Original(self.learnt.suffixes, length, self.vocabulary, given)
+        return Both([original] if constraint is None else [constraint, original])
 
     def verse(
         self,
@@ -196,6 +269,56 @@ class Run(RunFolder):
         from charrnn.verse.english import EnglishVerse
 
         return EnglishVerse(self.vocabulary, rhyme_scheme, syllables)
+
+    def writer(
+        self,
+        text: str = "",
+        *,
+        seed: int = 0,
+        temperature: float | None = None,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        repetition_penalty: float | None = None,
+        filters: Sequence[Filter] = (),
+        constraint: Constraint | None = None,
+    ) -> Writer:
+        """A text that you and the model write together, which begins with `text`, as yours (docs/desk.md).
+
+        The parameters are those of `sample`. Raises CharrnnError for values out of bounds, and for a bidirectional
+        model.
+        """
+        from charrnn.generation.writer import Writer
+
+        chosen = Filters.of(self.config.sampling, temperature, top_k, top_p, repetition_penalty, filters)
+        self._check_writes()
+        writer = Writer(
+            self._stepper,
+            self.vocabulary,
+            self.config.corpus,
+            chosen,
+            documents=self.is_documents,
+            seed=seed,
+            longest=self.config.sampling.length,
+            verse=self.verse,
+            constraint=constraint,
+        )
+        if text:
+            writer.type(text)
+        return writer
+
+    def acrostic(self, letters: str, *, length: int = 10_000) -> Acrostic:
+        """A constraint for `sample`: lines of any text, of which each begins with one of the letters.
+
+        Between two lines stands what the model most often writes there: some texts of its own tell. All lines together
+        have at most `length` characters. Raises CharrnnError for a letter that the model does not know, where it knows
+        no line ends, and where the lines have no room.
+        """
+        from charrnn.generation.acrostic import Acrostic, usual_break
+
+        known = self.vocabulary.decode(self.read_prompt("".join(letters.split()), remedy="choose others").ids)
+        Acrostic(known, self.vocabulary, length)  # what is refused is refused before anything is written
+        begun = self.sampler(Filters.of(self.config.sampling)).sample([], OWN_TEXT, seed=0, samples=OWN_TEXTS)
+        return Acrostic(known, self.vocabulary, length, usual_break(one.text for one in begun))
 
     def mend(self, text: str, form: str, *, rhyme_table: str | Path | None = None) -> Mended:
         """A poem with the fewest changed characters after which it is right in its form, with tones and rhymes.
@@ -372,6 +495,17 @@ class Run(RunFolder):
         _check_finite([result.nats])
         return result
 
+    def floor(self, split: SplitName = "val") -> float | None:
+        """The bits per character that no model gets below, on a part of the corpus: known where a program has drawn it
+        (docs/memory.md), None for any other text.
+        """
+        from charrnn.text.synthetic import floor_of, synthetic
+
+        name = self.config.corpus.name
+        if name is None or synthetic(name) is None:
+            return None
+        return floor_of(self.config.corpus, self.vocabulary, self.dataset().part(split, self.config.corpus))
+
     def score(
         self,
         text: str | Path,
@@ -394,6 +528,47 @@ class Run(RunFolder):
         rows = score(self.model, given, by, progress)
         _check_finite(row.bits_per_char for row in rows)
         return rows
+
+    @cached_property
+    def learnt(self) -> Learnt:
+        """The training part of the corpus, in which runs of characters are looked up (docs/novelty.md).
+
+        Its index is built once, and kept in the user's cache. Raises CharrnnError where the text is not in the cache,
+        and cannot be made again (see `find_text`), and where pydivsufsort is missing.
+        """
+        from charrnn.evaluation.novelty import Learnt
+
+        total = self.facts.characters["train"]
+        with bar(total=total, desc="index", unit="char", unit_scale=True, leave=False, delay=1) as shown:
+            return Learnt(self.dataset(), self.config.corpus, lambda count: advance(shown, count))
+
+    def find_text(self, text: str | Path) -> None:
+        """Puts the text that the run was trained on, a file of the user's, into the cache again, which was cleared.
+
+        Raises CharrnnError where it is another text.
+        """
+        if self.config.corpus.validation is not None:
+            raise CharrnnError(
+                f"‹text={text}›: {self.path} has a text of its own to validate on (corpus.validation); put both into "
+                "the cache with ‹resume› and ‹overrides=corpus.path=FILE›"
+            )
+        self.dataset(self._reading.model_copy(update={"name": None, "path": str(text)}))
+
+    def novelty(self, text: str | bytes, given: int = 0) -> Novelty:
+        """What a text of a person's or a model's shares with the training part of the corpus, and where that stands.
+
+        `given` of its characters, those of a prompt, do not count. Raises CharrnnError as `learnt` does.
+        """
+        return self.learnt.novelty(self._ids(text), len(self._ids(text[:given])))
+
+    def _ids(self, text: str | bytes) -> list[int]:
+        """The ids of a text, read as the corpus was; those of a model of bytes are its bytes."""
+        if isinstance(text, bytes):
+            if self.vocabulary.kind == "byte":
+                return list(text)
+            raise CharrnnError(f"{self.path}: a model of characters; give it a text instead of bytes")
+        read = text if self.vocabulary.kind == "byte" else normalizer(self.config.corpus)(text)
+        return self.vocabulary.encode(read, "replace")
 
     def compress(self, data: bytes, progress: Report = lambda _: None) -> bytes:
         """`data` compressed with the model. Raises CharrnnError as `evaluation.compression.compress` does."""

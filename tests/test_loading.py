@@ -106,6 +106,11 @@ def test_an_unknown_section_is_told_with_its_line_and_the_nearest() -> None:
         ("training: {decay_at: [10%, x]}", r"line 2: training\.decay_at.*expected an amount above 0"),
         ("model: {cell: mlp}\ntraining: {slowness_penalty: 1}", r".*expected no training\.slowness_penalty.*mlp"),
         ("model: {activation: relu}", r"line 2: model: expected no model\.activation.*lstm"),
+        ("model: {recurrent_init: identity}", r"line 2: model: expected no model\.recurrent_init.*lstm"),
+        ("model: {cell: rnn, recurrent_init: eye}", r"line 2: model\.recurrent_init: expected 'identity'"),
+        ("model: {forget_bias: chorno}", r"line 2: model\.forget_bias: expected 'chrono'"),
+        ("model: {chrono_range: 64}", r"line 2: model: expected no model\.chrono_range.*1 and not chrono"),
+        ("model: {forget_bias: chrono, chrono_range: 2}", r"line 2: model\.chrono_range: expected greater than"),
     ],
 )
 def test_a_wrong_value_is_told_with_what_was_expected(text: str, told: str) -> None:

@@ -321,3 +321,37 @@ def test_words_that_are_none_are_named(runs: dict[str, Run]) -> None:
         runs["stream"].evaluate(split="validation")  # type: ignore[arg-type]
     with pytest.raises(CharrnnError, match="by=word: line, document or character"):
         runs["stream"].score("text.txt", by="word")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", ["stream", "documents"])
+def test_a_writer_draws_what_sample_draws(runs: dict[str, Run], kind: str) -> None:
+    run = runs[kind]
+    writer = run.writer(PROMPTS[kind], seed=5, temperature=0.9)
+    for one in run.sample(PROMPTS[kind], seed=5, temperature=0.9, samples=3):
+        writer.write("end")
+        assert writer.text == one.text
+        writer.cut(len(PROMPTS[kind]))
+
+
+def test_a_writer_of_verse_is_that_of_the_run_and_its_journal_brings_it_back(runs: dict[str, Run]) -> None:
+    run = runs["documents"]
+    writer = run.writer(seed=2)
+    writer.set_form("5x2", acrostic="山月")
+    writer.write("end")
+    constraint = run.verse("5x2", acrostic="山月", seed=2)
+    assert writer.text == run.sample("", seed=2, constraint=constraint)[0].text
+    again = run.writer()
+    again.replay(json.loads(json.dumps(writer.journal)))
+    assert again.text == writer.text and again.is_whole and again.form == writer.form
+
+
+@pytest.mark.parametrize("how", [{"seed": -1}, {"temperature": -1}, {"top_k": 0}])
+def test_a_writer_refuses_what_sample_refuses(runs: dict[str, Run], how: dict[str, Any]) -> None:
+    with pytest.raises(CharrnnError):
+        runs["stream"].writer(**how)
+
+
+def test_a_bidirectional_model_has_no_writer(tmp_path: Path) -> None:
+    run = trained(tmp_path / "both", TEXT, model={"hidden_size": 8, "bidirectional": True})
+    with pytest.raises(CharrnnError, match="bidirectional model cannot write"):
+        run.writer()

@@ -18,11 +18,16 @@ from charrnn.cli import (
     fill,
     forms,
     info,
+    inspect,
+    novelty,
+    report,
     sample,
     score,
+    serve,
     streams,
     train,
     verse,
+    write,
 )
 from charrnn.cli.usage import Command, Group
 from charrnn.errors import CharrnnError
@@ -39,15 +44,20 @@ app = typer.Typer(
 )
 app.command(cls=Command)(train.train)
 app.command(cls=Command)(sample.sample)
+app.command(cls=Command)(write.write)
 app.command(cls=Command)(fill.fill)
 app.command("eval", cls=Command)(eval.evaluate)
 app.command(cls=Command)(score.score)
+app.command(cls=Command)(novelty.novelty)
+app.command(cls=Command)(serve.serve)
 app.command(cls=Command)(info.info)
+app.command(cls=Command)(report.report)
 app.command(cls=Command)(compare.compare)
 app.command(cls=Command)(compare.sweep)
 app.command(cls=Command)(compress.compress)
 app.command(cls=Command)(compress.decompress)
 app.command(cls=Command)(export.export)
+app.add_typer(inspect.app, name="inspect")
 app.add_typer(corpus.app, name="corpus")
 app.add_typer(configs.app, name="configs")
 app.add_typer(forms.app, name="forms")

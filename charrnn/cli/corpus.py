@@ -108,6 +108,7 @@ Rows = list[tuple[str, str | int]]
 def _named(name: str, length: int) -> tuple[Rows, str]:
     """What the register says of a named corpus, and its beginning."""
     from charrnn.text.corpora import named, prepare
+    from charrnn.text.synthetic import synthetic
 
     entry = named(name)
     file = prepare(name)
@@ -118,6 +119,8 @@ def _named(name: str, length: int) -> tuple[Rows, str]:
     )
     rows: Rows = [("name", name), ("what", entry.title), ("language", entry.language), ("licence", entry.licence)]
     rows += [("characters", entry.characters), ("mode", entry.mode), ("held out", entry.holdout)]
+    if made := synthetic(name):
+        rows.append(("floor", f"{made.floor:.4f} bits per character: no model gets below it"))
     return [*rows, ("source", sources), ("file", str(file))], beginning
 
 

@@ -71,6 +71,7 @@ def evaluate(
             encoding=encoding,
         )
     measure = "likelihood" if opened.model.causal else "pseudo-likelihood"
+    floor = opened.floor(part) if text is None and opened.model.causal else None
     if as_json or as_csv:
         keys = ("bits_per_char", "nats_per_char", "standard_error", "standard_error_bits", "perplexity", "characters")
         document = {key: getattr(result, key) for key in keys} | {
@@ -78,13 +79,16 @@ def evaluate(
             "measure": measure,
             "step": opened.checkpoint.step,
         }
+        if floor is not None:
+            document["floor_bits"] = floor
         if as_csv:
             own = {"run": str(run), "text": str(text or part), "seed": opened.config.training.seed}
             show_csv([own | {"parameters": opened.facts.parameters} | document])
         else:
             show_json(document, indent=None)
     else:
-        notes = [f"blocks of {block} from a fresh state"] if protocol == "blocks" else []
+        notes = [] if floor is None else [f"floor {floor:.4f} bits"]
+        notes += [f"blocks of {block} from a fresh state"] if protocol == "blocks" else []
         if dynamic:
             notes.append(f"learning on at {dynamic_rate:g}")
         if not opened.model.causal:

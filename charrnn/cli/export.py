@@ -12,7 +12,7 @@ from charrnn.cli.options import Checkpoint, Json, Plugin, RunFolder
 from charrnn.cli.output import show, show_json
 from charrnn.errors import CharrnnError
 
-FORMATS = {"folder": "-model", "onnx": ".onnx"}
+FORMATS = {"folder": "-model", "onnx": ".onnx", "html": ".html"}
 """The formats, and what they add to the name of the run."""
 
 
@@ -22,9 +22,9 @@ def export(
         str,
         typer.Option(
             "--format",
-            metavar="folder|onnx",
+            metavar="folder|onnx|html",
             help="folder: weights, config, alphabet and a model card, to publish or to hand on; onnx: a graph of one "
-            "step for other programs.",
+            "step for other programs; html: a page in which the model runs.",
         ),
     ] = "folder",
     out: Annotated[
@@ -32,8 +32,8 @@ def export(
         typer.Option(
             "--out",
             "-o",
-            help="What to write; nothing that exists is replaced. Default: the name of RUN with -model or .onnx added, "
-            "in the current folder.",
+            help="What to write; nothing that exists is replaced. Default: the name of RUN with -model, .onnx or .html "
+            "added, in the current folder.",
         ),
     ] = None,
     network_only: Annotated[
@@ -59,9 +59,9 @@ def export(
     plugin: Plugin = None,
     as_json: Json = False,
 ) -> None:
-    """Write a trained model for others: a folder with a model card, or an ONNX graph. Prints its path."""
+    """Write a trained model for others: a folder with a model card, an ONNX graph, or a page. Prints its path."""
     if form not in FORMATS:
-        raise CharrnnError(f"--format {form}: {' or '.join(FORMATS)} was expected")
+        raise CharrnnError(f"--format {form}: one of {', '.join(FORMATS)} was expected")
     if network_only and form != "onnx":
         raise CharrnnError("--network-only belongs to --format onnx: a folder takes the whole model")
     from charrnn.export.about import About
@@ -78,6 +78,13 @@ def export(
         size = target.stat().st_size
         told |= {"network_only": network_only, "difference": far}
         said = f"logits within {far:.1e} of charrnn's own over {CHARACTERS} characters, computed with onnxruntime"
+    elif form == "html":
+        from charrnn.files import new_file
+        from charrnn.report.page import page
+
+        with new_file(target, like=target.parent) as stream:
+            size = stream.write(page(opened).encode())
+        said = "the model runs in it, in any browser; it holds the alphabet and the config's prompt"
     else:
         from charrnn.export.folder import export_folder
 

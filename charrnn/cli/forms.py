@@ -10,7 +10,7 @@ import typer
 from charrnn.cli.options import Json
 from charrnn.cli.output import show, show_json
 from charrnn.cli.usage import Command, Group
-from charrnn.cli.verse import Table, divided, text_of
+from charrnn.cli.verse import Table, text_of
 from charrnn.errors import CharrnnError
 from charrnn.terminal import say
 
@@ -94,6 +94,7 @@ def learn_forms(
     letter rhyme. One tune's `lines` are a form of their own: sample --form FILE.yaml.
     """
     from charrnn.text.corpora import prepare, register
+    from charrnn.verse.check import divided
     from charrnn.verse.learning import learn, titled
     from charrnn.verse.tables import table_of
 

@@ -38,6 +38,14 @@ Encoding = Annotated[
         help="The encoding of the file. Default: that of the run's corpus, unless the file surely is in another.",
     ),
 ]
+LearntText = Annotated[
+    Path | None,
+    typer.Option(
+        "--text",
+        metavar="FILE",
+        help="The text that the run was trained on, if the cache has it no longer. Default: from the cache.",
+    ),
+]
 TextEncoding = Annotated[
     str, typer.Option("--encoding", metavar="NAME|auto", help="The encoding of the text; auto recognises it.")
 ]

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 COMMANDS = {
     "": {
-        "sample": "generate gen write predict infer inference complete completion compose text chat prompt",
+        "sample": "generate gen predict infer inference complete completion text chat prompt",
         "train": "fit learn run start create",
         "train --init-from RUN": "finetune fine-tune tune-on transfer",
         "train --resume RUN": "resume continue restart",
         "eval": "evaluate test validate val valid perplexity bits benchmark",
         "score": "surprise rank",
-        "info": "show describe summary inspect status stats",
+        "novelty": "plagiarism copied copies memorization memorisation originality overlap",
+        "serve": "server web api http host ui gui webui browser",
+        "info": "show describe summary status stats",
+        "write": "edit editor compose desk author",
         "fill": "infill inpaint mask unmask blank",
         "compare": "diff plot table runs",
         "sweep": "search grid tune experiment zoo",
@@ -28,7 +31,7 @@ COMMANDS = {
     "corpus": {
         "list": "ls all names",
         "get": "download fetch cp copy pull",
-        "show": "info describe inspect stats look view head",
+        "show": "info describe stats look view head",
     },
     "configs": {
         "list": "ls all names",

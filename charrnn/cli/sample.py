@@ -6,19 +6,23 @@ import re
 import secrets
 import sys
 from collections.abc import Iterable
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from charrnn.cli.heading import Author, Fields, Title, Tune, fields_of
 from charrnn.cli.opening import open_run
-from charrnn.cli.options import Checkpoint, Device, Json, Plugin, RunFolder, Strict, Unknown, unescaped
+from charrnn.cli.options import Checkpoint, Device, Json, LearntText, Plugin, RunFolder, Strict, Unknown, unescaped
 from charrnn.cli.output import show, show_bytes, show_json
 from charrnn.errors import CharrnnError
 
 if TYPE_CHECKING:
+    from charrnn.evaluation.novelty import Novelty
     from charrnn.generation.constraints import Constraint
     from charrnn.generation.sampler import Sample
+    from charrnn.run import Run
     from charrnn.text.vocab import Vocabulary
     from charrnn.verse.automaton import At
 
@@ -85,6 +89,10 @@ def sample(
     ] = None,
     unknown: Unknown = "error",
     strict: Strict = False,
+    title: Title = None,
+    author: Author = None,
+    tune: Tune = None,
+    field: Fields = None,
     best_of: Annotated[
         int,
         typer.Option("--best-of", help="Write so many texts for each that is shown: the likeliest, per character."),
@@ -95,6 +103,20 @@ def sample(
             "--without", metavar="WORDS", help="Words that may not occur, with commas between. Default: none."
         ),
     ] = None,
+    original: Annotated[
+        int | None,
+        typer.Option(
+            "--original",
+            metavar="N",
+            help="Write no run of N characters, from 2, that stands in the corpus the model has learnt from. Default: "
+            "any.",
+        ),
+    ] = None,
+    novelty: Annotated[
+        bool,
+        typer.Option("--novelty", help="Tell on standard error how much of what is written stands in the corpus."),
+    ] = False,
+    corpus_text: LearntText = None,
     form: Annotated[
         str | None,
         typer.Option(
@@ -115,7 +137,10 @@ def sample(
     ] = None,
     acrostic: Annotated[
         str | None,
-        typer.Option("--acrostic", help="Characters that stand one in each line of --form. Default: none."),
+        typer.Option(
+            "--acrostic",
+            help="Characters that stand one in each line, of --form or of any text. Default: none.",
+        ),
     ] = None,
     acrostic_at: Annotated[
         str,
@@ -201,8 +226,9 @@ def sample(
         "strict": strict,
     }
     verse: Constraint | None = None
-    if form is not None and (rhyme_scheme is not None or syllables is not None):
-        raise CharrnnError("--rhyme-scheme and --syllables are English verse, without --form")
+    english = rhyme_scheme is not None or syllables is not None
+    if english and (tones or any(one is not None for one in (form, acrostic, rhyme, words)) or acrostic_at != "start"):
+        raise CharrnnError("--rhyme-scheme and --syllables are English verse, without --form and what belongs to it")
     if form is not None:
         verse = opened.verse(
             form,
@@ -217,22 +243,32 @@ def sample(
         )
         text = "" if text is None else text  # the config's prompt may be no beginning of a poem
         how["length"] = VERSE if length is None else length
-    elif rhyme_scheme is not None or syllables is not None:
+    elif english:
         verse = opened.english_verse(rhyme_scheme or "", syllables or "")
         text = "" if text is None else text
         how["length"] = VERSE if length is None else length
-    elif tones or rhyme is not None or acrostic is not None or words is not None:
-        raise CharrnnError("--tones, --rhyme, --acrostic and --words belong to a form of verse: give --form too")
+    elif tones or rhyme is not None or words is not None or acrostic_at != "start":
+        raise CharrnnError("--tones, --rhyme, --words and --acrostic-at belong to a form of verse: give --form too")
+    elif acrostic is not None:
+        how["length"] = VERSE if length is None else length
+        verse = opened.acrostic(acrostic, length=how["length"])
+        text = "" if text is None else text
+    below = form or (None if acrostic is None and not english else "")
+    fields = fields_of(opened, title, author, tune, field, below)
     if without is not None:
         from charrnn.generation.constraints import Both, Without
 
         absent = Without(_words(without), vocabulary)
         verse = absent if verse is None else Both([verse, absent])
+    if corpus_text is not None:
+        opened.find_text(corpus_text)
+    plain = verse is None and fields is None and original is None and best_of == 1 and not novelty
     if stream is None:
-        stream = sys.stdout.isatty() and samples == best_of == 1 and not as_json and verse is None
-    if stream and (verse is not None or best_of > 1):
+        stream = sys.stdout.isatty() and samples == 1 and not as_json and plain
+    if stream and not plain:
         raise CharrnnError(
-            "--stream shows a text as it comes, without --form, --rhyme-scheme, --syllables, --without and --best-of"
+            "--stream shows a text as it comes, without --form, --acrostic, --rhyme-scheme, --syllables, --without, "
+            "--original, --novelty, --best-of, and a heading"
         )
     if stream:
         if samples != 1 or as_json:
@@ -247,18 +283,53 @@ def sample(
             show("")
         _tell_seed(seed, drawn)
         return
-    written = opened.sample(text, samples=samples, constraint=verse, best_of=best_of, **how)
+    people = opened.learnt.held_out() if novelty else None  # before, since it may be refused
+    written = opened.sample(
+        text, samples=samples, constraint=verse, original=original, best_of=best_of, fields=fields, **how
+    )
+    shared = [opened.novelty(*_judged(one, opened, text)) for one in written] if novelty else []
     if as_json:
-        show_json([_facts(one, vocabulary) | {"step": opened.checkpoint.step} for one in written])
+        documents = [_facts(one, vocabulary) | {"step": opened.checkpoint.step} for one in written]
+        show_json([one | _shared(own, people) for one, own in zip_longest(documents, shared)])
         return
     if vocabulary.kind == "byte":
         between = bytes(vocabulary.encode("\n\n"))
         _show_bytes([between.join(one.data or b"" for one in written)], vocabulary)
     else:
-        _show_texts([one.text for one in written])
-    if form is not None or rhyme_scheme is not None or syllables is not None:
-        _tell_price([one.constraint_bits or 0.0 for one in written])
+        _show_texts([one.text.removesuffix("\n") if acrostic is not None or english else one.text for one in written])
+    given = {
+        "the form": form,
+        "the acrostic": None if form else acrostic,
+        "the verse": english or None,
+        "--original": original,
+    }
+    if asked := [what for what, value in given.items() if value is not None]:
+        _tell_price(" and ".join(asked), [one.constraint_bits or 0.0 for one in written])
+    if novelty:
+        from charrnn.cli.novelty import told
+        from charrnn.terminal import say
+
+        say(told(shared, people))
     _tell_seed(seed, drawn)
+
+
+def _judged(one: Sample, run: Run, prompt: str | bytes | None) -> tuple[str | bytes, int]:
+    """What a model wrote, and how much of it was given: a heading counts as given."""
+    prompt = run.config.sampling.prompt if prompt is None else prompt
+    if one.fields is not None and run.headings is not None:
+        prompt = run.headings.template.format_map(one.fields) + str(prompt)
+    if one.data is None:
+        return one.text, len(prompt)
+    return one.data, len(prompt if isinstance(prompt, bytes) else run.vocabulary.encode(prompt, "replace"))
+
+
+def _shared(one: Novelty | None, people: Novelty | None) -> dict[str, Any]:
+    """What a text shares with the corpus, and what people's texts share, for JSON; nothing if that was not asked."""
+    from charrnn.cli.novelty import document
+
+    if one is None:
+        return {}
+    return {"novelty": document(one) | {"held_out": None if people is None else document(people)["share"]}}
 
 
 def _show_bytes(pieces: Iterable[bytes], vocabulary: Vocabulary) -> None:
@@ -290,13 +361,14 @@ def _facts(one: Sample, vocabulary: Vocabulary) -> dict[str, Any]:
     text = one.text if one.data is None else vocabulary.text_of(one.data)
     told = {"base64": b64encode(one.data).decode("ascii")} if one.data is not None and text is None else {"text": text}
     price = {} if one.constraint_bits is None else {"constraint_bits": one.constraint_bits}
-    return {**told, "log_prob": one.log_prob, **price, "seed": one.seed, "index": one.index}
+    fields = {} if one.fields is None else {"fields": dict(one.fields)}
+    return {**told, **fields, "log_prob": one.log_prob, **price, "seed": one.seed, "index": one.index}
 
 
-def _tell_price(bits: list[float]) -> None:
+def _tell_price(asked: str, bits: list[float]) -> None:
     from charrnn.terminal import say
 
-    say(f"the form took {sum(bits) / len(bits):.2f} bits per character from what the model would have written")
+    say(f"{asked} took {sum(bits) / len(bits):.2f} bits per character from what the model would have written")
 
 
 def _words(given: str) -> list[str]:

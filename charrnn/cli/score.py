@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast
 import typer
 
 from charrnn.cli.opening import open_run, regular
-from charrnn.cli.options import Checkpoint, Device, Encoding, Plugin, RunFolder
+from charrnn.cli.options import Checkpoint, Device, Encoding, LearntText, Plugin, RunFolder
 from charrnn.cli.output import show, show_json
 from charrnn.errors import CharrnnError
 
@@ -33,6 +33,14 @@ def score(
     color: Annotated[
         bool, typer.Option("--color", help="Print the text with each character coloured by its surprise.")
     ] = False,
+    novelty: Annotated[
+        bool,
+        typer.Option(
+            "--novelty",
+            help="Print the text with each character coloured by how long the run is that the corpus has too.",
+        ),
+    ] = False,
+    corpus_text: LearntText = None,
     encoding: Encoding = None,
     checkpoint: Checkpoint = "best",
     plugin: Plugin = None,
@@ -42,11 +50,16 @@ def score(
     """Print how surprising each line of a text is, in bits per character, to find lines that do not belong there."""
     if by not in ("line", "document", "character"):
         raise CharrnnError(f"--by {by}: line, document or character was expected")
+    if novelty and (as_json or sort or color or by != "line"):
+        raise CharrnnError("--novelty prints the text as it is, without --by, --sort, --color and --json")
 
     from tqdm import tqdm
 
     from charrnn.terminal import advance, table
 
+    if novelty:
+        _show_copied(run, file, corpus_text, encoding)
+        return
     opened = open_run(run, device, checkpoint, quiet=as_json)
     with (
         regular(file) as text,
@@ -79,6 +92,26 @@ def score(
         ]
         heading = f"record, {by}" if records else by
         show(table([["bits/char", heading, "text"], *shown]))
+
+
+def _show_copied(run: Path, file: Path, corpus_text: Path | None, encoding: str | None) -> None:
+    """Prints a text with what is copied coloured, and what the colours say."""
+    from charrnn.cli.novelty import coloured, learnt_of, told
+    from charrnn.run import load
+    from charrnn.terminal import say
+
+    opened = load(run, "cpu")
+    learnt = learnt_of(opened, corpus_text)
+    with regular(file) as text:
+        given = opened.given(text, encoding)
+    if not given.part.characters:
+        raise CharrnnError(f"{file}: the text is empty")
+    found = [learnt.novelty(given.part.ids[begin:end]) for begin, end in given.part.spans.tolist()]
+    for own, one in zip(given.texts, found, strict=True):
+        characters = [(given.shown(part), count) for part, count in given.units(own, "character")]
+        sys.stdout.write(coloured(characters, one) + ("\n\n" if len(found) > 1 else ""))
+    say("from yellow to red: in runs of 4, 6, 8, and 10 or more characters of the corpus")
+    say(told(found, learnt.held_out()))
 
 
 def _coloured(row: Scored) -> str:

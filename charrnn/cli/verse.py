@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -62,17 +61,17 @@ def check(
     below its lines, and each fault is named with its line and the places of its characters. The exit code is 0 whatever
     is found.
     """
-    from charrnn.verse.check import judge, judge_as
+    from charrnn.verse.check import judge, judge_as, poems_of
     from charrnn.verse.forms import find_form
     from charrnn.verse.tables import table_of
 
     known, wanted = table_of(table), None if form is None else find_form(form)
-    poems = _poems(file)
+    poems = poems_of(text_of(file))
     judged = [judge(p, known) if wanted is None else judge_as(p, wanted, known) for p in poems]
     if not judged:
         raise CharrnnError(f"{file}: no poem in it; blank lines stand between poems, which are in Chinese characters")
     if as_json:
-        show_json([_document(one) for one in judged])
+        show_json([one.document() for one in judged])
         return
     for number, one in enumerate(judged, 1):
         if every or not one.is_right:
@@ -86,18 +85,6 @@ def check(
         show("poems with a fault: " + ", ".join(f"{name} {count:,}" for name, count in faults.most_common()))
 
 
-def _poems(file: Path) -> list[str]:
-    """The poems of a file that hold a Chinese character."""
-    from charrnn.verse.check import lines_of
-
-    return [poem for poem in divided(text_of(file)) if lines_of(poem)]
-
-
-def divided(text: str) -> list[str]:
-    """What stands between blank lines."""
-    return re.split(r"\n[^\S\n]*\n\s*", text)
-
-
 def text_of(file: Path) -> str:
     """The text of a UTF-8 file, or of standard input. Raises CharrnnError where it is none."""
     from charrnn.files import read_given
@@ -108,11 +95,6 @@ def text_of(file: Path) -> str:
         return raw.decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         raise CharrnnError(f"{file}: not UTF-8 at byte {error.start:,}") from None
-
-
-def _document(one: Judgement) -> dict[str, Any]:
-    faults = [{"name": fault.name, "line": fault.line, "places": list(fault.places)} for fault in one.faults]
-    return {"form": one.form, "right": one.is_right, "lines": one.lines, "tones": one.tones, "faults": faults}
 
 
 def _shown(number: int, one: Judgement) -> str:
@@ -141,12 +123,12 @@ def mend(
     """
     from charrnn.cli.opening import open_run
     from charrnn.terminal import say
-    from charrnn.verse.check import judge, lines_of
+    from charrnn.verse.check import judge, lines_of, poems_of
     from charrnn.verse.tables import table_of
 
     opened, known = open_run(run, device, checkpoint, quiet=as_json), table_of(table)
     documents: list[dict[str, Any]] = []
-    for number, poem in enumerate(_poems(file), 1):
+    for number, poem in enumerate(poems_of(text_of(file)), 1):
         name = form or judge(poem, known).form
         if not name:
             shape = "、".join(str(len(line)) for line in lines_of(poem))

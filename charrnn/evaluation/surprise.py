@@ -54,8 +54,8 @@ def score(
 ) -> list[Scored]:
     """The surprise of each line (with its line end), document or character of a text, in the order of the text."""
     scored: list[Scored] = []
-    bits_of = _bits(model, given.part, progress)
-    for text, (line, record), bits in zip(given.texts, given.places, bits_of, strict=True):
+    found = bits_of_texts(model, given.part, progress)
+    for text, (line, record), bits in zip(given.texts, given.places, found, strict=True):
         start, read = 0, 0
         for own, count in given.units(text, by):
             start, read = read, read + count
@@ -67,8 +67,13 @@ def score(
     return scored
 
 
-def _bits(model: LanguageModel, part: Part, progress: Callable[[int], None]) -> list[npt.NDArray[np.float64]]:
-    """The bits of the characters of each document, or of each piece of a stream, in the order of the part."""
+def bits_of_texts(
+    model: LanguageModel, part: Part, progress: Callable[[int], None] = lambda _: None
+) -> list[npt.NDArray[np.float64]]:
+    """-log2 p of the characters of each document and of its end, in the order of the part.
+
+    Of a stream, those of all its pieces are one array, in the order of the text.
+    """
     columns: list[list[npt.NDArray[np.float64]]] = []
     for batch, nats in surprisals(model, evaluation_batches(model, part)):
         if batch.fresh:

@@ -53,6 +53,8 @@ class Row:
     """What decides the validation part, in words."""
     fingerprint: str
     """That of the text."""
+    floor: float | None = None
+    """The bits per character that no model gets below, where they are known; None for most texts."""
     code: str = ""
     """That of the file of a cell of the user's own, as it was when the run began."""
 
@@ -170,7 +172,9 @@ def tables(rows: Sequence[Row]) -> list[Table]:
             for group in _gathered(own, lambda row: (row.architecture, row.parameters, row.varied, row.code))
         ]
         groups.sort(key=lambda group: group.bits_per_char)
-        found.append(Table(own[0].text + ("" if own[0].measure == "likelihood" else f", {own[0].measure}"), groups))
+        title = own[0].text + ("" if own[0].measure == "likelihood" else f", {own[0].measure}")
+        floor = "" if own[0].floor is None else f"; floor {own[0].floor:.4f} bits"
+        found.append(Table(title + floor, groups))
     return found
 
 
@@ -218,6 +222,7 @@ def as_dicts(rows: Sequence[Row]) -> list[dict[str, Any]]:
         | {"standard_error_bits": row.standard_error}
         | {key: getattr(row, key) for key in more}
         | ({} if math.isfinite(row.bits_per_char) else {"bits_per_char": None})
+        | ({} if row.floor is None else {"floor_bits": row.floor})
         for row in rows
     ]
 
@@ -227,11 +232,12 @@ def _row(run: Run, varied: dict[str, Any]) -> Row:
     for line in read_history(run.metrics):
         last = max(last, line, key=lambda one: one["step"])
         best = min(best, line.get("val_bits_per_char", math.inf))
-    error, characters = None, run.facts.characters["val"]
+    floor, error, characters = None, None, run.facts.characters["val"]
     try:
         result = run.evaluate()
         bits, characters, estimated = result.bits_per_char, result.characters, False
         error = result.standard_error_bits
+        floor = None if run.config.model.bidirectional else run.floor()
     except CharrnnError:
         bits, estimated = best, True
     corpus = run.config.corpus
@@ -253,6 +259,7 @@ def _row(run: Run, varied: dict[str, Any]) -> Row:
         corpus=corpus.name or Path(first or "").name,
         held_out=_held_out(run),
         fingerprint=run.facts.fingerprint,
+        floor=floor,
         code=run.facts.code,
     )
 

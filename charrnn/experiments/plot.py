@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,20 +10,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from charrnn.errors import CharrnnError
 from charrnn.experiments.compare import Group, Row, tables
+from charrnn.experiments.picture import colours, figure, plain, save
 from charrnn.run import Run
 from charrnn.store.history import read_history
-from charrnn.terminal import printable, say
 
 MOST = 10_000
 """The most points of a curve, the last ones."""
-CHINESE = (
-    *("Noto Sans CJK SC", "Noto Sans CJK JP", "Source Han Sans SC", "WenQuanYi Zen Hei", "Droid Sans Fallback"),
-    *("PingFang SC", "Heiti SC", "Microsoft YaHei", "SimHei", "Arial Unicode MS"),
-)
-"""Fonts with Chinese characters, which systems have beside matplotlib's own."""
-
 Floats = npt.NDArray[np.float64]
 
 
@@ -35,31 +27,19 @@ def plot(runs: Sequence[Run], rows: Sequence[Row], file: Path) -> None:
     the line of a bidirectional model, which lies far below, may leave the picture. The ending of the file says what it
     is: .png, .svg, .pdf. Raises CharrnnError if matplotlib is missing or the file cannot be written.
     """
-    try:
-        import matplotlib as mpl
-    except ImportError:
-        raise CharrnnError("‹plot›: needs matplotlib: pip install 'charrnn[plot]'") from None
-    mpl.rcdefaults()  # a matplotlibrc in the current folder may be anybody's
-    mpl.use("Agg")
-    from matplotlib import font_manager
-    from matplotlib import pyplot as plt
+    drawn = figure(13, 5)
     from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullFormatter
-
-    installed = {font.name for font in font_manager.fontManager.ttflist}
-    mpl.rcParams["font.family"] = ["DejaVu Sans", *(name for name in CHINESE if name in installed)]
-    mpl.rcParams["svg.hashsalt"] = "charrnn"  # the same picture is the same file
 
     shown = tables(rows)
     groups = [group for table in shown for group in table.groups]
     texts = {row.text for row in rows}
     by_name = {str(run.path): run for run in runs}
-    figure, axes = plt.subplots(1, 2, figsize=(13, 5), sharey=True, layout="constrained")
-    colours = plt.get_cmap("tab20" if len(groups) > 10 else "tab10")
+    axes = drawn.subplots(1, 2, sharey=True)
     limits: list[float] = []
-    for i, group in enumerate(groups):
+    for colour, group in zip(colours(len(groups)), groups, strict=True):
         curves = [_curve(by_name[row.run]) for row in group.rows]
         causal = group.rows[0].measure == "likelihood"
-        style = {"color": colours(i % colours.N), "linestyle": "-" if causal else ":"}
+        style = {"color": colour, "linestyle": "-" if causal else ":"}
         for column, axis in enumerate(axes):
             x, mean, deviation = _joined([(curve[column], curve[2]) for curve in curves])
             if len(x) == 1:  # an n-gram, which has counted at once
@@ -86,19 +66,10 @@ def plot(runs: Sequence[Run], rows: Sequence[Row], file: Path) -> None:
     title = min(texts) if len(texts) == 1 else f"{len(texts)} texts, whose figures must not be ranked together"
     if any(row.measure != "likelihood" for row in rows):
         title += "; dotted lines see both sides of a character"
-    figure.suptitle(_plain(title), fontsize=11)
+    drawn.suptitle(plain(title), fontsize=11)
     handles, labels = by_time.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside right upper", title="best first")
-    try:
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            figure.savefig(file, dpi=110)
-        if any("missing from" in str(warning.message) for warning in caught):
-            say("some characters of the names are in no font of this system: install one, such as Noto Sans CJK")
-    except (OSError, ValueError) as error:
-        raise CharrnnError(f"‹plot={file}›: cannot be written: {error}") from None
-    finally:
-        plt.close(figure)
+    drawn.legend(handles, labels, loc="outside right upper", title="best first")
+    save(drawn, file)
 
 
 def _curve(run: Run) -> tuple[Floats, Floats, Floats]:
@@ -128,9 +99,4 @@ def _joined(curves: Sequence[tuple[Floats, Floats]]) -> tuple[Floats, Floats, Fl
 
 def _label(group: Group, texts: int) -> str:
     seeds = f" ({len(group.rows)} seeds)" if len(group.rows) > 1 else ""
-    return _plain(Path(group.name).name + seeds + (f" [{group.rows[0].corpus}]" if texts > 1 else ""))
-
-
-def _plain(text: str) -> str:
-    """The text as a label of matplotlib's, in which a dollar would begin a formula."""
-    return printable(text).replace("$", r"\$")
+    return plain(Path(group.name).name + seeds + (f" [{group.rows[0].corpus}]" if texts > 1 else ""))

@@ -113,6 +113,19 @@ class Filters:
         return probabilities
 
 
+def by_row(filters: Sequence[Filters], log_probs: Floats, recent: Ints) -> Floats:
+    """What the filters of each row make of it, as `Filters` does. Rows that share their filters go through together."""
+    groups: dict[int, list[int]] = {}
+    for row, own in enumerate(filters):
+        groups.setdefault(id(own), []).append(row)
+    if len(groups) == 1:
+        return filters[0](log_probs, recent)
+    probabilities = np.empty_like(log_probs)
+    for rows in groups.values():
+        probabilities[rows] = filters[rows[0]](log_probs[rows], recent[rows])
+    return probabilities
+
+
 def filtered(one: Filter, log_probs: Floats) -> Floats:
     """What a filter makes of ln p `[N, V]`, normalised. Raises CharrnnError for what cannot be drawn from."""
     if np.isnan(log_probs).any():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -13,6 +13,7 @@ from charrnn.errors import CharrnnError
 from charrnn.generation import constraints
 from charrnn.generation.constraints import Constraint
 from charrnn.generation.filters import MEMORY, Filters
+from charrnn.generation.headed import Headed
 from charrnn.generation.stepper import Stepper
 from charrnn.terminal import printable
 from charrnn.text.vocab import Decoder, Vocabulary
@@ -48,10 +49,15 @@ def generator(seed: int, index: int) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(index,) if index else ()))
 
 
-def _generators(length: int, seed: int, samples: int) -> list[np.random.Generator]:
-    """The random numbers of each sample. Raises CharrnnError for a length, a seed or a number out of bounds."""
+def check_length(length: int) -> None:
+    """Raises CharrnnError for a length below 1."""
     if length < 1:
         raise CharrnnError(f"‹length={length}›: expected 1 or more characters")
+
+
+def _generators(length: int, seed: int, samples: int) -> list[np.random.Generator]:
+    """The random numbers of each sample. Raises CharrnnError for a length, a seed or a number out of bounds."""
+    check_length(length)
     check_samples(samples)
     check_seed(seed)
     return [generator(seed, i) for i in range(samples)]
@@ -75,6 +81,8 @@ class Sample:
     constraint_bits: float | None = None
     """What a constraint cost, in bits per character: -log2 of the probability that the model gave to what was allowed.
     None without one."""
+    fields: Mapping[str, str] | None = None
+    """What stands in the heading, by the names of its fields; None where no heading was asked for."""
 
     def __str__(self) -> str:
         return self.text
@@ -146,11 +154,11 @@ class Sampler:
                 self.model, self.vocabulary, prompt, constraint, self.filters, generators, length, self.documents
             )
         except constraints.Unfit as unfit:
-            character = self.vocabulary.decode([prompt[unfit.place]])
-            raise CharrnnError(
-                f"‹prompt›: {character!r}, its character {unfit.place + 1}, does not fit what is asked for"
-            ) from None
+            raise unfit.told(self.vocabulary, prompt) from None
         begin = self.vocabulary.decode(prompt) if shown is None else shown
+        heads = [0] * samples
+        if isinstance(constraint, Headed):  # what a heading costs is no price of what is below it
+            heads = [max(0, constraint.within([*prompt, *one.ids]) - len(prompt)) for one in kept]
         return [
             Sample(
                 begin + self.vocabulary.decode(one.ids),
@@ -158,9 +166,9 @@ class Sampler:
                 seed,
                 i,
                 self.data([*prompt, *one.ids]) if self.vocabulary.kind == "byte" else None,
-                one.bits,
+                one.bits(head),
             )
-            for i, one in enumerate(kept)
+            for i, (one, head) in enumerate(zip(kept, heads, strict=True))
         ]
 
     def data(self, ids: Sequence[int]) -> bytes:
@@ -182,17 +190,17 @@ class Sampler:
         """
         generators = _generators(length, seed, samples)
         vocabulary = self.vocabulary
-        never = [vocabulary.unknown] if self.documents else [vocabulary.unknown, vocabulary.boundary]
-        pieces = [*vocabulary.characters, "\ufffd", ""] if vocabulary.kind == "char" else None
-        texts = [_Text(vocabulary, pieces, stop) for _ in generators]
+        never, pieces = never_drawn(vocabulary, self.documents), pieces_of(vocabulary)
+        texts = [Text(vocabulary, pieces, stop) for _ in generators]
         recent = np.array([prompt[-MEMORY:]] * samples, np.int64).reshape(samples, -1)
         model = copy(self.model)  # so that two calls can be consumed in turns
         model.begin([vocabulary.boundary, *prompt], samples)
+        filters = [self.filters] * samples
         block = max(1, min(block, NUMBERS // (samples * len(vocabulary))))
         now, written = FIRST, 0
         while written < length and any(text.running for text in texts):
             now = min(now, block, length - written)
-            chosen, gained = model.write(now, generators, self.filters, never, recent)
+            chosen, gained = model.write(now, generators, filters, never, recent)
             recent = np.concatenate([recent, chosen.T], axis=1)[:, -MEMORY:]
             written += now
             columns = zip(texts, chosen.T.tolist(), gained.T.tolist(), strict=True)
@@ -200,12 +208,24 @@ class Sampler:
             now *= 2
 
 
-class _Text:
+def never_drawn(vocabulary: Vocabulary, documents: bool) -> list[int]:
+    """The ids that are not drawn: <unk>, and unless the texts are documents, their end."""
+    return [vocabulary.unknown] if documents else [vocabulary.unknown, vocabulary.boundary]
+
+
+def pieces_of(vocabulary: Vocabulary) -> list[str] | None:
+    """The text of each id; None for bytes, whose text depends on other bytes."""
+    return [*vocabulary.characters, "\ufffd", ""] if vocabulary.kind == "char" else None
+
+
+class Text:
     """One text as it grows: decodes ids, and finds the end of the text."""
 
     def __init__(self, vocabulary: Vocabulary, pieces: list[str] | None, stop: str | None) -> None:
-        """`pieces` holds the text of each id; None for bytes, whose text depends on other bytes."""
+        """`pieces` are `pieces_of` the vocabulary. The text ends after `stop`."""
         self.running, self._pieces = True, pieces
+        self.ended = False
+        """Whether the model or `stop` ended it."""
         self._decoder: Decoder = vocabulary.decoder()
         self._boundary = vocabulary.boundary
         self._stop, self._tail = stop, ""
@@ -215,16 +235,16 @@ class _Text:
         if not self.running:
             return Piece("", 0.0, b"")
         if self._boundary in ids:
-            ids, self.running = ids[: ids.index(self._boundary) + 1], False
+            ids, self.ended = ids[: ids.index(self._boundary) + 1], True
         decoded: list[str] = []
         for i in ids:  # a byte after the end is not decoded: it could be half a character
             decoded.append(self._pieces[i] if self._pieces else self._decoder.add(i))
             if self._stop:
                 self._tail = (self._tail + decoded[-1])[-len(self._stop) - len(decoded[-1]) :]
                 if self._stop in self._tail:
-                    self.running = False
+                    self.ended = True
                     break
-        self.running = self.running and not last
+        self.running = not self.ended and not last
         text = "".join(decoded) if self.running else "".join(decoded) + self._decoder.end()
         data = b"" if self._pieces else bytes(i for i in ids[: len(decoded)] if i < 256)
         return Piece(text, sum(log_probs[: len(decoded)]), data)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from charrnn.generation.filters import Floats, Ints
-from charrnn.generation.stepper import Stepper
+from charrnn.generation.stepper import Held, Stepper
 from charrnn.models import LanguageModel, State
 
 WINDOW = 256
@@ -36,6 +36,15 @@ class TorchStepper(Stepper):
     def logits(self) -> Floats:
         """The logits of the next character, `[N, V]`, on the CPU."""
         return self._logits.float().cpu().numpy().astype(np.float32, copy=False)
+
+    def state(self) -> Held:
+        """The logits and the state of the model, on the CPU. A step replaces them."""
+        return tuple(tensor.cpu().numpy() for tensor in (self._logits, *self._state))
+
+    def resume(self, state: Held, rows: Sequence[int] = (0,)) -> None:
+        """Goes on from these rows of a state."""
+        logits, *own = (torch.from_numpy(array[list(rows)]).to(self._model.device) for array in state)
+        self._logits, self._state = logits, tuple(own)
 
     @torch.no_grad()
     def step(self, ids: Ints) -> None:

@@ -47,6 +47,13 @@ class LanguageModel(nn.Module):
         """The state before anything is read: tensors `[batch, ...]`."""
         raise NotImplementedError
 
+    def blank_state(self, batch: int) -> State:
+        """The state of a reader who comes into the middle of a text: what stands before is not known.
+
+        It is `initial_state` for a model that does not tell this from the beginning of a text.
+        """
+        return self.initial_state(batch)
+
     def features(self, ids: Tensor, state: State) -> tuple[Tensor, State]:
         """ids `[T, B]` and a state to the input of the last layer, `[T, B, D]`, and the new state."""
         raise NotImplementedError

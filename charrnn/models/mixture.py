@@ -60,6 +60,10 @@ class Mixture(LanguageModel):
         """The state of the network, and the last characters for the n-gram."""
         return self.network.initial_state(batch) + self.ngram.initial_state(batch)
 
+    def blank_state(self, batch: int) -> State:
+        """The state of each that knows nothing of what stands before."""
+        return self.network.blank_state(batch) + self.ngram.blank_state(batch)
+
     def features(self, ids: Tensor, state: State) -> tuple[Tensor, State]:
         """ids `[T, B]` to the network's features and the n-gram's contexts, `[T, B, D + order - 1]`, and the new state.
 

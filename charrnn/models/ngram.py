@@ -85,6 +85,10 @@ class NGramModel(LanguageModel):
         """The last characters before a text: boundaries, ids `[batch, order - 1]`."""
         return (torch.full((batch, self.order - 1), self.boundary, device=self.device),)
 
+    def blank_state(self, batch: int) -> State:
+        """Last characters that are none, -1 `[batch, order - 1]`: a context that holds one of them was never seen."""
+        return tuple(torch.full_like(tensor, -1) for tensor in self.initial_state(batch))
+
     def features(self, ids: Tensor, state: State) -> tuple[Tensor, State]:
         """ids `[T, B]` to the ranks `[T, B, order - 1]` of the contexts of 1, 2, ... characters, -1 if not seen."""
         text = torch.cat([state[0].t(), ids])

@@ -20,15 +20,26 @@ class RNNLayer(RecurrentLayer):
     On its way back through k steps the gradient is multiplied k times by W and by f', so it vanishes or explodes
     (arXiv:1211.5063). To delay this, W starts orthogonal and at first neither shrinks nor stretches a vector. With
     relu, W starts as the identity, so that the state at first keeps what it holds (IRNN, arXiv:1504.00941).
+    `recurrent_init` chooses one of these for any f, or the normal numbers of variance 1/H that were usual before.
     """
 
     recurrent_weights = ("W",)
 
-    def __init__(self, input_size: int, hidden_size: int, activation: Literal["tanh", "relu"] = "tanh") -> None:
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        activation: Literal["tanh", "relu"] = "tanh",
+        recurrent_init: Literal["identity", "orthogonal", "gaussian"] | None = None,
+    ) -> None:
         super().__init__(input_size, hidden_size)
         self.activation = activation
         self.U = nn.Parameter(input_weights(hidden_size, input_size))
-        self.W = nn.Parameter(torch.eye(hidden_size) if activation == "relu" else orthogonal(hidden_size))
+        begin = recurrent_init or ("identity" if activation == "relu" else "orthogonal")
+        if begin == "gaussian":
+            self.W = nn.Parameter(input_weights(hidden_size, hidden_size))
+        else:
+            self.W = nn.Parameter(torch.eye(hidden_size) if begin == "identity" else orthogonal(hidden_size))
         self.b = nn.Parameter(torch.zeros(hidden_size))
 
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:

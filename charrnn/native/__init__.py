@@ -33,8 +33,8 @@ from charrnn.trust import Untrusted, check_file, trusted
 
 SOURCES = Path(__file__).parent
 FLAGS = ["-O3", "-std=gnu11", "-fPIC", "-fno-math-errno", "-fno-trapping-math", "-Wno-psabi"]
-PATIENCE = 10
-"""Seconds that a compiler may take: it needs two."""
+PATIENCE = 60
+"""Seconds that a compiler may take: it needs two, and many more beside other processes."""
 ABANDONED = 3600
 """Seconds after which a folder of a compilation is that of a process that died."""
 

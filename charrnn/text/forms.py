@@ -110,6 +110,15 @@ def variants(character: str) -> list[str]:
     return [form for form in dict.fromkeys(_conversions_alone(character)) if form != character]
 
 
+def are_variants(one: str, other: str) -> bool:
+    """Whether two texts are the same, or traditional and simplified forms of each other."""
+
+    def same(a: str, b: str) -> bool:
+        return a == b or b in variants(a) or a in variants(b)
+
+    return len(one) == len(other) and all(map(same, one, other))
+
+
 @cache
 def _conversions_alone(character: str) -> list[str]:
     return [convert(character) for convert in _converters()]

@@ -15,13 +15,14 @@ from charrnn.cache import cache_folder
 from charrnn.text import entries
 from charrnn.trust import is_mine
 
-Kind = Literal["text", "corpus", "download", "library", "digest"]
+Kind = Literal["text", "corpus", "download", "library", "digest", "index"]
 PARTS: dict[str, tuple[Kind, str]] = {
     "ids": ("text", "[0-9a-f]{32}"),
     "corpora": ("corpus", r".+-[0-9a-f]{12}\.txt"),
     "downloads": ("download", "[0-9a-f]{12}"),
     "native": ("library", r"\w+-[0-9a-f]{24}\.so"),
     "digests": ("digest", "[0-9a-f]{32}"),
+    "suffixes": ("index", r"[0-9a-f]{32}\.bin"),
 }
 """What lies in each part of the cache, and the names that charrnn gives: whatever else lies there is left alone."""
 
@@ -31,7 +32,8 @@ class Kept:
     """Something in the cache."""
 
     kind: Kind
-    """`text`: encoded; `corpus`: a named one; `download`: its sources; `library`: compiled C; `digest`: of a file."""
+    """`text`: encoded; `corpus`: a named one; `download`: its sources; `library`: compiled C; `digest`: of a file;
+    `index`: the places of a training part in order, for `charrnn novelty`."""
     path: Path
     bytes: int
     days: float
@@ -74,7 +76,7 @@ def fault_of(one: Kept) -> str | None:
     if one.kind == "text":
         groups = (entries.fault_of_file(file, whole=True) for file in one.path.glob("groups-*.bin"))
         return entries.fault(one.path, whole=True) or next(filter(None, groups), None)
-    if one.kind == "corpus":
+    if one.kind in ("corpus", "index"):
         return entries.fault_of_file(one.path, whole=True)
     return native.fault(one.path) if one.kind == "library" and one.path.suffix == ".so" else None
 
@@ -82,4 +84,4 @@ def fault_of(one: Kept) -> str | None:
 def remove_kept(one: Kept) -> bool:
     """Removes something from the cache, with its manifest. Gives whether it could be removed."""
     gone = entries.remove(one.path)
-    return gone and (one.kind not in ("corpus", "library") or entries.remove(one.path.with_suffix(".json")))
+    return gone and (one.kind not in ("corpus", "library", "index") or entries.remove(one.path.with_suffix(".json")))

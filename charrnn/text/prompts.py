@@ -67,6 +67,15 @@ def read_prompts(
     return prompts, reading.note()
 
 
+def read_characters(text: str, vocabulary: Vocabulary, corpus: CorpusConfig) -> tuple[list[Prompt], str]:
+    """The characters of a text that a person types, each as it is shown and read, and the line of `read_prompts`.
+
+    What the model knows in no form is kept, as with `unknown="keep"`.
+    """
+    reading = _Reading(vocabulary, corpus, "keep")
+    return reading.characters(text), reading.note()
+
+
 class _Reading:
     """Reads prompts, and remembers what is unknown in them."""
 
@@ -95,6 +104,20 @@ class _Reading:
             return self._in_pieces(text, normal)
         ids = self._vocabulary.encode(normal)
         return Prompt(self._vocabulary.decode(ids) if self._raw else text, ids)
+
+    def characters(self, text: str) -> list[Prompt]:
+        """A text of any kind, character by character."""
+        if not self._raw:
+            text = text.replace("\r\n", "\n").replace("\r", "\n")
+        forms, at, found = Forms(self._normalize(text), self._knows), 0, []
+        for own, piece in pieces(text, self._normalize):
+            theirs, normal = [*clusters(own)], [*clusters(piece)]
+            for one, cluster in zip(theirs if len(theirs) == len(normal) else normal, normal, strict=True):
+                part, ids = self._one(cluster, at, forms)
+                shown = one if part == cluster else part
+                found.append(Prompt(self._vocabulary.decode(ids) if self._raw else shown, ids))
+                at += len(cluster)
+        return found
 
     def _in_pieces(self, text: str, normal: str) -> Prompt:
         forms = Forms(normal, self._knows)

@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from charrnn.device import in_bfloat16, to_device
 from charrnn.models import LanguageModel, State
-from charrnn.text.batches import IGNORE, Batch
+from charrnn.models.fast.softmax import cross_entropy
+from charrnn.text.batches import Batch
 from charrnn.training.penalty import ActivationPenalty
 
 CHUNK = 2**21
@@ -59,9 +59,10 @@ def loss_by_rows(
     inputs, answers = torch.split(features.detach().flatten(0, 1), rows), torch.split(targets.flatten(), rows)
     for x, y in zip(inputs, answers, strict=True):
         x.requires_grad_()
-        own = F.cross_entropy(readout(x).float(), y, ignore_index=IGNORE, reduction="sum")
-        torch.autograd.backward(own * scale)
+        logits = readout(x)
+        own, gradient = cross_entropy(logits, y, scale)
+        torch.autograd.backward(logits, gradient)
         assert x.grad is not None
         gradients.append(x.grad)
-        nats += own.detach()
+        nats += own
     return nats, torch.cat(gradients).view_as(features)

@@ -92,7 +92,7 @@ class Verse:
         self, form: Form, wish: Wish, characters: Sequence[str], readings: Readings | None, size: int | None = None
     ) -> None:
         """`characters` are those of the ids from 0, of `size` in all. Raises CharrnnError where no poem is possible."""
-        self.form, self.wish, self._readings = form, wish, readings
+        self.form, self.wish, self.readings = form, wish, readings
         self._characters = list(characters)
         self._size = size or len(self._characters)
         if (wish.tones or wish.rhyme) and readings is None:
@@ -134,10 +134,10 @@ class Verse:
         """The groups in which the lines of a letter may rhyme, each with the known characters in it."""
         tone = _tone_of(self._all[way], letter)
         if (key := ("rhymes", tone, letter)) not in self._books:
-            assert self._readings is not None
-            rhymes = self._readings.rhymes(tone, self.form.is_ci)
+            assert self.readings is not None
+            rhymes = self.readings.rhymes(tone, self.form.is_ci)
             if self.wish.group and letter == self._letters[0]:
-                wanted = self._readings.find(self.wish.group, tone, self.form.is_ci)
+                wanted = self.readings.find(self.wish.group, tone, self.form.is_ci)
                 rhymes = {wanted: rhymes[wanted]}
             self._books[key] = {name: self._of(groups) for name, groups in rhymes.items()}
         return self._books[key]
@@ -150,17 +150,17 @@ class Verse:
 
     @cached_property
     def _groups(self) -> dict[int, frozenset[str]]:
-        assert self._readings is not None
-        return {i: self._readings.groups(self._characters[i]) for i in np.flatnonzero(self._ideographs).tolist()}
+        assert self.readings is not None
+        return {i: self.readings.groups(self._characters[i]) for i in np.flatnonzero(self._ideographs).tolist()}
 
     @cached_property
     def _by_tone(self) -> dict[str, Mask]:
         if not self.wish.tones:
             return dict.fromkeys("平仄中", self._ideographs)
-        assert self._readings is not None
+        assert self.readings is not None
         found = {tone: np.zeros(self._size, np.bool_) for tone in "平仄中"}
         for i in np.flatnonzero(self._ideographs):
-            for tone in self._readings.tones(self._characters[i]):
+            for tone in self.readings.tones(self._characters[i]):
                 found[tone][i] = found["中"][i] = True
         return found
 
@@ -250,8 +250,8 @@ class Verse:
         fixed = [self._characters[one] for (own, _), one in given.items() if own == line]
         if not fixed:
             return f"line {line + 1}: this model knows too few characters with such tones"
-        assert self._readings is not None  # without tones every character fits
-        tones = "".join(sorted(self._readings.tones(fixed[0])))
+        assert self.readings is not None  # without tones every character fits
+        tones = "".join(sorted(self.readings.tones(fixed[0])))
         return f"line {line + 1}: {fixed[0]} has " + (
             f"the tone {tones}, which does not fit" if tones else "no known tone"
         )
@@ -326,8 +326,7 @@ class Verse:
         if counts:
             if character in used:
                 return None
-            rhymes = any(self._letter(place) != FREE for place in state.places)
-            if not self.wish.repeat or (self.wish.rhyme and rhymes):
+            if not self.wish.repeat or (self.wish.rhyme and self.is_rhyme(state)):
                 used = used | {character}
         if self.wish.rhyme and used is not state.used:
             places = {place for place in places if self._has_rhymes(place, used)}
@@ -336,6 +335,14 @@ class Verse:
     def is_over(self, state: State) -> bool:
         """Whether the poem is whole."""
         return any(place.line == len(self.form.lines) for place in state.places)
+
+    def line_of(self, state: State) -> int:
+        """The line, from 0, in which the next character or mark stands; the number of lines at the end."""
+        return min(place.line for place in state.places)
+
+    def is_rhyme(self, state: State) -> bool:
+        """Whether the next character is a rhyme word, in one of the ways that are still open."""
+        return any(self._letter(place) != FREE for place in state.places)
 
     def _comes_later(self, place: Place, character: int) -> bool:
         """Whether a character must stand further on, and may not do so if it stands here."""

@@ -18,6 +18,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, product
+from typing import Any
 
 from charrnn.text.forms import is_ideograph
 from charrnn.verse.forms import FREE, Form, Way
@@ -65,6 +66,21 @@ class Judgement:
     def is_right(self) -> bool:
         """Whether no rule is broken."""
         return not self.faults
+
+    def document(self) -> dict[str, Any]:
+        """It as JSON."""
+        faults = [{"name": fault.name, "line": fault.line, "places": list(fault.places)} for fault in self.faults]
+        return {"form": self.form, "right": self.is_right, "lines": self.lines, "tones": self.tones, "faults": faults}
+
+
+def divided(text: str) -> list[str]:
+    """What stands between blank lines."""
+    return re.split(r"\n[^\S\n]*\n\s*", text)
+
+
+def poems_of(text: str) -> list[str]:
+    """The poems of a text, between which there are blank lines: those that hold a Chinese character."""
+    return [poem for poem in divided(text) if lines_of(poem)]
 
 
 def lines_of(text: str) -> list[str]:

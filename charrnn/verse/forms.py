@@ -23,7 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from charrnn.errors import CharrnnError
 from charrnn.loading import read_config, read_yaml
 from charrnn.mistakes import Place, mistakes
-from charrnn.text.forms import variants
+from charrnn.text.forms import are_variants
 
 LINES = {
     "a": ["中仄中平仄"],
@@ -168,14 +168,7 @@ def tunes() -> dict[str, Form]:
 
 def find_tune(name: str) -> str | None:
     """The name of a tune as `tunes` has it, which may be given in traditional characters; None where there is none."""
-    if name in tunes():
-        return name
-
-    def same(one: str, other: str) -> bool:
-        return one == other or other in variants(one) or one in variants(other)
-
-    alike = (own for own in tunes() if len(own) == len(name) and all(map(same, name, own)))
-    return next(alike, None)
+    return name if name in tunes() else next((own for own in tunes() if are_variants(name, own)), None)
 
 
 def tune(name: str, lines: Sequence[str], source: str = "") -> Form:

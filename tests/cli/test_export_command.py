@@ -54,10 +54,20 @@ def test_json(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str
     assert told == ""
 
 
+def test_a_page_in_which_the_model_runs(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command(monkeypatch, "export", "run", "--format", "html") == 0
+    out, told = capsys.readouterr()
+    assert out == "run.html\n" and "the model runs in it" in told
+    page = Path("run.html").read_text(encoding="utf-8")
+    assert page.startswith("<!DOCTYPE html>") and '"weights":' in page
+    assert command(monkeypatch, "export", "run", "--format", "html") == 2
+    assert Path("run.html").read_text(encoding="utf-8") == page
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--format", "torch"], "--format torch: folder or onnx was expected"),
+        (["--format", "torch"], "--format torch: one of folder, onnx, html was expected"),
         (["--network-only"], "--network-only belongs to --format onnx"),
         (["--licence", "My Own"], "--licence My Own: an identifier"),
         (["-o", "text.txt"], "text.txt: exists already"),

@@ -88,7 +88,7 @@ def test_every_option_has_help_its_default_and_its_unit(path: tuple[str, ...]) -
     [
         ("generate", "sample"),
         ("predict", "sample"),
-        ("write", "sample"),
+        ("compose", "write"),
         ("infer", "sample"),
         ("complete", "sample"),
         ("evaluate", "eval"),

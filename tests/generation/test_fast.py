@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from itertools import cycle
 
 import numpy as np
@@ -17,8 +18,8 @@ from charrnn.generation.fast.native_way import NativeStepper
 from charrnn.generation.fast.numpy_way import NumpyStepper
 from charrnn.generation.fast.plan import RECURRENCES, make_plan
 from charrnn.generation.filters import Filters, Floats, log_softmax
-from charrnn.generation.sampler import Sampler
-from charrnn.generation.stepper import Stepper
+from charrnn.generation.sampler import Sampler, generator
+from charrnn.generation.stepper import Stepper, joined
 from charrnn.generation.torch_stepper import TorchStepper
 from charrnn.models import LanguageModel, Mixture, NGramModel, build_model
 from charrnn.store.weights import Array
@@ -147,6 +148,28 @@ def test_probabilities_are_those_of_the_model(variant: str, count: int) -> None:
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("count", [1, 53])
+def test_goes_on_from_any_rows_of_a_state(variant: str, count: int) -> None:
+    config, model = build(variant)
+    random = np.random.default_rng(4)
+    before, after = random.integers(0, V, (6, count)), random.integers(0, V, (9, 5))
+    rows = random.integers(0, count, 5).tolist()
+    for name, way in every_way(config, model).items():
+        whole = read(way, np.concatenate([before[:, rows], after]))[len(before) :]
+        read(way, before)
+        state = way.state()
+        other = copy(way)
+        for _ in range(2):  # a state is left as it is, and so is the stepper that gave it
+            other.resume(state, rows)
+            found = [log_softmax(other.logits())]
+            for ids in after:
+                other.step(ids)
+                found.append(log_softmax(other.logits()))
+            np.testing.assert_allclose(found, whole, atol=1e-5, rtol=0, err_msg=name)
+        np.testing.assert_allclose(log_softmax(way.logits())[rows], whole[0], atol=1e-5, rtol=0, err_msg=name)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize(
     ("filters", "documents"),
     [
@@ -185,13 +208,48 @@ def test_threads_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
         assert one.log_prob == pytest.approx(among.log_prob, rel=1e-6)  # summed in other portions
 
 
-@pytest.mark.parametrize("variant", ["lstm", "mlp", "ngram"])
+@pytest.mark.parametrize("variant", ["lstm", "mlp", "ngram", "mixture"])
 def test_two_texts_written_in_turns_do_not_meet(variant: str) -> None:
     for way in every_way(*build(variant)).values():
         sampler = Sampler(way, VOCABULARY, Filters(), False)
         alone = ["".join(p[0][0] for p in sampler.write([seed], 40, seed, block=4)) for seed in (1, 2)]
         pairs = list(zip(*(sampler.write([seed], 40, seed, block=4) for seed in (1, 2)), strict=True))
         assert ["".join(pair[i][0][0] for pair in pairs) for i in (0, 1)] == alone
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_rows_that_are_taken_and_joined_stand_where_they_stood(variant: str) -> None:
+    """Texts of different lengths, put side by side and one of them dropped, go on as each does alone."""
+    texts = [[V - 1, 3, 1], [V - 1, 4, 1, 5, 9, 2, 6], [V - 1]]
+    config, model = build(variant)
+    for way in every_way(config, model).values():
+        alone, held = [], []
+        for text in texts:
+            way.begin(text, 1)
+            held.append(way.state())
+            way.step(np.array([7]))
+            alone.append(log_softmax(way.logits())[0])
+        together = joined(held)
+        for order in ([0, 1, 2], [2, 0], [1, 1, 1]):
+            way.resume(together, order)
+            way.step(np.full(len(order), 7))
+            np.testing.assert_allclose(log_softmax(way.logits()), [alone[i] for i in order], atol=2e-5)
+
+
+@pytest.mark.parametrize("variant", ["lstm", "mlp", "ngram", "mixture"])
+@pytest.mark.parametrize("others", [[Filters(0), Filters(1.5)], [Filters(1.1, top_k=3), Filters(0.9, top_p=0.5)]])
+def test_each_row_has_its_own_filters(variant: str, others: list[Filters]) -> None:
+    every = [Filters(0.7), *others]
+    for way in every_way(*build(variant)).values():
+        way.begin([V - 1, 3], 3)
+        before = way.state()
+        recent = np.full((3, 1), 3)
+        chosen, gained = way.write(30, [generator(5, i) for i in range(3)], every, [V - 2], recent)
+        for i, own in enumerate(every):
+            way.resume(before, [i])
+            alone, log_probs = way.write(30, [generator(5, i)], [own], [V - 2], recent[:1])
+            assert alone[:, 0].tolist() == chosen[:, i].tolist()
+            np.testing.assert_allclose(log_probs[:, 0], gained[:, i], atol=1e-4)
 
 
 @pytest.mark.parametrize("cell", ["lstm", "mlp", "ngram", "mingru"])

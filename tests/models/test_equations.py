@@ -128,6 +128,20 @@ def test_initial_weights() -> None:
     np.testing.assert_array_equal(RNNLayer(D, H, "relu").W.detach().numpy(), eye)
     b = LSTMLayer(D, H).b.detach().numpy()
     np.testing.assert_array_equal(b, np.repeat([0.0, 1.0, 0.0, 0.0], H))
+    np.testing.assert_array_equal(RNNLayer(D, H, "tanh", "identity").W.detach().numpy(), eye)
+    W = RNNLayer(D, H, "relu", "orthogonal").W.detach()
+    np.testing.assert_allclose((W @ W.T).numpy(), eye, atol=1e-5)
+    assert RNNLayer(D, 400, "relu", "gaussian").W.std().item() == pytest.approx(1 / 20, rel=0.05)
+
+
+@pytest.mark.parametrize("longest", [3, 50, 1000])
+def test_chrono_begins_with_memories_of_all_lengths(longest: int) -> None:
+    i, f, g, o = LSTMLayer(D, 2000, "chrono", longest).b.detach().chunk(4)
+    torch.testing.assert_close(i, -f)
+    assert not g.any() and not o.any()
+    lengths = 1 / (1 - torch.sigmoid(f.double()))  # the time after which 1/e of it is left, nearly
+    assert lengths.min() + 1e-4 >= 2 and lengths.max() <= longest + 1e-3
+    assert lengths.mean().item() == pytest.approx((2 + longest) / 2, rel=0.05)  # uniform
 
 
 def test_every_recurrent_cell_has_its_equations_here() -> None:

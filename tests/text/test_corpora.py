@@ -405,10 +405,10 @@ def test_an_unknown_name_is_told_with_the_nearest() -> None:
 def test_the_register_is_whole() -> None:
     assert {"tang-regulated", "tang", "tiny-shakespeare", "hongloumeng", "python-stdlib"} <= set(register())
     for name, entry in register().items():
-        assert re.fullmatch(r"[a-z][a-z0-9-]*", name)
+        assert re.fullmatch(r"[a-z][a-z0-9-]*" + r"(-[A-Z])*" * (entry.format == "synthetic"), name)
         assert all([entry.title, entry.language, entry.characters, entry.licence])
         assert all(re.fullmatch(r"[0-9a-f]{64}", checksum) for checksum in entry.sources.values())
-        assert bool(entry.sources) == (entry.format != "python-stdlib")
+        assert bool(entry.sources) == (entry.format not in ("python-stdlib", "synthetic"))
         if entry.format in ("text", "chinese-poetry"):
             assert re.match(r"https://raw\.githubusercontent\.com/[\w-]+/[\w-]+/[0-9a-f]{40}/", entry.base)
             assert entry.base.endswith("/")

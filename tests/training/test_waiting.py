@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -90,6 +91,30 @@ def test_one_thread_is_part_of_all() -> None:
     assert one is not None and every is not None
     assert 0 < one[0] <= every[0] and one[1] <= every[1]
     assert scheduled("0") is None
+
+
+@pytest.mark.skipif(cores() < 2, reason="there is one core")
+def test_threads_are_drawn_together_for_a_moment_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waiting, "MOMENT", 0.05)
+    torch.ones(1_000_000).exp()  # so that there are threads
+    free = os.sched_getaffinity(0)
+    python = {thread.native_id for thread in threading.enumerate()}
+
+    def places() -> dict[int, set[int]]:
+        return {int(task.name): waiting._cores_of(int(task.name)) for task in TASKS.iterdir()}
+
+    def some_are_held() -> bool:
+        held = {thread for thread, own in places().items() if own and own != free}
+        assert not held & python
+        return bool(held)
+
+    machine = Cores()
+    machine.wanted = True
+    with considerate(machine.look, PERIOD):
+        for _ in range(2):
+            assert comes_true(some_are_held)
+            assert comes_true(lambda: not some_are_held())
+    assert not some_are_held()
 
 
 def test_a_crowd_changes_no_result() -> None:

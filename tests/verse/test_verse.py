@@ -72,7 +72,7 @@ def poems(verse: Verse, seed: int, prompt: str = "", count: int = 3) -> list[str
     generators = [np.random.default_rng([seed, i]) for i in range(count)]
     begin = [alphabet.index(character) for character in prompt]
     kept = write(model, VOCABULARY, begin, verse, Filters(), generators, 500)
-    assert all(one.price >= 0 and one.log_prob <= 0 for one in kept)
+    assert all(min(one.prices) >= 0 and one.log_prob <= 0 for one in kept)
     return [prompt + "".join(alphabet[i] for i in one.ids) for one in kept]
 
 

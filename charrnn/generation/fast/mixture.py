@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from functools import cached_property
 
 import numpy as np
 
 from charrnn.generation.fast.ngram import Ranks, Tables
 from charrnn.generation.filters import Floats, Ints, log_softmax
-from charrnn.generation.stepper import Stepper
+from charrnn.generation.stepper import Held, Stepper
 from charrnn.native.counts import Counts
 from charrnn.store.weights import Array, misfit
 
@@ -48,9 +49,20 @@ class MixtureStepper(Stepper):
         self._ranks = counts.reached()
 
     def begin(self, ids: Sequence[int], count: int) -> None:
-        """Reads a text once for `count` rows."""
+        """Reads a text once for `count` rows, with a network of its own."""
+        self._network = copy(self._network)
         self._network.begin(ids, count)
         self._ranks = self._counts.reached(ids).repeat(count, axis=0)
+
+    def state(self) -> Held:
+        """The network's state, and the contexts that the texts have reached."""
+        return (*self._network.state(), self._ranks)
+
+    def resume(self, state: Held, rows: Sequence[int] = (0,)) -> None:
+        """Goes on from these rows of a state, with a network of its own."""
+        self._network = copy(self._network)
+        self._network.resume(state[:-1], rows)
+        self._ranks = state[-1][list(rows)]
 
     def step(self, ids: Ints) -> None:
         """Reads one more character in each row, ids `[N]`."""

@@ -14,10 +14,10 @@ import numpy.typing as npt
 from charrnn import native
 from charrnn.device import cores
 from charrnn.generation.fast.mixture import MixedCounts
-from charrnn.generation.fast.numpy_way import first_state
+from charrnn.generation.fast.numpy_way import carried, first_state
 from charrnn.generation.fast.plan import Op, Plan
 from charrnn.generation.filters import Doubles, Filters, Floats, Ints, races
-from charrnn.generation.stepper import Generators, Stepper
+from charrnn.generation.stepper import Generators, Held, Stepper, joined
 
 KINDS = (
     "embed",
@@ -84,7 +84,7 @@ def library() -> ctypes.CDLL | None:
             pointer,  # logits
             number,  # vocabulary
             number,  # padded
-            real,  # temperature
+            pointer,  # temperature
             pointer,  # never
             number,  # nevers
             pointer,  # race
@@ -130,9 +130,21 @@ class NativeStepper(Stepper):
         for i in ids[:-1]:
             first.step(np.array([i]), len(self._plan.ops) - 1)
         first.step(np.array(ids[-1:]))
+        self.resume(first.state(), [0] * count)
+
+    def state(self) -> Held:
+        """Copies of the registers that are carried and of the logits, and the contexts of a mixture's n-gram."""
+        return joined([group.state() for groups in self._shares for group in groups])
+
+    def resume(self, state: Held, rows: Sequence[int] = (0,)) -> None:
+        """Goes on from copies of these rows of a state, in as many threads as they are worth."""
+        index = np.array(rows)
         self._shares = [
-            [_Group(self._plan, self._weights, self._lib, rows, self._counts, first) for rows in share]
-            for share in _shares(count, threads())
+            [
+                _Group(self._plan, self._weights, self._lib, own, self._counts, tuple(a[index[own]] for a in state))
+                for own in share
+            ]
+            for share in _shares(len(index), threads())
         ]
 
     def logits(self) -> Floats:
@@ -146,19 +158,20 @@ class NativeStepper(Stepper):
                 group.step(np.ascontiguousarray(ids[group.rows]))
 
     def write(
-        self, length: int, generators: Generators, filters: Filters, never: Sequence[int], recent: Ints
+        self, length: int, generators: Generators, filters: Sequence[Filters], never: Sequence[int], recent: Ints
     ) -> tuple[Ints, Floats]:
-        """Draws and reads `length` characters, in a loop in C if only the temperature is set."""
-        if not filters.only_temperature:
+        """Draws and reads `length` characters, in a loop in C if only temperatures are set."""
+        if not all(own.only_temperature for own in filters):
             return super().write(length, generators, filters, never, recent)
         count, forbidden = len(generators), np.array(never, np.int64)
+        warmth = np.array([max(own.temperature, 1e-4) if own.temperature else 0.0 for own in filters], np.float32)
         chosen, gained = np.empty((length, count), np.int64), np.empty((length, count), np.float32)
 
         def work(groups: list[_Group]) -> None:
             for group in groups:
                 here = group.rows
                 race = races(generators[here], length, self._plan.vocab_size)
-                group.write(race, filters.temperature, forbidden, chosen[:, here], gained[:, here])
+                group.write(race, warmth[here], forbidden, chosen[:, here], gained[:, here])
 
         if len(self._shares) == 1:
             work(self._shares[0])
@@ -180,24 +193,25 @@ class _Group:
         lib: Any,
         rows: slice,
         counts: MixedCounts | None,
-        like: _Group | None = None,
+        state: Held | None = None,
     ) -> None:
-        """Registers as they are before a text, or copies of the one row of `like`."""
+        """Registers as they are before a text, or as this `state` has them, in as many rows."""
         self.rows, self._plan = rows, plan
         self._lib, self._weights = lib, weights
         self._registers: dict[str, Floats] = {}
         before = first_state(plan)
         for name, (parts, width) in plan.widths.items():
             self._registers[name] = _aligned(rows.stop - rows.start, parts * _padded(width))
-            self._registers[name][:] = _blocks(before[name], parts, width) if like is None else like._registers[name]
+            self._registers[name][:] = _blocks(before[name], parts, width)
+        if state is not None:
+            for name, array in zip(carried(plan), state, strict=False):
+                self._registers[name][:] = array
         self.logits = self._registers["logits"]
         self._scratch = _aligned(1, self.logits.shape[1])
         self._counts = counts
         if counts is not None:
-            before_text = counts.reached() if like is None else like._ranks
-            self._ranks: npt.NDArray[np.int32] = np.ascontiguousarray(
-                before_text.repeat(rows.stop - rows.start, axis=0)
-            )
+            reached = counts.reached() if state is None else state[-1]
+            self._ranks: npt.NDArray[np.int32] = np.array(reached, order="C")
             self._seen = _aligned(1, self.logits.shape[1])
         self._ops = (_Op * len(plan.ops))(*map(self._op, plan.ops, weights))
 
@@ -208,6 +222,11 @@ class _Group:
         read = _padded(width) if of is None else of.shape[1]
         pointers = (0 if array is None else array.ctypes.data for array in (into, of, also, *weights))
         return _Op(KINDS.index(op.kind), width, read, into.shape[1], *pointers)
+
+    def state(self) -> Held:
+        """The registers that are carried, with their padding, the logits, and the contexts of the n-gram."""
+        registers = (self._registers[name] for name in carried(self._plan))
+        return (*registers, self._ranks) if self._counts is not None else tuple(registers)
 
     def step(self, ids: Ints, ops: int | None = None) -> None:
         """Reads a character in each row, ids `[N]`, by the first `ops` operations, or by all of them."""
@@ -220,8 +239,11 @@ class _Group:
                 padded = self.logits.shape[1]
                 self._lib.sampling_mix(counts, rows, ranks, self.logits.ctypes.data, padded, self._seen.ctypes.data)
 
-    def write(self, race: Doubles, temperature: float, never: Ints, chosen: Ints, gained: Floats) -> None:
-        """Draws and reads K characters with the numbers `race` `[N, K, V]`, into `chosen` and `gained` `[K, N]`."""
+    def write(self, race: Doubles, warmth: Floats, never: Ints, chosen: Ints, gained: Floats) -> None:
+        """Draws and reads K characters with the numbers `race` `[N, K, V]`, into `chosen` and `gained` `[K, N]`.
+
+        `warmth` `[N]` is the temperature of each row.
+        """
         rows, length, vocabulary = race.shape
         self._lib.sampling_write(
             self._ops,
@@ -231,7 +253,7 @@ class _Group:
             self.logits.ctypes.data,
             vocabulary,
             self.logits.shape[1],
-            max(temperature, 1e-4) if temperature else 0.0,
+            warmth.ctypes.data,
             never.ctypes.data,
             len(never),
             race.ctypes.data,

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from charrnn.generation.filters import Doubles, Floats, Ints
-from charrnn.generation.stepper import Stepper
+from charrnn.generation.stepper import Held, Stepper
 from charrnn.store.weights import Array, Table, Weights, ngram_tables
 
 Ranks = npt.NDArray[np.int32]
@@ -74,6 +74,14 @@ class NGramStepper(Stepper):
     def begin(self, ids: Sequence[int], count: int) -> None:
         """Reads a text once for `count` rows."""
         self._ranks = self._tables.reached(ids).repeat(count, axis=0)
+
+    def state(self) -> Held:
+        """The contexts that the texts have reached. Reading replaces them."""
+        return (self._ranks,)
+
+    def resume(self, state: Held, rows: Sequence[int] = (0,)) -> None:
+        """Goes on from these rows of a state."""
+        self._ranks = state[0][list(rows)]
 
     def step(self, ids: Ints) -> None:
         """Reads one more character in each row, ids `[N]`."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from charrnn.generation.fast.plan import Op, Plan
 from charrnn.generation.filters import Floats, Ints
-from charrnn.generation.stepper import Stepper
+from charrnn.generation.stepper import Held, Stepper
 
 
 def apply(op: Op, registers: dict[str, Floats], ids: Ints) -> None:
@@ -77,6 +77,11 @@ def first_state(plan: Plan) -> dict[str, Floats]:
     return registers
 
 
+def carried(plan: Plan) -> list[str]:
+    """The registers that say where a text stands; the others are made anew for each character."""
+    return [*plan.state, "logits"]
+
+
 class NumpyStepper(Stepper):
     """A stepper that runs a plan in NumPy, all rows at once."""
 
@@ -92,6 +97,15 @@ class NumpyStepper(Stepper):
                 apply(op, self._registers, np.array([i]))
         apply(self._plan.ops[-1], self._registers, np.array(ids[-1:]))
         self._registers = {name: value.repeat(count, axis=0) for name, value in self._registers.items()}
+
+    def state(self) -> Held:
+        """Copies of the registers that are carried, and of the logits."""
+        return tuple(self._registers[name].copy() for name in carried(self._plan))
+
+    def resume(self, state: Held, rows: Sequence[int] = (0,)) -> None:
+        """Goes on from copies of these rows of a state."""
+        own = (array[list(rows)] for array in state)
+        self._registers = {**first_state(self._plan), **dict(zip(carried(self._plan), own, strict=True))}
 
     def logits(self) -> Floats:
         """The logits of the next character, `[N, V]`."""
