@@ -226,8 +226,9 @@ def sample(
         "strict": strict,
     }
     verse: Constraint | None = None
-    if form is not None and (rhyme_scheme is not None or syllables is not None):
-        raise CharrnnError("--rhyme-scheme and --syllables are English verse, without --form")
+    english = rhyme_scheme is not None or syllables is not None
+    if english and (tones or any(one is not None for one in (form, acrostic, rhyme, words)) or acrostic_at != "start"):
+        raise CharrnnError("--rhyme-scheme and --syllables are English verse, without --form and what belongs to it")
     if form is not None:
         verse = opened.verse(
             form,
@@ -242,7 +243,7 @@ def sample(
         )
         text = "" if text is None else text  # the config's prompt may be no beginning of a poem
         how["length"] = VERSE if length is None else length
-    elif rhyme_scheme is not None or syllables is not None:
+    elif english:
         verse = opened.english_verse(rhyme_scheme or "", syllables or "")
         text = "" if text is None else text
         how["length"] = VERSE if length is None else length
@@ -252,7 +253,7 @@ def sample(
         how["length"] = VERSE if length is None else length
         verse = opened.acrostic(acrostic, length=how["length"])
         text = "" if text is None else text
-    below = form or (None if verse is None else "")
+    below = form or (None if acrostic is None and not english else "")
     fields = fields_of(opened, title, author, tune, field, below)
     if without is not None:
         from charrnn.generation.constraints import Both, Without
@@ -266,7 +267,7 @@ def sample(
         stream = sys.stdout.isatty() and samples == 1 and not as_json and plain
     if stream and not plain:
         raise CharrnnError(
-            "--stream shows a text as it comes, without --form, --rhyme-scheme, --syllables, --acrostic, --without, "
+            "--stream shows a text as it comes, without --form, --acrostic, --rhyme-scheme, --syllables, --without, "
             "--original, --novelty, --best-of, and a heading"
         )
     if stream:
@@ -295,10 +296,13 @@ def sample(
         between = bytes(vocabulary.encode("\n\n"))
         _show_bytes([between.join(one.data or b"" for one in written)], vocabulary)
     else:
-        _show_texts([one.text.removesuffix("\n") if acrostic is not None else one.text for one in written])
-    english = rhyme_scheme is not None or syllables is not None
-    is_form = form is not None or english
-    given = {"the form": is_form or None, "the acrostic": None if is_form else acrostic, "--original": original}
+        _show_texts([one.text.removesuffix("\n") if acrostic is not None or english else one.text for one in written])
+    given = {
+        "the form": form,
+        "the acrostic": None if form else acrostic,
+        "the verse": english or None,
+        "--original": original,
+    }
     if asked := [what for what, value in given.items() if value is not None]:
         _tell_price(" and ".join(asked), [one.constraint_bits or 0.0 for one in written])
     if novelty:

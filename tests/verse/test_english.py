@@ -244,7 +244,7 @@ def test_the_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixt
 
     code, out, told = command("--rhyme-scheme", "abab", "--syllables", "4", "--prompt", "The ", "--seed", "1")
     assert code == 0 and out.startswith("The ") and "bits per character" in told
-    assert is_right(out.removesuffix("\n"), "abab", "4", sounds_of(LINES))
+    assert is_right(out, "abab", "4", sounds_of(LINES))
     for wrong, message in (
         (["--syllables", "5", "--form", "5x8"], "without --form"),
         (["--syllables", "2", "--prompt", "zzz"], "not in the model's vocabulary"),
