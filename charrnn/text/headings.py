@@ -100,7 +100,8 @@ class Headings(Record):
             return value
         if variant := next((one for one in known if are_variants(value, one)), None):
             return variant
-        near = get_close_matches(value, known, n=3, cutoff=0.5)
+        near = get_close_matches(value, known, n=len(known), cutoff=0.5)
+        near = sorted(near, key=lambda one: (abs(len(one) - len(value)), known.index(one)))[:3]
         told = f"near to it {'is' if len(near) == 1 else 'are'}" if near else f"of the {len(known):,} that it knows are"
         raise CharrnnError(
             f"{as_given(name, value)}: no {name} that this model knows; {told} {', '.join(near or known[:5])}"

@@ -112,3 +112,9 @@ def test_a_damaged_file_is_one_message(tmp_path: Path, wrong: str) -> None:
     (tmp_path / "headings.json").write_text(wrong, encoding="utf-8")
     with pytest.raises(CharrnnError, match=r"headings\.json"):
         read_record(tmp_path / "headings.json", Headings)
+
+
+def test_of_names_equally_near_that_of_most_texts_is_told_first() -> None:
+    headings = Headings(template="《{title}》{author}\n", known={"author": ["苏轼", "苏辙", "苏过", "苏"]})
+    with pytest.raises(CharrnnError, match="near to it are 苏轼, 苏辙, 苏过"):
+        headings.taken({"author": "苏试"})
