@@ -13,7 +13,8 @@ import numpy.typing as npt
 
 from charrnn.errors import CharrnnError, NoNumbers
 from charrnn.evaluation.surprise import bits_of_texts
-from charrnn.report.coloured import Shade, coloured, heading, legend, page, paragraph, steps, table
+from charrnn.report.coloured import Shade, coloured, legend, page, steps
+from charrnn.report.html import heading, paragraph, table
 from charrnn.report.places import divisions
 from charrnn.report.texts import END, Text, shown, texts_of
 from charrnn.run import Run

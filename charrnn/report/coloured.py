@@ -1,15 +1,15 @@
-"""Coloured text as HTML: one file that asks nothing of anybody, light and dark, for colour-blind eyes too."""
+"""Coloured text as HTML, light and dark, for colour-blind eyes too."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from html import escape
 from itertools import groupby
 from typing import NamedTuple
 
 import numpy as np
 
-from charrnn.terminal import printable
+from charrnn.report import html
+from charrnn.report.html import plain
 from charrnn.text.forms import is_ideograph
 
 STEPS = 5
@@ -20,16 +20,10 @@ NIGHT = (24, 24, 27)
 """What shades begin from in the dark, in the place of white."""
 
 STYLE = """\
-:root{color-scheme:light dark}
-body{font:16px/1.5 system-ui,"Noto Sans CJK SC","Source Han Sans SC","PingFang SC","Microsoft YaHei",sans-serif;
-max-width:60em;margin:1em auto;padding:0 1em;background:#fff;color:#18181b;overflow-wrap:anywhere}
-h1{font-size:1.4em}h2{font-size:1.15em;margin-top:2em}
 .text{white-space:pre-wrap;line-height:1.75;font-family:ui-monospace,"Noto Sans Mono CJK SC",monospace}
 .text[lang=zh]{font-family:"Noto Serif CJK SC","Source Han Serif SC","Songti SC",SimSun,serif;font-size:1.1em}
-.scroll{overflow-x:auto;margin:1em 0}table{border-collapse:collapse;font-variant-numeric:tabular-nums}
-td,th{padding:.1em .7em .1em 0;text-align:left;white-space:nowrap}th{border-bottom:1px solid #8888}
-u{text-decoration-thickness:2px;text-underline-offset:3px}
-.legend span{padding:.1em .6em}figure{margin:1em 0}svg{max-width:100%;height:auto;background:#fff}"""
+.legend span{padding:.1em .6em}
+"""
 
 
 class Shade(NamedTuple):
@@ -65,38 +59,9 @@ def legend(low: str, high: str, mark: str = "") -> str:
     return f'<p class="legend">{"".join(shown)}</p>'
 
 
-def table(rows: Sequence[Sequence[str]]) -> str:
-    """A table; the first row is its head."""
-    head, *body = rows
-    lines = ["".join(f"<td>{plain(cell)}</td>" for cell in row) for row in body]
-    top = "".join(f"<th>{plain(cell)}</th>" for cell in head)
-    return f'<div class="scroll"><table><tr>{top}</tr>{"".join(f"<tr>{line}</tr>" for line in lines)}</table></div>'
-
-
 def page(title: str, body: Iterable[str]) -> str:
-    """The whole file."""
-    return (
-        '<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width,initial-scale=1">\n'
-        f"<title>{plain(title)}</title>\n<style>{STYLE}\n{_shades()}</style>\n<h1>{plain(title)}</h1>\n"
-        + "\n".join(body)
-        + "\n</html>\n"
-    )
-
-
-def paragraph(text: str) -> str:
-    """A paragraph of words."""
-    return f"<p>{plain(text)}</p>"
-
-
-def heading(text: str) -> str:
-    """A heading below the title."""
-    return f"<h2>{plain(text)}</h2>"
-
-
-def plain(text: str) -> str:
-    """Text as HTML shows it, in which nothing is a tag and what one would not see is escaped."""
-    return escape(printable(text))
+    """A whole file in which text is coloured."""
+    return html.page(title, body, STYLE + _shades())
 
 
 def _span(text: str, step: int, marked: bool) -> str:
@@ -118,7 +83,7 @@ def _shades() -> str:
     dark = "".join(
         _rule(f"{name}{i}", (NIGHT, ends[1]), i) for name, ends in (("n", BLUE), ("p", ORANGE)) for i in _strengths()
     )
-    return f"{light}\n@media(prefers-color-scheme:dark){{body{{background:#18181b;color:#e4e4e7}}{dark}}}"
+    return f"{light}\n@media(prefers-color-scheme:dark){{{dark}}}"
 
 
 def _strengths() -> range:

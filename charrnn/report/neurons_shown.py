@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from charrnn.report.coloured import Shade, coloured, heading, legend, page, paragraph, steps, table
+from charrnn.report.coloured import Shade, coloured, legend, page, steps
 from charrnn.report.controls import LAST
 from charrnn.report.gates import MOSTLY, Gate
+from charrnn.report.html import heading, paragraph, table
 from charrnn.report.neurons import LEAST, MARGIN, Clamped, Follower, Neurons
 from charrnn.report.passages import of
 from charrnn.report.texts import END, shown

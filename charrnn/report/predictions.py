@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from charrnn.errors import CharrnnError, NoNumbers
-from charrnn.report.coloured import Shade, coloured, heading, legend, page, paragraph, steps, table
+from charrnn.report.coloured import Shade, coloured, legend, page, steps
+from charrnn.report.html import heading, paragraph, table
 from charrnn.run import Run
 from charrnn.text.batches import IGNORE
 from charrnn.text.prompts import Unknown

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charrnn.report.coloured import STEPS, Shade, coloured, legend, page, steps, table
+from charrnn.report.coloured import STEPS, Shade, coloured, legend, page, steps
+from charrnn.report.html import table
 from charrnn.terminal import printable
 
 

@@ -135,9 +135,9 @@ def test_configs_runs_and_cells_are_opened() -> None:
 
 def test_they_are_drawn() -> None:
     pytest.importorskip("matplotlib")
-    from charrnn.report.html import write
+    from charrnn.report.out import write_picture
 
     found: list[Gradients] = list(of_run(trained(), lags=5))
     for some in (found, found[:1]):
-        write(drawn(some), Path("a.html"), "t", "w")
+        write_picture(Path("a.html"), drawn(some), "t", "w")
         assert "<svg" in Path("a.html").read_text()

@@ -124,13 +124,13 @@ def test_what_cannot_be_laid_over_each_other_is_refused() -> None:
 
 def test_it_is_drawn() -> None:
     pytest.importorskip("matplotlib")
-    from charrnn.report.html import check_ending, write
+    from charrnn.report.out import check_ending, write_picture
 
     run = trained()
     found = memory(run, targets_of(part_of([run])[0], 50), (1, 2))
     for ending in ("html", "svg", "png", "pdf"):
         check_ending(Path(f"a.{ending}"))
-        write(drawn([found]), Path(f"a.{ending}"), "多遠？ <b>", "words")
+        write_picture(Path(f"a.{ending}"), drawn([found]), "多遠？ <b>", "words")
         assert Path(f"a.{ending}").stat().st_size > 1000
     page = Path("a.html").read_text(encoding="utf-8")
     assert "多遠？ &lt;b&gt;" in page and "<svg" in page and set(re.findall('http[^"]*', page)) <= NAMESPACES

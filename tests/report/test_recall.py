@@ -126,9 +126,9 @@ def test_the_floor_stands_beside_the_bits() -> None:
 
 def test_seeds_are_one_line() -> None:
     pytest.importorskip("matplotlib")
-    from charrnn.report.html import write
+    from charrnn.report.out import write_picture
 
     found = [Recall(f"runs/诗,seed={i}", "lstm", (4, 8), (1.0, 0.1 * i), (30, 30), 1 / 36) for i in range(3)]
     assert {one.group for one in found} == {"诗"}
-    write(drawn(found), Path("a.svg"), "t", "w")
+    write_picture(Path("a.svg"), drawn(found), "t", "w")
     assert Path("a.svg").stat().st_size > 1000

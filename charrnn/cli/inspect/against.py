@@ -35,8 +35,7 @@ def against(
     """
     from charrnn.report.against import against as compare
     from charrnn.report.against import as_dict, as_page, drawn, rows
-    from charrnn.report.html import check_ending
-    from charrnn.report.out import write
+    from charrnn.report.out import check_ending, write
     from charrnn.terminal import advance, bar, table
 
     if out is not None:

@@ -47,8 +47,8 @@ def gradients(
     in float64, relative to the state that the last step is given.
     """
     from charrnn.report.gradients import REFUTED, SHOWN, drawn, of_config, of_run, opened
-    from charrnn.report.html import check_ending, write
-    from charrnn.terminal import bar, say, table
+    from charrnn.report.out import check_ending, write_picture
+    from charrnn.terminal import bar, table
 
     if out is not None:
         check_ending(out)
@@ -74,8 +74,7 @@ def gradients(
             if one.norms:
                 show(_clipping(one))
     if out is not None:
-        write(drawn(found), out, "How does a gradient fade on its way back?", REFUTED)
-        say(f"the picture is in {out}")
+        write_picture(out, drawn(found), "How does a gradient fade on its way back?", REFUTED)
 
 
 def _row(one: Gradients, columns: list[int]) -> list[str]:

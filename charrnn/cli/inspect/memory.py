@@ -43,11 +43,11 @@ def memory(
     The same 1,024 held-out characters are predicted by every run, each from nothing but the last k characters. The span
     is the smallest k from which on nothing is more than 0.01 bits above everything, which is all that stands before.
     """
-    from charrnn.report.html import check_ending, write
     from charrnn.report.memory import KNOWN, REFUTED, TARGETS, drawn, part_of, targets_of
     from charrnn.report.memory import memory as measure
     from charrnn.report.opening import causal_runs
-    from charrnn.terminal import advance, bar, say, table
+    from charrnn.report.out import check_ending, write_picture
+    from charrnn.terminal import advance, bar, table
 
     if out is not None:
         check_ending(out)
@@ -69,5 +69,4 @@ def memory(
             rows.append([one.run, *bits, str(one.span or f"> {KNOWN[-1]}")])
         show("held-out bits per character when the last k characters are known, k =\n" + table(rows))
     if out is not None:
-        write(drawn(found), out, "How far back does it look?", REFUTED)
-        say(f"the picture is in {out}")
+        write_picture(out, drawn(found), "How far back does it look?", REFUTED)

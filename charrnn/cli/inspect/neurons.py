@@ -36,9 +36,8 @@ def neurons(
     A last table says how often the gates are shut and open.
     """
     from charrnn.report import neurons_shown as shown
-    from charrnn.report.html import check_ending
     from charrnn.report.neurons import neurons as look
-    from charrnn.report.out import write
+    from charrnn.report.out import check_ending, write
     from charrnn.terminal import advance, bar, table
 
     if out is not None:

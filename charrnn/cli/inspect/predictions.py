@@ -36,8 +36,7 @@ def predictions(
     last line is what the model expects after the text.
     """
     from charrnn.report import predictions as report
-    from charrnn.report.html import check_ending
-    from charrnn.report.out import write
+    from charrnn.report.out import check_ending, write
     from charrnn.terminal import table
 
     if out is not None:

@@ -30,11 +30,11 @@ def recall(
     right if it holds that character the likeliest of those that might come there. At most 1,000 held-out documents are
     read.
     """
-    from charrnn.report.html import check_ending, write
     from charrnn.report.opening import causal_runs
+    from charrnn.report.out import check_ending, write_picture
     from charrnn.report.recall import DOCUMENTS, REFUTED, drawn
     from charrnn.report.recall import recall as measure
-    from charrnn.terminal import advance, bar, say, table
+    from charrnn.terminal import advance, bar, table
 
     if out is not None:
         check_ending(out)
@@ -52,5 +52,4 @@ def recall(
         show(f"% right, by the distance in characters of what decides it; by chance {100 * first.chance:.1f}")
         show(table(rows))
     if out is not None:
-        write(drawn(found), out, "From how far back does it recall?", REFUTED)
-        say(f"the picture is in {out}")
+        write_picture(out, drawn(found), "From how far back does it recall?", REFUTED)
