@@ -16,7 +16,7 @@ FORMAT = 1
 """The format of a run's folder. A run of a newer format is refused; older formats will still be read."""
 
 
-RESULTS = 2
+RESULTS = 1
 """A number that goes up with every change after which the same config, text and seed give other weights. A sweep trains
 a variant anew whose run has another one."""
 
