@@ -122,7 +122,7 @@ def sample(
         typer.Option(
             "--form",
             help="A form of verse that every poem keeps: a name or a tune of ci (`charrnn forms list`), a size such as "
-            "5x8 for eight lines of five, or a YAML file. Default: none.",
+            "5x8 for eight lines of five, tones such as 仄仄平平仄，平平仄仄平。a, or a YAML file. Default: none.",
         ),
     ] = None,
     tones: Annotated[bool, typer.Option("--tones", help="Keep the tones of --form.")] = False,

@@ -44,6 +44,8 @@ MIDDLE, FINAL = "，、；：！？。", "。？！；"
 WITHIN = "，、："
 """The marks with which a line of ci may end within a sentence; at its end those of a second line stand."""
 MOST_LINES, LONGEST = 200, 100
+LINE = rf"[平仄中]{{1,{LONGEST}}}[，。][a-z]?"
+"""A line of a pattern: its tones, its mark, and where it rhymes a letter."""
 TUNES = Path(__file__).with_name("tunes.yaml")
 """The tunes of ci, as `charrnn forms learn song-ci` wrote them."""
 FREE = "."
@@ -136,7 +138,8 @@ NAMES = {
 
 
 def find_form(name: str) -> Form:
-    """The form of a name (wujue, 五絕, a tune of ci such as 菩薩蠻), a size (5x8: eight lines of five) or a YAML file.
+    """The form of a name (wujue, 五絕, a tune of ci such as 菩薩蠻), a size (5x8: eight lines of five), its tones
+    (仄仄平平仄，平平仄仄平。a: lines, with a letter where they rhyme) or a YAML file.
 
     Raises CharrnnError where there is none, with the names that are nearest.
     """
@@ -147,10 +150,12 @@ def find_form(name: str) -> Form:
         if not (1 <= length <= LONGEST and 1 <= count <= MOST_LINES):
             raise CharrnnError(f"‹form={name}›: lines of 1 to {LONGEST} characters and 1 to {MOST_LINES} lines, please")
         return Form(f"{length}×{count}", (length,) * count, (Way(couplets(count)),))
+    if re.fullmatch(rf"(?:{LINE}\s*){{1,{MOST_LINES}}}", name):
+        return tune(name, re.findall(LINE, name))
     if name.endswith((".yaml", ".yml")):
         return _read(Path(name))
-    if tune := find_tune(name):
-        return tunes()[tune]
+    if own := find_tune(name):
+        return tunes()[own]
     known = ", ".join([*FORMS, *(form.name for form in FORMS.values())])
     near = get_close_matches(name, tunes(), n=3, cutoff=0.5)
     raise CharrnnError(

@@ -453,3 +453,15 @@ def test_no_word_that_was_forbidden_occurs(seed: int, words: list[str]) -> None:
     text = vocabulary.decode(one.ids)
     assert len(text) == 60 and not any(word in text for word in words)
     assert set(text) - set(CHARACTERS[:4]), "what is not forbidden is written"
+
+
+def test_tones_may_be_given_as_the_form() -> None:
+    pattern = "仄仄平平仄，平平仄仄平。a 中平平仄仄，仄仄仄平平。a"
+    form = find_form(pattern)
+    assert form.has_tones and form.lines == (5, 5, 5, 5)
+    assert form.ways == tune("", ["仄仄平平仄，", "平平仄仄平。a", "中平平仄仄，", "仄仄仄平平。a"]).ways
+    assert judge_as("白日依山盡，黃河入海流。欲窮千里目，更上一層樓。", form, pingshui()).is_right
+    assert not judge_as("白日依山盡，黃河入海東。欲窮千里目，更上一層樓。", form, pingshui()).is_right
+    for broken in ("仄仄平平仄", "仄仄平平a，", "仄仄平平仄，" * 201):
+        with pytest.raises(CharrnnError, match="no such form"):
+            find_form(broken)
