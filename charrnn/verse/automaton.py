@@ -192,7 +192,8 @@ class Verse:
             line, slot = spots[i]
             own = {(line, slot + j): self._set[character] for j, character in enumerate(word)}
             both = fixed | own
-            if len(both) < len(fixed) + len(own) or (not self.wish.repeat and len({*both.values()}) < len(both)):
+            clashes = any(fixed.get(spot, one) != one for spot, one in own.items())
+            if clashes or (not self.wish.repeat and len({*both.values()}) < len(both)):
                 continue
             if any(self._fits(way, both, line, p) for p in range(len(self._patterns(way, line)))):
                 return both
@@ -234,6 +235,8 @@ class Verse:
                 refused.append(self._reason(bad[0], self._fixed[way]))
             elif not all(self._groups_of(way, letter) for letter in set(own.rhymes) - {FREE}):
                 refused.append("no rhyme group has enough of the characters that this model knows, and those asked for")
+            elif again := self._again(way):
+                refused.append(f"{again} would rhyme, and stand further on again")
             else:
                 found[way] = lines
         if not found:
@@ -242,6 +245,15 @@ class Verse:
             why = refused[0] if refused else "the words find no places whose tones they have"
             raise CharrnnError(f"{given}no poem of the form {self.form.name} can be so: {why}")
         return found
+
+    def _again(self, way: int) -> str:
+        """A character that is asked for as a rhyme word and once more behind it; nothing where there is none."""
+        if self.wish.rhyme:
+            for (line, slot), one in self._fixed[way].items():
+                is_rhyme = slot == self.form.lines[line] - 1 and self._all[way].rhymes[line] != FREE
+                if is_rhyme and any(other == one and spot > (line, slot) for spot, other in self._fixed[way].items()):
+                    return self._characters[one]
+        return ""
 
     def _reason(self, line: int, given: Fixed) -> str:
         """Why a line cannot be written, in words."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from charrnn.config import ModelConfig
@@ -287,6 +287,7 @@ def test_a_length_that_is_too_short_for_a_form_is_told() -> None:
     st.text(st.sampled_from(CHARACTERS), max_size=2),
     st.booleans(),
 )
+@example(1, "qijue", ["一"], "一", True)  # a rhyme word that would have to come once more
 def test_words_occur_or_are_refused_beforehand(
     seed: int, name: str, words: list[str], letters: str, repeat: bool
 ) -> None:
