@@ -265,7 +265,7 @@ def test_the_examples_of_the_library_run(tmp_path: Path, capsys: pytest.CaptureF
 
 
 def test_the_readme_is_short() -> None:
-    assert len(README.read_text(encoding="utf-8").splitlines()) < 165
+    assert len(README.read_text(encoding="utf-8").splitlines()) < 150
 
 
 def test_both_readmes_have_the_same_structure_and_commands() -> None:

@@ -48,10 +48,7 @@ class LanguageModel(nn.Module):
         raise NotImplementedError
 
     def blank_state(self, batch: int) -> State:
-        """The state of a reader who comes into the middle of a text: what stands before is not known.
-
-        It is `initial_state` for a model that does not tell this from the beginning of a text.
-        """
+        """The state in the middle of a text, where what stands before is not known."""
         return self.initial_state(batch)
 
     def features(self, ids: Tensor, state: State) -> tuple[Tensor, State]:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from charrnn.config import ModelConfig
+
+Activation = Literal["tanh", "relu"]
+RecurrentInit = Literal["identity", "orthogonal", "gaussian"] | None
+ForgetBias = float | Literal["chrono"]
 
 
 class Dropout(nn.Module):
@@ -95,3 +100,32 @@ def orthogonal(size: int) -> Tensor:
     gradient that flows through time (arXiv:1312.6120).
     """
     return nn.init.orthogonal_(torch.empty(size, size))
+
+
+def initial_recurrence(begin: Literal["identity", "orthogonal", "gaussian"], size: int) -> Tensor:
+    """The first recurrent weights `[size, size]`: the identity, a random orthogonal matrix, or normal numbers of
+    variance 1 / size.
+    """
+    if begin == "gaussian":
+        return input_weights(size, size)
+    return torch.eye(size) if begin == "identity" else orthogonal(size)
+
+
+def gate_biases(size: int, forget: ForgetBias, longest: int) -> Tensor:
+    r"""The biases `[4 * size]` of the gates i, f, g, o: 0, and `forget` for f.
+
+    With `chrono` the units begin with memories of different lengths, up to T = `longest` characters:
+
+    .. math:: b_f \sim \ln \mathcal{U}(1, T - 1), \qquad b_i = -b_f
+
+    That is section 2.2 of arXiv:1804.11188. A gate of bias b_f keeps sigma(b_f) = 1 - 1/(1 + e^{b_f}) of what it holds
+    at each step, and so holds it for about 1 + e^{b_f} steps, which is uniform between 2 and T.
+    """
+    biases = torch.zeros(4 * size)
+    i, f, _, _ = biases.chunk(4)
+    if forget == "chrono":
+        f.uniform_(1, longest - 1).log_()
+        i.copy_(-f)
+    else:
+        f.fill_(forget)
+    return biases

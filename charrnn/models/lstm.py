@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from charrnn.models.base import RecurrentLayer, State
-from charrnn.models.layers import input_weights, orthogonal
+from charrnn.models.layers import ForgetBias, gate_biases, input_weights, orthogonal
 
 
 class LSTMLayer(RecurrentLayer):
@@ -25,40 +23,20 @@ class LSTMLayer(RecurrentLayer):
     These are the equations of arXiv:1503.04069 without peepholes. Along c the gradient is multiplied only by f, which
     may stay near 1: therefore it need not vanish. b_f starts at `forget_bias`. With 1, the cell at first keeps what it
     holds (Jozefowicz et al. 2015); this helps where a text has long dependencies, and costs some speed where it has
-    none.
-
-    With `forget_bias: chrono` the units begin with memories of different lengths, up to T = `chrono_range` characters:
-
-    .. math:: b_f \sim \ln \mathcal{U}(1, T - 1), \qquad b_i = -b_f
-
-    That is section 2.2 of arXiv:1804.11188. A gate of bias b_f keeps sigma(b_f) = 1 - 1/(1 + e^{b_f}) of what it holds
-    at each step, and so holds it for about 1 + e^{b_f} steps, which is uniform between 2 and T.
-
-    Each W starts orthogonal. U starts with a gain of 2, so that the input drives the gates from the first step;
-    with a gain of 1 the network learns more slowly.
+    none. `chrono` gives units memories of different lengths (`layers.gate_biases`). Each W starts orthogonal. U starts
+    with a gain of 2, so that the input drives the gates from the first step; with 1 the network learns more slowly.
     """
 
     recurrent_weights = ("W",)
 
     def __init__(
-        self,
-        input_size: int,
-        hidden_size: int,
-        forget_bias: float | Literal["chrono"] = 1.0,
-        chrono_range: int = 128,
+        self, input_size: int, hidden_size: int, forget_bias: ForgetBias = 1.0, chrono_range: int = 128
     ) -> None:
         super().__init__(input_size, hidden_size)
         self.state_sizes = (hidden_size, hidden_size)
         self.U = nn.Parameter(input_weights(4 * hidden_size, input_size, gain=2.0))  # rows of i, f, g, o
         self.W = nn.Parameter(torch.cat([orthogonal(hidden_size) for _ in range(4)]))
-        self.b = nn.Parameter(torch.zeros(4 * hidden_size))
-        with torch.no_grad():
-            i, f, _, _ = self.b.chunk(4)
-            if forget_bias == "chrono":
-                f.uniform_(1, chrono_range - 1).log_()
-                i.copy_(-f)
-            else:
-                f.fill_(forget_bias)
+        self.b = nn.Parameter(gate_biases(hidden_size, forget_bias, chrono_range))
 
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """The equations above for one t: x `[B, D]`, state (h, c) to h `[B, H]` and (h, c)."""

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from charrnn.models.base import RecurrentLayer, State
-from charrnn.models.layers import input_weights, orthogonal
+from charrnn.models.layers import Activation, RecurrentInit, initial_recurrence, input_weights
 
 
 class RNNLayer(RecurrentLayer):
@@ -26,20 +24,13 @@ class RNNLayer(RecurrentLayer):
     recurrent_weights = ("W",)
 
     def __init__(
-        self,
-        input_size: int,
-        hidden_size: int,
-        activation: Literal["tanh", "relu"] = "tanh",
-        recurrent_init: Literal["identity", "orthogonal", "gaussian"] | None = None,
+        self, input_size: int, hidden_size: int, activation: Activation = "tanh", recurrent_init: RecurrentInit = None
     ) -> None:
         super().__init__(input_size, hidden_size)
         self.activation = activation
         self.U = nn.Parameter(input_weights(hidden_size, input_size))
         begin = recurrent_init or ("identity" if activation == "relu" else "orthogonal")
-        if begin == "gaussian":
-            self.W = nn.Parameter(input_weights(hidden_size, hidden_size))
-        else:
-            self.W = nn.Parameter(torch.eye(hidden_size) if begin == "identity" else orthogonal(hidden_size))
+        self.W = nn.Parameter(initial_recurrence(begin, hidden_size))
         self.b = nn.Parameter(torch.zeros(hidden_size))
 
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
