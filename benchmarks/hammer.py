@@ -17,9 +17,9 @@ import sys
 import time
 from collections import Counter
 from pathlib import Path
-from subprocess import PIPE, Popen
 
 from machine import describe
+from serving import server
 
 PATHS = ["/", "/api/sample", "/api/next", "/api/score", "/api/fill", "/api/verse", "/v1/completions", "/v1/models/x"]
 RIGHT = {"length": 20, "seed": 1, "stream": True}
@@ -34,14 +34,11 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the requests (0)")
     arguments = parser.parse_args()
     chance, counts, slow = random.Random(arguments.seed), Counter[str](), list[socket.socket]()
-    command = [sys.executable, "-m", "charrnn", "serve", str(arguments.run), "--port", "0", "--json"]
-    with Popen(command, stdout=PIPE, text=True) as server:
-        assert server.stdout is not None
-        port = int(json.loads(server.stdout.readline())["address"].rstrip("/").rpartition(":")[2])
+    with server(arguments.run) as (port, process):
         for _ in range(300):  # what is made when it is first needed is made
             asked(port, malformed(chance))
         before = asked(port, request("/api/sample", json.dumps(RIGHT).encode()))
-        memory, began = [resident(server.pid)], time.monotonic()
+        memory, began = [resident(process.pid)], time.monotonic()
         while counts["malformed"] < arguments.requests or time.monotonic() - began < 60 * arguments.minutes:
             answer = asked(port, malformed(chance))
             counts["malformed"] += 1
@@ -52,13 +49,13 @@ def main() -> None:
                 leaves(port)
                 counts["left"] += 1
             if counts["malformed"] % 1000 == 0:
-                memory.append(resident(server.pid))
+                memory.append(resident(process.pid))
         minutes = (time.monotonic() - began) / 60
         same = asked(port, request("/api/sample", json.dumps(RIGHT).encode())) == before
-        memory.append(resident(server.pid))
-        alive, ended = server.poll() is None, time.monotonic()
-        server.terminate()
-        server.wait(20)
+        memory.append(resident(process.pid))
+        alive, ended = process.poll() is None, time.monotonic()
+        process.terminate()
+        process.wait(20)
         took = time.monotonic() - ended
     statuses = ", ".join(f"{name} × {count:,}" for name, count in sorted(counts.items()) if name.isdigit())
     print(f"{describe()}; {minutes:.1f} minutes\n")

@@ -52,12 +52,12 @@ def main() -> None:
             count = characters([text.text for text in texts])
             sampled.append(count / (time.perf_counter() - began))
             spent.append(count / (time.process_time() - before))
-            began, before = time.perf_counter(), processor_time(process)
+            began, before = time.perf_counter(), processor_time(process.pid)
             answers = asyncio.run(crowd(port, streams, length, turn))
             took = time.perf_counter() - began
             count = characters([written(answer) for answer in answers])
             served.append(count / took)
-            spent_serving.append(count / (processor_time(process) - before))
+            spent_serving.append(count / (processor_time(process.pid) - before))
             alone += [asyncio.run(first(port, 100 + turn)) for _ in range(5)]
             beside += asyncio.run(first_beside(port, streams, length, turn))
     sides = ((f"`sample --samples {streams}`", sampled, spent), (f"`serve`, {streams} streams", served, spent_serving))
@@ -72,13 +72,13 @@ def main() -> None:
 
 
 @contextmanager
-def server(run: Path) -> Iterator[tuple[int, int]]:
-    """A server of a run. Gives its port, and the number of its process."""
+def server(run: Path) -> Iterator[tuple[int, subprocess.Popen[str]]]:
+    """A server of a run: its port and its process."""
     command = [sys.executable, "-m", "charrnn", "serve", str(run), "--port", "0", "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
-            yield int(json.loads(process.stdout.readline())["address"].rstrip("/").rpartition(":")[2]), process.pid
+            yield int(json.loads(process.stdout.readline())["address"].rstrip("/").rpartition(":")[2]), process
         finally:
             process.terminate()
 

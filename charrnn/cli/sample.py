@@ -16,6 +16,20 @@ from charrnn.cli.heading import Author, Fields, Title, Tune, fields_of
 from charrnn.cli.opening import open_run
 from charrnn.cli.options import Checkpoint, Device, Json, LearntText, Plugin, RunFolder, Strict, Unknown, unescaped
 from charrnn.cli.output import show, show_bytes, show_json
+from charrnn.cli.wishes import (
+    Acrostic,
+    AcrosticAt,
+    Form,
+    Original,
+    Repeat,
+    Rhyme,
+    RhymeScheme,
+    RhymeTable,
+    Syllables,
+    Tones,
+    WithoutWords,
+    Words,
+)
 from charrnn.errors import CharrnnError
 
 if TYPE_CHECKING:
@@ -97,101 +111,23 @@ def sample(
         int,
         typer.Option("--best-of", help="Write so many texts for each that is shown: the likeliest, per character."),
     ] = 1,
-    without: Annotated[
-        str | None,
-        typer.Option(
-            "--without", metavar="WORDS", help="Words that may not occur, with commas between. Default: none."
-        ),
-    ] = None,
-    original: Annotated[
-        int | None,
-        typer.Option(
-            "--original",
-            metavar="N",
-            help="Write no run of N characters, from 2, that stands in the corpus the model has learnt from. Default: "
-            "any.",
-        ),
-    ] = None,
+    without: WithoutWords = None,
+    original: Original = None,
     novelty: Annotated[
         bool,
         typer.Option("--novelty", help="Tell on standard error how much of what is written stands in the corpus."),
     ] = False,
     corpus_text: LearntText = None,
-    form: Annotated[
-        str | None,
-        typer.Option(
-            "--form",
-            help="A form of verse that every poem keeps: a name or a tune of ci (`charrnn forms list`), a size such as "
-            "5x8 for eight lines of five, tones such as 仄仄平平仄，平平仄仄平。a, or a YAML file. Default: none.",
-        ),
-    ] = None,
-    tones: Annotated[bool, typer.Option("--tones", help="Keep the tones of --form.")] = False,
-    rhyme: Annotated[
-        str | None,
-        typer.Option(
-            "--rhyme",
-            metavar="any|pingshui|xinyun|GROUP",
-            help="Rhyme where --form does: in any group of the table (--rhyme-table), of Pingshui or of today's "
-            "readings, or in one, such as 東. Default: no rhyme.",
-        ),
-    ] = None,
-    acrostic: Annotated[
-        str | None,
-        typer.Option(
-            "--acrostic",
-            help="Characters that stand one in each line, of --form or of any text. Default: none.",
-        ),
-    ] = None,
-    acrostic_at: Annotated[
-        str,
-        typer.Option(
-            "--acrostic-at",
-            metavar="start|end|diagonal|N",
-            help="Where in its line each character of --acrostic stands; N counts from 1.",
-        ),
-    ] = "start",
-    words: Annotated[
-        str | None,
-        typer.Option(
-            "--words",
-            metavar="WORD,WORD",
-            help="Words that occur in every poem of --form, each within a line; --seed decides where. Default: none.",
-        ),
-    ] = None,
-    repeat_characters: Annotated[
-        bool | None,
-        typer.Option(
-            "--repeat-characters/--no-repeat-characters",
-            help="Whether a character may occur twice in a poem. Default: no with --tones, yes otherwise and in ci.",
-        ),
-    ] = None,
-    rhyme_table: Annotated[
-        str | None,
-        typer.Option(
-            "--rhyme-table",
-            metavar="TABLE|FILE",
-            help="What decides tones and rhymes: pingshui, xinyun (today's readings), or a YAML file of yours: level "
-            "and oblique, each {group: characters}. Default: pingshui for forms with tones and for classical corpora, "
-            "else xinyun.",
-        ),
-    ] = None,
-    rhyme_scheme: Annotated[
-        str | None,
-        typer.Option(
-            "--rhyme-scheme",
-            metavar="LETTERS",
-            help="English lines that rhyme where their letters are the same, such as aabba. Default: none.",
-        ),
-    ] = None,
-    syllables: Annotated[
-        str | None,
-        typer.Option(
-            "--syllables",
-            metavar="N-N-N",
-            help="English lines of so many syllables, such as 5-7-5, or one number for all lines of --rhyme-scheme. "
-            "Default: none.",
-        ),
-    ] = None,
+    form: Form = None,
+    tones: Tones = False,
+    rhyme: Rhyme = None,
+    acrostic: Acrostic = None,
+    acrostic_at: AcrosticAt = "start",
+    words: Words = None,
+    repeat_characters: Repeat = None,
+    rhyme_table: RhymeTable = None,
+    rhyme_scheme: RhymeScheme = None,
+    syllables: Syllables = None,
     stream: Annotated[
         bool | None,
         typer.Option("--stream/--no-stream", help="Show characters as they are written. Default: on a terminal."),

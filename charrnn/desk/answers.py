@@ -14,9 +14,9 @@ from charrnn.desk.requests import Check, Fill, Next, Novelty, Score
 from charrnn.desk.shelf import Served, Shelf, named
 from charrnn.desk.written import check_size
 from charrnn.errors import CharrnnError, NoNumbers
-from charrnn.generation.constraints import Course
 from charrnn.generation.filters import Floats, log_softmax
 from charrnn.generation.sampler import check_seed, never_drawn
+from charrnn.generation.within import Course
 from charrnn.text.reader import normalizer
 from charrnn.text.spelling import pieces
 

@@ -11,10 +11,10 @@ from dataclasses import replace
 import numpy as np
 
 from charrnn.desk.orders import Order, Portion, Row
-from charrnn.generation.constraints import Course, step, too_short
 from charrnn.generation.filters import Filters, Ints
 from charrnn.generation.sampler import BLOCK, NUMBERS
 from charrnn.generation.stepper import Stepper, joined
+from charrnn.generation.within import Course, step, too_short
 from charrnn.text.vocab import Vocabulary
 
 TURN = 0.02

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from charrnn.errors import NoNumbers
-from charrnn.generation.constraints import Constraint, Course, Unfit
+from charrnn.generation.constraints import Constraint, Unfit
 from charrnn.generation.filters import MEMORY, Filters
 from charrnn.generation.sampler import Text, generator
 from charrnn.generation.stepper import Held
+from charrnn.generation.within import Course
 from charrnn.text.vocab import Vocabulary
 
 End = Literal["", "stop", "length", "closed", "error"]

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from charrnn.errors import CharrnnError
-from charrnn.generation import constraints
-from charrnn.generation.constraints import Constraint
+from charrnn.generation import within
+from charrnn.generation.constraints import Constraint, Unfit
 from charrnn.generation.filters import MEMORY, Filters
 from charrnn.generation.headed import Headed
 from charrnn.generation.stepper import Stepper
@@ -147,13 +147,13 @@ class Sampler:
         samples: int = 1,
         shown: str | None = None,
     ) -> list[Sample]:
-        """`sample`, of texts that keep a constraint. Raises CharrnnError as `constraints.write` does too."""
+        """`sample`, of texts that keep a constraint. Raises CharrnnError as `within.write` does too."""
         generators = _generators(length, seed, samples)
         try:
-            kept = constraints.write(
+            kept = within.write(
                 self.model, self.vocabulary, prompt, constraint, self.filters, generators, length, self.documents
             )
-        except constraints.Unfit as unfit:
+        except Unfit as unfit:
             raise unfit.told(self.vocabulary, prompt) from None
         begin = self.vocabulary.decode(prompt) if shown is None else shown
         heads = [0] * samples

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 import charrnn
-from charrnn.cli import app, main
+from charrnn.cli import app
 
 TEXT = 'The cat (a black one) said: "no".\nSo it went.\n' * 900
 
@@ -35,17 +35,6 @@ def out(*arguments: str | Path) -> str:
     done = CliRunner().invoke(app, ["inspect", *(str(one) for one in arguments)])
     assert done.exit_code == 0, done.output
     return done.stdout
-
-
-def refused(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *arguments: str | Path) -> str:
-    monkeypatch.setattr(sys, "argv", ["charrnn", "inspect", *(str(one) for one in arguments)])
-    with monkeypatch.context() as patch, pytest.raises(SystemExit) as left:
-        patch.setattr(sys, "stdout", sys.stdout)
-        patch.setattr(sys, "stderr", sys.stderr)
-        main()
-    written, told = capsys.readouterr()
-    assert left.value.code == 2 and written == "" and "Traceback" not in told
-    return told.splitlines()[-1]
 
 
 def test_tables_json_and_files(runs: Path, tmp_path: Path) -> None:
@@ -73,11 +62,9 @@ def test_a_text_file_is_read(runs: Path, tmp_path: Path) -> None:
     assert "3,400 characters" in out("neurons", runs / "lstm", "--text", tmp_path / "own.txt")
 
 
-def test_mistakes(
-    runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_mistakes(runs: Path, tmp_path: Path, refused: Callable[..., str]) -> None:
     def told(*arguments: str | Path) -> str:
-        return refused(capsys, monkeypatch, *arguments)
+        return refused("inspect", *arguments)
 
     lstm, ngram = runs / "lstm", runs / "ngram"
     assert "no state that it carries" in told("neurons", ngram)

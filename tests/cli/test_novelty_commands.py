@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 import charrnn
-from charrnn.cli import app, main
+from charrnn.cli import app
 
 pytest.importorskip("pydivsufsort", reason="pydivsufsort is not installed: pip install 'charrnn[novelty]'")
 
@@ -43,18 +43,6 @@ def out(*arguments: str | Path) -> tuple[str, str]:
     done = CliRunner().invoke(app, [str(one) for one in arguments])
     assert done.exit_code == 0, done.stderr
     return done.stdout, done.stderr
-
-
-def refused(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *arguments: str | Path) -> str:
-    """The last line of what a refused command says; nothing of it is a result."""
-    monkeypatch.setattr(sys, "argv", ["charrnn", *(str(one) for one in arguments)])
-    with monkeypatch.context() as patch, pytest.raises(SystemExit) as left:
-        patch.setattr(sys, "stdout", sys.stdout)
-        patch.setattr(sys, "stderr", sys.stderr)
-        main()
-    written, told = capsys.readouterr()
-    assert left.value.code == 2 and written == "" and "Traceback" not in told
-    return told.splitlines()[-1]
 
 
 def test_a_file(run: Path, tmp_path: Path) -> None:
@@ -124,24 +112,23 @@ def test_what_is_refused(
     tmp_path: Path,
     arguments: list[str],
     said: str,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+    refused: Callable[..., str],
 ) -> None:
     (tmp_path / "mine.txt").write_text("some text\n", encoding="utf-8")
     (tmp_path / "empty.txt").write_text("", encoding="utf-8")
     places = {"RUN": run, "FILE": "mine.txt", "EMPTY": "empty.txt", "MISSING": "missing.txt"}
-    assert said in refused(capsys, monkeypatch, *(str(places.get(one, one)) for one in arguments))
+    assert said in refused(*(str(places.get(one, one)) for one in arguments))
 
 
 def test_where_the_text_is_gone_it_is_given_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: Callable[..., str]
 ) -> None:
     monkeypatch.setenv("CHARRNN_CACHE", str(tmp_path / "cache"))
     run = trained(tmp_path)
     shutil.rmtree(tmp_path / "cache")
     (tmp_path / "mine.txt").write_text(LINE, encoding="utf-8")
     for command in (["novelty", str(run), "mine.txt"], ["sample", str(run), "--original", "9"]):
-        assert "--text FILE" in refused(capsys, monkeypatch, *command)
+        assert "--text FILE" in refused(*command)
     assert "line" in out("novelty", run, "mine.txt", "--text", tmp_path / "text.txt")[0]
     assert out("sample", run, "--original", "9")[0]  # it is in the cache again
 

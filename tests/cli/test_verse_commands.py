@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 import charrnn
-from charrnn.cli import app, main
+from charrnn.cli import app
 from charrnn.verse.check import judge, judge_as, lines_of
 from charrnn.verse.forms import find_form
 from charrnn.verse.modern import xinyun
@@ -31,18 +31,6 @@ def out(*arguments: str | Path) -> str:
     done = CliRunner().invoke(app, [str(one) for one in arguments])
     assert done.exit_code == 0, done.stderr
     return done.stdout
-
-
-def refused(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *arguments: str | Path) -> str:
-    """The last line of what a refused command says; nothing of it is a result."""
-    monkeypatch.setattr(sys, "argv", ["charrnn", *(str(one) for one in arguments)])
-    with monkeypatch.context() as patch, pytest.raises(SystemExit) as left:
-        patch.setattr(sys, "stdout", sys.stdout)
-        patch.setattr(sys, "stderr", sys.stderr)
-        main()
-    written, told = capsys.readouterr()
-    assert left.value.code == 2 and written == "" and "Traceback" not in told
-    return told.splitlines()[-1]
 
 
 def poems(text: str) -> list[str]:
@@ -129,10 +117,9 @@ def test_what_cannot_be_is_one_message(
     run: Path,
     arguments: list[str],
     words: str,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+    refused: Callable[..., str],
 ) -> None:
-    assert words in refused(capsys, monkeypatch, "sample", run, *arguments)
+    assert words in refused("sample", run, *arguments)
 
 
 @pytest.mark.parametrize(
@@ -148,15 +135,12 @@ def test_files_that_are_none(
     text: str,
     words: str,
     tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+    refused: Callable[..., str],
 ) -> None:
     (tmp_path / "text.txt").write_text(text, encoding="utf-8")
-    assert words in refused(capsys, monkeypatch, *command, tmp_path / "text.txt")
+    assert words in refused(*command, tmp_path / "text.txt")
 
 
-def test_a_poem_of_no_form_is_not_mended(
-    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_poem_of_no_form_is_not_mended(run: Path, tmp_path: Path, refused: Callable[..., str]) -> None:
     (tmp_path / "text.txt").write_text("白日，依山盡。", encoding="utf-8")
-    assert "lines of 2、3" in refused(capsys, monkeypatch, "verse", "mend", run, tmp_path / "text.txt")
+    assert "lines of 2、3" in refused("verse", "mend", run, tmp_path / "text.txt")

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from charrnn import CharrnnError
 from charrnn.generation.acrostic import Acrostic, usual_break
-from charrnn.generation.constraints import write
 from charrnn.generation.filters import Filters
 from charrnn.generation.stepper import Stepper
+from charrnn.generation.within import write
 from charrnn.text.vocab import Vocabulary
 
 CHARACTERS = Vocabulary("char", list("\n abcdé春"))

@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from charrnn.generation.constraints import Unfit, Without, write
+from charrnn.generation.constraints import Unfit, Without
 from charrnn.generation.filters import Filters
 from charrnn.generation.headed import LONGEST, Headed
 from charrnn.generation.stepper import Stepper
+from charrnn.generation.within import write
 from charrnn.text.vocab import Vocabulary
 
 VOCABULARY = Vocabulary("char", list("\n:abcdef"))

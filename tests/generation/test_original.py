@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from charrnn.errors import CharrnnError
-from charrnn.generation.constraints import Both, DeadEnd, Mask, Without, write
+from charrnn.generation.constraints import Both, DeadEnd, Mask, Without
 from charrnn.generation.filters import Filters
 from charrnn.generation.original import Original
 from charrnn.generation.stepper import Stepper
+from charrnn.generation.within import write
 from charrnn.text.dataset import Part
 from charrnn.text.suffixes import Suffixes, suffixes_of
 from charrnn.text.vocab import Vocabulary

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from charrnn.config import ModelConfig
 from charrnn.errors import CharrnnError
-from charrnn.generation.constraints import Both, Unfit, Without, walk, write
+from charrnn.generation.constraints import Both, Unfit, Without, walk
 from charrnn.generation.filters import Filters
 from charrnn.generation.stepper import Stepper
+from charrnn.generation.within import write
 from charrnn.models import build_model
 from charrnn.text.vocab import Vocabulary
 from charrnn.verse.automaton import Verse, Wish
