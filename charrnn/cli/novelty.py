@@ -16,7 +16,7 @@ from charrnn.cli.output import show, show_json
 from charrnn.errors import CharrnnError
 
 if TYPE_CHECKING:
-    from charrnn.evaluation.novelty import Copied, Learnt, Novelty
+    from charrnn.evaluation.novelty import Copied, Novelty
     from charrnn.run import Run
     from charrnn.text.given import GivenText
 
@@ -50,23 +50,7 @@ def novelty(
     Only the training part counts. The last row of the table is what texts of the corpus share with it that people wrote
     and that were held out. Where the corpus is documents, each document of the file is a text.
     """
-    from tqdm import tqdm
-
-    from charrnn.run import load
-    from charrnn.terminal import advance
-
-    lengths = _lengths(runs)
-    opened = load(run, "cpu")
-    learnt = learnt_of(opened, text)
-    with regular(file) as place:
-        given = opened.given(place, encoding)
-    if not given.part.characters:
-        raise CharrnnError(f"{file}: the text is empty")
-    bar = tqdm(total=given.part.characters, desc="look up", unit="char", leave=False, delay=1, disable=None)
-    with bar as shown:
-        spans = [given.part.ids[begin:end] for begin, end in given.part.spans.tolist()]
-        found = [learnt.novelty(ids, runs=lengths, progress=lambda count: advance(shown, count)) for ids in spans]
-    people = learnt.held_out(lengths)
+    opened, given, found, people = looked_up(run, file, text, encoding, _lengths(runs))
     if as_json:
         texts = [_where(opened, given, i) | document(one) for i, one in enumerate(found)]
         of_all = _counts(together(found))
@@ -75,11 +59,32 @@ def novelty(
         _show(opened, given, found, people)
 
 
-def learnt_of(run: Run, text: Path | None) -> Learnt:
-    """What a run has learnt from; `text` is that, where the cache no longer has it."""
-    if text is not None:
-        run.find_text(text)
-    return run.learnt
+def looked_up(
+    run: Path, file: Path, corpus_text: Path | None, encoding: str | None, lengths: Sequence[int]
+) -> tuple[Run, GivenText, list[Novelty], Novelty | None]:
+    """A run, the text of a file, what each document of it shares with the training part, and what people's texts do.
+
+    `corpus_text` is what the run has learnt from, where the cache no longer has it. Raises CharrnnError for an empty
+    file.
+    """
+    from tqdm import tqdm
+
+    from charrnn.run import load
+    from charrnn.terminal import advance
+
+    opened = load(run, "cpu")
+    if corpus_text is not None:
+        opened.find_text(corpus_text)
+    learnt = opened.learnt
+    with regular(file) as place:
+        given = opened.given(place, encoding)
+    if not given.part.characters:
+        raise CharrnnError(f"{file}: the text is empty")
+    bar = tqdm(total=given.part.characters, desc="look up", unit="char", leave=False, delay=1, disable=None)
+    with bar as shown:
+        spans = [given.part.ids[begin:end] for begin, end in given.part.spans.tolist()]
+        found = [learnt.novelty(ids, runs=lengths, progress=lambda count: advance(shown, count)) for ids in spans]
+    return opened, given, found, learnt.held_out(lengths)
 
 
 def together(found: Sequence[Novelty]) -> Novelty:

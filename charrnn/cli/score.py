@@ -96,22 +96,16 @@ def score(
 
 def _show_copied(run: Path, file: Path, corpus_text: Path | None, encoding: str | None) -> None:
     """Prints a text with what is copied coloured, and what the colours say."""
-    from charrnn.cli.novelty import coloured, learnt_of, told
-    from charrnn.run import load
+    from charrnn.cli.novelty import coloured, looked_up, told
+    from charrnn.evaluation.novelty import RUNS
     from charrnn.terminal import say
 
-    opened = load(run, "cpu")
-    learnt = learnt_of(opened, corpus_text)
-    with regular(file) as text:
-        given = opened.given(text, encoding)
-    if not given.part.characters:
-        raise CharrnnError(f"{file}: the text is empty")
-    found = [learnt.novelty(given.part.ids[begin:end]) for begin, end in given.part.spans.tolist()]
+    _, given, found, people = looked_up(run, file, corpus_text, encoding, RUNS)
     for own, one in zip(given.texts, found, strict=True):
         characters = [(given.shown(part), count) for part, count in given.units(own, "character")]
         sys.stdout.write(coloured(characters, one) + ("\n\n" if len(found) > 1 else ""))
     say("from yellow to red: in runs of 4, 6, 8, and 10 or more characters of the corpus")
-    say(told(found, learnt.held_out()))
+    say(told(found, people))
 
 
 def _coloured(row: Scored) -> str:

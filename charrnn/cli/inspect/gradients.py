@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from charrnn.cli.inspect.memory import Out
+from charrnn.cli.inspect.options import Picture
 from charrnn.cli.options import Json, Plugin, complete_config
 from charrnn.cli.output import show, show_json
 from charrnn.errors import CharrnnError
@@ -32,7 +32,7 @@ def gradients(
         bool, typer.Option("--cells", help="Compare tanh, relu, GRU, LSTM and minGRU, each in the place of the model.")
     ] = False,
     lags: Annotated[int, typer.Option(help="The longest way back, in characters.", min=2, max=1000)] = 100,
-    out: Out = None,
+    out: Picture = None,
     text: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Predict characters of this file (runs). Default: of the validation part."),

@@ -8,18 +8,9 @@ from typing import Annotated
 
 import typer
 
+from charrnn.cli.inspect.options import Picture
 from charrnn.cli.options import Device, Json, Plugin
 from charrnn.cli.output import show, show_json
-
-Out = Annotated[
-    Path | None,
-    typer.Option(
-        "--out",
-        "-o",
-        metavar="FILE",
-        help="Draw a picture into this file (.html, .png, .svg, .pdf). Default: no picture.",
-    ),
-]
 
 
 def memory(
@@ -27,7 +18,7 @@ def memory(
         list[Path],
         typer.Argument(metavar="RUN|FOLDER...", help="Folders of runs, or folders that hold them.", show_default=False),
     ],
-    out: Out = None,
+    out: Picture = None,
     text: Annotated[
         Path | None,
         typer.Option(

@@ -24,3 +24,12 @@ TextFile = Annotated[
         help="Read this file; - is standard input. Default: the validation part of the corpus.",
     ),
 ]
+Picture = Annotated[
+    Path | None,
+    typer.Option(
+        "--out",
+        "-o",
+        metavar="FILE",
+        help="Draw a picture into this file (.html, .png, .svg, .pdf). Default: no picture.",
+    ),
+]

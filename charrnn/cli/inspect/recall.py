@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from charrnn.cli.inspect.memory import Out
+from charrnn.cli.inspect.options import Picture
 from charrnn.cli.options import Device, Json, Plugin
 from charrnn.cli.output import show, show_json
 from charrnn.errors import CharrnnError
@@ -19,7 +19,7 @@ def recall(
         list[Path],
         typer.Argument(metavar="RUN|FOLDER...", help="Folders of runs, or folders that hold them.", show_default=False),
     ],
-    out: Out = None,
+    out: Picture = None,
     plugin: Plugin = None,
     device: Device = "auto",
     as_json: Json = False,
