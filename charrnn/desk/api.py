@@ -20,7 +20,7 @@ from charrnn.desk.limits import Limits
 from charrnn.desk.orders import Order, Portion
 from charrnn.desk.requests import Asked, Check, Fill, Next, Novelty, Sample, Score, parsed
 from charrnn.desk.shelf import Served, Shelf
-from charrnn.desk.written import Written, ordered
+from charrnn.desk.written import Pace, Written, ordered
 
 Body = TypeVar("Body", bound=Asked)
 Result = TypeVar("Result")
@@ -36,6 +36,7 @@ class Desk:
     shelf: Shelf
     limits: Limits = field(default_factory=Limits)
     threads: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(THREADS))
+    pace: Pace = field(default_factory=Pace)
 
     async def work(self, function: Callable[..., Result], *arguments: Any) -> Result:
         """Runs a function in a thread. Raises Busy where too many wait for one."""
@@ -62,17 +63,17 @@ class Desk:
 
     async def order(self, served: Served, asked: Sample) -> Written:
         """Has texts written."""
-        orders, prompt, note = await self.work(ordered, served, asked, self.limits)
         if served.batching is None:
             served.model  # noqa: B018 (raises: it cannot write)
         assert served.batching is not None
-        written = Written(orders, prompt, note)
-        try:
-            await self.work(served.batching.write, written.orders)
-        except BaseException:
-            written.cancel()
-            raise
-        return written
+        write = served.batching.write
+
+        def written() -> Written:
+            made = Written(*ordered(served, asked, self.limits), self.pace)
+            write(made.orders)
+            return made
+
+        return await self.work(written)
 
 
 class Refused(Exception):
@@ -126,17 +127,31 @@ async def unless_left(request: Request, work: Callable[[], Awaitable[Result]]) -
     return found[0]
 
 
-def streamed(lines: AsyncGenerator[bytes, None], kind: str, patience: float) -> Response:
-    """An answer that comes in pieces. One that nobody takes for so many seconds is given up."""
-    return Patient(lines, patience=patience, media_type=kind)
+def streamed(
+    lines: AsyncGenerator[bytes, None], kind: str, patience: float, ended: Callable[[], None] = lambda: None
+) -> Response:
+    """An answer that comes in pieces. One that nobody takes for so many seconds is given up.
+
+    `ended` is called in the end, also where the client has left before the first piece was asked of `lines`.
+    """
+    return Patient(lines, patience, kind, ended)
 
 
 class Patient(StreamingResponse):
     """A stream that does not wait for ever for its reader."""
 
-    def __init__(self, content: AsyncGenerator[bytes, None], patience: float, media_type: str) -> None:
+    def __init__(
+        self, content: AsyncGenerator[bytes, None], patience: float, media_type: str, ended: Callable[[], None]
+    ) -> None:
         super().__init__(content, media_type=media_type)
-        self._content, self._patience = content, patience
+        self._content, self._patience, self._ended = content, patience, ended
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answers."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._ended()
 
     async def stream_response(self, send: Any) -> None:
         """Sends the pieces, and closes the source in the end, however it comes."""
@@ -161,7 +176,7 @@ async def sample(request: Request, desk: Desk) -> Response:
     served = desk.shelf.find(asked.run)
     written = await unless_left(request, lambda: desk.order(served, asked))
     if asked.stream:
-        return streamed(_sample_lines(served, written), "application/x-ndjson", desk.limits.patience)
+        return streamed(_sample_lines(served, written), "application/x-ndjson", desk.limits.patience, written.cancel)
     return Answer(await unless_left(request, lambda: _sampled(served, written)))
 
 
@@ -181,8 +196,6 @@ async def _sample_lines(served: Served, written: Written) -> AsyncGenerator[byte
             yield line(_portion(index, portion))
     except Exception as error:
         yield last_line(error)
-    finally:
-        written.cancel()
 
 
 def _portion(index: int, portion: Portion) -> Line:

@@ -10,6 +10,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from copy import copy
+from functools import lru_cache
 
 import numpy as np
 
@@ -17,10 +18,12 @@ from charrnn.desk.lanes import Lane, VerseLane
 from charrnn.desk.orders import Order, Portion, Row
 from charrnn.errors import CharrnnError
 from charrnn.generation.sampler import never_drawn, pieces_of
-from charrnn.generation.stepper import Stepper
+from charrnn.generation.stepper import Held, Stepper
 from charrnn.text.vocab import Vocabulary
 
 Delivery = list[tuple[Order, Portion]]
+PROMPTS = 64
+"""The prompts that are known already when they come again, as when many write from one beginning."""
 
 
 class Busy(CharrnnError):
@@ -46,6 +49,7 @@ class Batching:
         self.vocabulary, self.documents = vocabulary, documents
         self._model, self._at_once, self._queue, self._post = model, at_once, queue, post
         self._pieces = pieces_of(vocabulary)
+        self._read = lru_cache(PROMPTS)(self._read_prompt)
         never = never_drawn(vocabulary, documents)
         self._lanes = {
             "in C": Lane(model, vocabulary, never),
@@ -79,16 +83,21 @@ class Batching:
             self._expected += len(orders)
         try:
             rows = [Row(order, self.vocabulary, self._pieces, self.documents) for order in orders]
-            model = copy(self._model)
-            model.begin([self.vocabulary.boundary, *orders[0].prompt], 1)
+            held = self._read(tuple(orders[0].prompt))
             for row in rows:
-                row.held = model.state()
+                row.held = held
         finally:
             with self._wake:
                 self._expected -= len(orders)
         with self._wake:
             self._waiting += rows
             self._wake.notify()
+
+    def _read_prompt(self, prompt: tuple[int, ...]) -> Held:
+        """What the model knows of a prompt."""
+        model = copy(self._model)
+        model.begin([self.vocabulary.boundary, *prompt], 1)
+        return model.state()
 
     def close(self) -> None:
         """Ends all texts where they are, each with a last portion."""
@@ -105,7 +114,7 @@ class Batching:
                 own = [row for row in fresh if _lane_of(row.order) == name]
                 try:
                     lane.change(own)
-                    delivery += lane.turn()
+                    delivery += lane.turn(hurry=self._expected > 0)
                 except Exception as error:  # the texts of the others go on
                     delivery += [(row.order, Portion(end="error", fault=error)) for row in {*lane.rows, *own}]
                     lane.rows = []

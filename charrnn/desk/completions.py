@@ -133,6 +133,10 @@ async def completions(request: Request, desk: Desk) -> Response:
     head = {"id": f"cmpl-{uuid.uuid4().hex}", "object": "text_completion", "created": int(time.time())}
     head["model"] = served.name
 
+    def cancel() -> None:
+        for one in written:
+            one.cancel()
+
     def usage() -> dict[str, int]:
         read = sum(len(one.orders[0].prompt) for one in written)
         new = sum(choice.tokens for own in choices for choice in own)
@@ -140,7 +144,7 @@ async def completions(request: Request, desk: Desk) -> Response:
 
     if asked.stream:
         counted = usage if (asked.stream_options or {}).get("include_usage") else None
-        return streamed(_events(head, pieces, counted), "text/event-stream", desk.limits.patience)
+        return streamed(_events(head, pieces, counted), "text/event-stream", desk.limits.patience, cancel)
     return Answer(await unless_left(request, lambda: _whole(head, pieces, usage)))
 
 

@@ -16,6 +16,9 @@ from charrnn.terminal import warn
 KINDS = {401: "authentication_error", 403: "permission_error", 404: "not_found_error", 503: "overloaded_error"}
 
 
+ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
+
+
 class Answer(Response):
     """A document as JSON."""
 
@@ -28,7 +31,7 @@ class Answer(Response):
 
 def line(document: Any) -> bytes:
     """A document as a line of JSON."""
-    return (json.dumps(document, ensure_ascii=False, allow_nan=False) + "\n").encode("utf-8", "backslashreplace")
+    return (ENCODER.encode(document) + "\n").encode("utf-8", "backslashreplace")
 
 
 def refusal(status: int, message: str) -> Answer:

@@ -17,7 +17,7 @@ from charrnn.generation.stepper import Stepper, joined
 from charrnn.generation.within import Course, step, too_short
 from charrnn.text.vocab import Vocabulary
 
-TURN = 0.02
+TURN = 0.01
 """The seconds that a block of characters takes, about: so long a text that arrives waits."""
 LN2 = math.log(2)
 
@@ -49,13 +49,13 @@ class Lane:
         if fresh:
             self._block = 1  # whoever has just come sees the first character at once
 
-    def turn(self) -> list[tuple[Order, Portion]]:
-        """Writes a block of characters in each text. Gives what is to be delivered."""
+    def turn(self, hurry: bool = False) -> list[tuple[Order, Portion]]:
+        """Writes a block of characters in each text, or a single one in a hurry. Gives what is to be delivered."""
         if not self.rows:
             return []
         began = time.perf_counter(), time.process_time()
         room = NUMBERS // (len(self.rows) * len(self._vocabulary))
-        length = max(1, min(self._block, BLOCK, room, max(row.left for row in self.rows)))
+        length = 1 if hurry else max(1, min(self._block, BLOCK, room, max(row.left for row in self.rows)))
         generators = [row.generator for row in self.rows]
         chosen, gained = self._model.write(length, generators, self._filters(), self._never, self._recent())
         columns = zip(self.rows, chosen.T.tolist(), (gained.T / -LN2).tolist(), strict=True)
@@ -91,7 +91,7 @@ class Lane:
 class VerseLane(Lane):
     """Texts within constraints, which are looked at for each character."""
 
-    def turn(self) -> list[tuple[Order, Portion]]:
+    def turn(self, hurry: bool = False) -> list[tuple[Order, Portion]]:
         """Writes a character in each text."""
         if not self.rows:
             return []

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import replace
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, replace
 
 from charrnn.desk.limits import Limits
 from charrnn.desk.orders import Order, Portion
@@ -19,59 +19,99 @@ from charrnn.generation.sampler import check_length, check_seed
 SEEDS = 1_000_000
 """One of so many seeds is drawn, if none is given."""
 PAUSE = 0.04
-"""The seconds between two lines of an answer: the eye sees no shorter ones, and each costs like ten characters."""
+"""The fewest seconds between two lines of an answer: the eye sees no shorter ones."""
+SHARE = 0.003
+"""The fewest seconds between two lines of all answers together: each costs like several characters."""
 VERSE = 10_000
 """The most characters of a poem. Its form ends it."""
+
+
+@dataclass
+class Pace:
+    """How fast lines follow each other: the more answers there are at once, the more characters stand in a line."""
+
+    answers: int = 0
+
+    @property
+    def pause(self) -> float:
+        """The seconds between two lines of an answer."""
+        return max(PAUSE, SHARE * self.answers)
 
 
 class Written:
     """Some texts of one request. `async for` gives their portions, each with the index of its text, up to the ends."""
 
-    def __init__(self, orders: Sequence[Order], prompt: str, note: str) -> None:
+    def __init__(self, orders: Sequence[Order], prompt: str, note: str, pace: Pace) -> None:
         self.orders = [replace(order, deliver=self._taker(i)) for i, order in enumerate(orders)]
         self.prompt, self.note = prompt, note
         """The prompt as it is shown, and what was taken for what in it."""
+        self._pace = pace
         self._portions: deque[tuple[int, Portion]] = deque()
         self._arrived = asyncio.Event()
-        self._running = len(self.orders)
+        """Whether there is something to say, and it is time."""
+        self._due = 0.0
+        """When the next line may come, by the clock of the loop."""
+        self._timer: asyncio.TimerHandle | None = None
+        self._written = self._said = len(self.orders)
+        """The texts whose end has not come yet, and those whose end was not given yet."""
 
-    def _taker(self, index: int):  # type: ignore[no-untyped-def]
+    def _taker(self, index: int) -> Callable[[Portion], None]:
         def take(portion: Portion) -> None:
             self._portions.append((index, portion))
-            self._arrived.set()
+            self._written -= bool(portion.end)
+            loop = asyncio.get_running_loop()
+            if not self._written or loop.time() >= self._due:
+                self._arrived.set()
+            elif self._timer is None:
+                self._timer = loop.call_at(self._due, self._arrived.set)
 
         return take
 
     async def __aiter__(self) -> AsyncIterator[tuple[int, Portion]]:
         """Raises the fault of a text that could not be written, and then no longer wants the others."""
+        clock = asyncio.get_running_loop().time
+        self._pace.answers += 1
         try:
-            while self._running:
+            while self._said:
                 await self._arrived.wait()
                 self._arrived.clear()
+                self._due = clock() + self._pace.pause
+                self._forget_timer()
                 for index, portion in self._taken():
                     if portion.fault is not None:
                         raise portion.fault
-                    self._running -= bool(portion.end)
+                    self._said -= bool(portion.end)
                     yield index, portion
-                if self._running:
-                    await asyncio.sleep(PAUSE)
         finally:
+            self._pace.answers -= 1
+            self._forget_timer()
             self.cancel()
+
+    def _forget_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = None
 
     def _taken(self) -> list[tuple[int, Portion]]:
         """What has come, one portion a text."""
-        found: dict[int, Portion] = {}
+        found: dict[int, list[Portion]] = {}
         while self._portions:
             index, portion = self._portions.popleft()
-            if (before := found.get(index)) is not None:
-                portion = replace(portion, text=before.text + portion.text, bits=[*before.bits, *portion.bits])
-            found[index] = portion
-        return [*found.items()]
+            found.setdefault(index, []).append(portion)
+        return [(index, _one(portions)) for index, portions in found.items()]
 
     def cancel(self) -> None:
         """The texts are no longer wanted."""
         for order in self.orders:
             order.cancelled = True
+
+
+def _one(portions: Sequence[Portion]) -> Portion:
+    """Portions of a text, which follow each other, as one."""
+    if len(portions) == 1:
+        return portions[0]
+    text = "".join([portion.text for portion in portions])
+    return replace(portions[-1], text=text, bits=[bits for portion in portions for bits in portion.bits])
 
 
 def ordered(served: Served, asked: Sample, limits: Limits) -> tuple[list[Order], str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from copy import copy
 
 import pytest
 from hypothesis import given, settings
@@ -12,12 +13,13 @@ from hypothesis import strategies as st
 
 from charrnn.config import ModelConfig
 from charrnn.desk.batching import Batching, Busy
-from charrnn.desk.orders import Order, Portion
+from charrnn.desk.lanes import Lane
+from charrnn.desk.orders import Order, Portion, Row
 from charrnn.desk.stops import Stops
 from charrnn.errors import CharrnnError
 from charrnn.generation.constraints import Without
 from charrnn.generation.filters import Filters
-from charrnn.generation.sampler import Sampler
+from charrnn.generation.sampler import Sampler, never_drawn, pieces_of
 from charrnn.generation.torch_stepper import TorchStepper
 from charrnn.models import build_model
 from charrnn.text.vocab import Vocabulary
@@ -138,6 +140,37 @@ def test_a_bug_in_one_way_of_writing_leaves_the_others(batching: Batching) -> No
     again = Told()
     batching.write([Order([], 30, 0, filters=FILTERS[3], deliver=again.take)])
     assert again.text
+
+
+def test_a_prompt_is_read_once_for_all_that_write_from_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[list[int]] = []
+    begin = TorchStepper.begin
+
+    def begins(self: TorchStepper, ids: list[int], count: int) -> None:
+        read.append(ids[1:])
+        begin(self, ids, count)
+
+    monkeypatch.setattr(TorchStepper, "begin", begins)
+    batching = Batching(MODEL, VOCABULARY, False, at_once=5, queue=20)
+    prompts = [VOCABULARY.encode(text) for text in ("ab", "ba", "ab", "ab")]
+    told = [Told() for _ in prompts]
+    for prompt, one in zip(prompts, told, strict=True):
+        batching.write([Order(prompt, 20, 0, deliver=one.take)])
+    assert told[0].text == told[2].text == told[3].text  # the same seed
+    batching.close()
+    assert read == prompts[:2]
+
+
+def test_in_a_hurry_a_block_is_one_character() -> None:
+    lane, pieces = Lane(MODEL, VOCABULARY, never_drawn(VOCABULARY, False)), pieces_of(VOCABULARY)
+    row = Row(Order([], 50, 0), VOCABULARY, pieces, False)
+    model = copy(MODEL)
+    model.begin([VOCABULARY.boundary], 1)
+    row.held = model.state()
+    lane.change([row])
+    lengths = [len(lane.turn(hurry)[0][1].text) for hurry in (False, False, True, False, True)]
+    assert lengths[2] == lengths[4] == 1
+    assert sum(lengths) == 50 - row.left
 
 
 @given(

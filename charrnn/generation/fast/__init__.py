@@ -3,6 +3,7 @@
 plan.py       makes a list of operations on vectors from a model's config and weights
 folding.py    shortens the list: values that depend only on the character are looked up
 numpy_way.py  runs the list in NumPy: short, always available, slower
+packed.py     lays out weights and registers as C reads them
 native_way.py runs the list in C (charrnn/native/sampling.c), if there is a compiler
 ngram.py      the n-gram, which has tables instead of operations
 mixture.py    an n-gram beside a network
