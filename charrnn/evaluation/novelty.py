@@ -13,9 +13,15 @@ from charrnn.config import CorpusConfig
 from charrnn.text.dataset import Dataset
 from charrnn.text.reader import Report
 from charrnn.text.suffixes import LONGEST, Suffixes, suffixes_of
+from charrnn.text.vocab import Vocabulary
 
 RUNS = (4, 6, 8, 10)
 """Of each of these lengths it is told how much of a text stands in runs of so many characters or more."""
+VERSE, LETTERS = 6, 20
+"""From so many characters on a run is told as copied, unless a length is asked for: in a large alphabet, whose
+characters are words, and in one of letters. People share few runs that are as long."""
+LARGE = 1_000
+"""The characters of a large alphabet."""
 SHOWN = 5
 """The most runs of a text that are named, the longest ones. None overlaps another."""
 HELD_OUT = 100_000
@@ -136,6 +142,11 @@ class Learnt:
             begin = int(files[file - 1])
         newline = self.vocabulary.encode("\n")[0] if "\n" in self.vocabulary else -1
         return Place(int((self._dataset.ids[begin:at] == newline).sum()) + 1, document, file)
+
+
+def usual_run(vocabulary: Vocabulary) -> int:
+    """From how many characters on a run is told as copied, unless a length is asked for."""
+    return VERSE if len(vocabulary) >= LARGE else LETTERS
 
 
 def runs_of(lengths: Ints) -> Ints:
