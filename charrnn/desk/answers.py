@@ -15,8 +15,7 @@ from charrnn.desk.shelf import Served, Shelf, named
 from charrnn.desk.written import check_size
 from charrnn.errors import CharrnnError, NoNumbers
 from charrnn.generation.filters import Floats, log_softmax
-from charrnn.generation.sampler import check_seed, never_drawn
-from charrnn.generation.within import Course
+from charrnn.generation.sampler import check_seed
 from charrnn.text.reader import normalizer
 from charrnn.text.spelling import pieces
 
@@ -83,29 +82,15 @@ def _bits(logits: Floats, one: int) -> float:
 
 
 def following(shelf: Shelf, asked: Next, limits: Limits) -> Iterator[Line]:
-    """The likeliest next characters, of those that the verse allows, with their probabilities."""
+    """The likeliest next characters, of those that may come, with their probabilities, as `Writer.propose` has them."""
     served = shelf.find(asked.run)
     check_size("text", asked.text, limits)
     check_seed(asked.seed)
-    run, vocabulary, model = served.run, served.run.vocabulary, copy(served.model)
     ids = served.read(asked.text, "keep")[0].ids
-    constraint = served.constraint(asked, asked.seed)
-    mask = np.ones(len(vocabulary), np.bool_)
-    mask[never_drawn(vocabulary, run.is_documents)] = False
-    if constraint is not None:
-        mask = Course(constraint, ids, vocabulary, run.is_documents).mask()
-    model.begin([vocabulary.boundary, *ids], 1)
-    p = np.exp(log_softmax(model.logits())[0].astype(np.float64)) * mask
-    if not np.isfinite(p).all():
-        raise NoNumbers
-    p /= p.sum() or 1.0
-    likeliest = np.argsort(-p, kind="stable")[: asked.count]
-    found = [
-        {"text": "" if one == vocabulary.boundary else vocabulary.decode([one]), "probability": float(p[one])}
-        for one in likeliest.tolist()
-        if p[one] > 0
-    ]
-    yield {"next": found}
+    writer = served.writer(asked.text, served.constraint(asked, asked.seed, len(ids)))
+    if not writer.fits:
+        raise CharrnnError("‹text›: does not fit what is asked for, so that nothing keeps it behind this text")
+    yield {"next": [{"text": one.text, "probability": one.probability} for one in writer.propose(asked.count)]}
 
 
 def novelty(shelf: Shelf, asked: Novelty, limits: Limits) -> Iterator[Line]:
@@ -115,7 +100,8 @@ def novelty(shelf: Shelf, asked: Novelty, limits: Limits) -> Iterator[Line]:
     """
     served = shelf.find(asked.run)
     check_size("text", asked.text, limits)
-    found = served.novelty(asked.text, asked.given)
+    served.learnt  # noqa: B018 (opened by one thread for all)
+    found = served.run.novelty(asked.text, asked.given)
     depths, own, at = found.depths.tolist(), [], 0
     for _, ids in _characters(served, asked.text):
         own.append(max(depths[at : at + len(ids)], default=0))

@@ -6,14 +6,16 @@ import asyncio
 import time
 from collections.abc import Callable, Generator
 from contextlib import suppress
-from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
+from charrnn.desk.copied import Copied
+from charrnn.desk.questions import Asking, Question
 from charrnn.desk.screen import View, characters_shown, fitted, words_shown
 from charrnn.desk.sessions import Left, Session
-from charrnn.desk.wishes import GRAMMAR, read_wishes, show_wishes
+from charrnn.desk.wishes import show_wishes
 from charrnn.errors import CharrnnError
 from charrnn.generation.choices import Proposal
 from charrnn.generation.writer import Record, Until, Writer
@@ -27,35 +29,25 @@ WORDS = 6
 """The number of words that are looked for."""
 
 
-@dataclass
-class Question:
-    """A question in one line."""
-
-    text: str
-    then: Callable[[str], object]
-    """Is given the answer."""
-    begin: str = ""
-    """What stands in the line to be changed."""
-    keys: str = ""
-    """The keys, one of which answers; empty where a line does, which Enter ends."""
-
-
-class Desk:
+class Desk(Asking):
     """A session of writing. Each method without a result is what a key does; mistakes become `message`."""
 
-    def __init__(self, new_writer: Callable[[], Writer], run: Path, left: list[Left]) -> None:
-        """`left` are the sessions that are offered. Raises CharrnnError where no journal can be written."""
+    def __init__(
+        self, new_writer: Callable[[], Writer], run: Path, left: list[Left], copied: Callable[[], Copied] | None = None
+    ) -> None:
+        """`left` are the sessions that are offered. `copied` opens what marks copies, in a thread beside the keys.
+
+        Raises CharrnnError where no journal can be written.
+        """
+        super().__init__()
         self._new_writer, self._run = new_writer, run
+        self._open_copied, self._copied = copied, _no_copies
         self._left = left
         self._number = 0
         """Of changes: what was begun before the last one is left off."""
-        self.message = ""
-        self.question: Question | None = None
-        self.leaving = False
         self.helping = False
         self.columns = 80
         """Of the terminal."""
-        self._thrown_away = self._leave_after_saving = False
         self._writing = False
         self._waiting: list[Callable[[], object]] = []
         """What keys are to do when the model has written."""
@@ -80,13 +72,14 @@ class Desk:
         """Offers what was left, then has `first` set the writer up, and opens the file if one is named."""
 
         def go_on() -> None:
-            self._new(lambda: first(self.writer))
+            self._do(lambda: first(self.writer))
             if file is not None and file.exists():
                 self._do(lambda: self.writer.open(file))
             elif file is not None:
                 self.writer.name(file)
             self._refresh()
 
+        self._look_for_copies()
         self._offer([*self._left], go_on)
 
     def _offer(self, left: list[Left], otherwise: Callable[[], None]) -> None:
@@ -130,9 +123,6 @@ class Desk:
     def _listen(self) -> None:
         self.writer.listener = self._keep
 
-    def _new(self, work: Callable[[], object]) -> None:
-        self._do(work)
-
     def _keep(self, record: Record) -> None:
         try:
             self._session.add(record)
@@ -144,6 +134,24 @@ class Desk:
         keep = len(self.writer) > 0 and not (self._thrown_away or self.writer.is_saved)
         self._session.close(keep)
         return keep
+
+    def _look_for_copies(self) -> None:
+        """Opens what marks copies, which may take seconds. Nothing is marked without it, or until then."""
+        if self._open_copied is None:
+            return
+        opening, loop = self._open_copied, asyncio.get_running_loop()
+
+        def there(copied: Copied) -> None:
+            self._copied = copied.mark
+            self._copied(self.view)
+            self.changed()
+
+        def work() -> None:
+            with suppress(CharrnnError, RuntimeError):  # no text, no pydivsufsort; the desk was left meanwhile
+                copied = opening()
+                loop.call_soon_threadsafe(there, copied)
+
+        Thread(target=work, daemon=True).start()
 
     # What keys do
 
@@ -242,137 +250,11 @@ class Desk:
         else:
             self.leave()
 
-    # Questions
-
-    def ask_temperature(self) -> None:
-        """Asks for the temperature."""
-        now = f"{self.writer.temperature:g}"
-
-        def then(line: str) -> None:
-            try:
-                self.writer.temperature = float(line)
-            except ValueError:
-                raise CharrnnError(f"{line}: a number was expected, such as 0.8") from None
-
-        self._ask(Question("Temperature (0 is always the likeliest, 1 the model's own): ", then, now))
-
-    def ask_form(self) -> None:
-        """Asks for the form and what is wished of it."""
-        now = show_wishes(self.writer.form)
-
-        def then(line: str) -> None:
-            self.writer.set_form(**read_wishes(line))
-            if self.writer.form_begins:
-                self.message = "the form begins here"
-
-        self._ask(Question("Form (F1 explains; empty is none): ", then, now or "wujue tones rhyme"))
-
-    def ask_acrostic(self) -> None:
-        """Asks for the acrostic of the form."""
-        if not self.writer.form:
-            self.message = f"an acrostic needs a form (^F): {GRAMMAR}"
-            return
-
-        def then(line: str) -> None:
-            self.writer.set_form(**{**self.writer.form, "acrostic": line.strip()})
-
-        self._ask(Question("Acrostic, a character for each line: ", then, str(self.writer.form.get("acrostic", ""))))
-
-    def save(self) -> None:
-        """Saves the text where it was saved before, or asks where."""
-        if self.writer.file:
-            self._save(self.writer.file)
-        else:
-            self._ask(Question("Save as: ", self._save))
-
-    def save_as(self) -> None:
-        """Asks where to save the text."""
-        self._ask(Question("Save as: ", self._save, self.writer.file))
-
-    def _save(self, name: str) -> None:
-        if not name.strip():
-            return
-        path = Path(name.strip()).expanduser()
-        if self.writer.would_replace(path):
-            self._ask(
-                Question(
-                    f"Replace {printable(path.name)[:30]}, which holds another text? y, n",
-                    lambda key: self._saved(path, True) if key == "y" else None,
-                    keys="yn",
-                )
-            )
-        else:
-            self._saved(path, False)
-
-    def _saved(self, path: Path, replace: bool) -> None:
-        def work() -> None:
-            self.writer.save(path, replace)
-            self.message = f"saved: {path}"
-
-        self._do(work)
-        if self._leave_after_saving and self.writer.is_saved:
-            self.leaving = True
-
-    def open(self) -> None:
-        """Asks for a file whose text takes the place of this one."""
-
-        def then(name: str) -> None:
-            if name.strip():
-                self.message = self.writer.open(Path(name.strip()).expanduser()) or "opened; ^Z brings the text back"
-
-        self._ask(Question("Open: ", then))
-
-    def leave(self) -> None:
-        """Leaves, and asks first where the text is not saved."""
-        if not len(self.writer) or self.writer.is_saved:
-            self._thrown_away = True
-            self.leaving = True
-            return
-
-        def then(key: str) -> None:
-            if key == "s":
-                self._leave_after_saving = True
-                self.save()
-            elif key in "ld":
-                self._thrown_away = key == "d"
-                self.leaving = True
-
-        text = "Not saved: s saves, l leaves (offered next time), d throws it away, Esc goes on"
-        self._ask(Question(text, then, keys="sld"))
-
-    def _ask(self, question: Question) -> None:
-        self.question = question
-
-    def answer(self, line: str) -> None:
-        """Answers the question."""
-        question, self.question = self.question, None
-        if question is not None:
-            self._change(lambda: question.then(line))
-
-    def cancel(self) -> None:
-        """Answers nothing. What was left of other sessions is offered once."""
-        question, self.question = self.question, None
-        self._leave_after_saving = False
-        if question is not None and question.keys == "ynd":
-            question.then("n")
-
     # Within
 
     def _unless(self, done: bool, message: str) -> None:
         if not done:
             self.message = message
-
-    def _do(self, work: Callable[[], object]) -> None:
-        """Does something, and tells a mistake in the line of messages."""
-        try:
-            work()
-        except CharrnnError as error:
-            self.message = printable(str(error).splitlines()[0])
-
-    def _change(self, work: Callable[[], object]) -> None:
-        self.message = ""
-        self._do(work)
-        self._refresh()
 
     def _write(self, begin: Callable[[], Generator[str, None, None]]) -> None:
         """Begins to write on."""
@@ -393,6 +275,7 @@ class Desk:
         try:
             while self._writing and next(pieces, None) is not None:
                 if time.monotonic() - shown > FRAME:
+                    self._copied(self.view)
                     self.changed()
                     await asyncio.sleep(0)
                     shown = time.monotonic()
@@ -400,13 +283,15 @@ class Desk:
             self.message = printable(str(error))
         pieces.close()
         self._writing = False
+        self._refresh()
         if self.writer.ended:
             self.message = (
                 "the form is whole; ^F begins another, or type on"
                 if self.writer.is_whole
                 else "the model ended the text here"
+                if self.view.proposals
+                else "nothing that the model keeps leads on from here: type on, or ^Z goes back"
             )
-        self._refresh()
         while self._waiting and not self._writing:
             self._waiting.pop(0)()
         self.changed()
@@ -420,6 +305,7 @@ class Desk:
 
         def work() -> None:
             self.view.proposals = self.writer.propose(9)
+            self._copied(self.view)
             if not self.writer.fits and not self.message:
                 self.message = "the text has left the form: ^Z goes back, or go on freely"
 
@@ -437,6 +323,7 @@ class Desk:
                 next(search)
             except StopIteration as end:
                 self.view.words = end.value
+                self._copied(self.view)
                 break
             except CharrnnError as error:
                 self.message = printable(str(error))
@@ -452,8 +339,12 @@ class Desk:
         parts = [
             self._run.name,
             f"{len(writer):,} character{'s' * (len(writer) != 1)}",
-            f"temperature {writer.temperature:g}",
         ]
+        if self.view.told:
+            parts.append(self.view.told)
+        if writer.original is not None:
+            parts.append(f"original {writer.original}")
+        parts.append(f"temperature {writer.temperature:g}")
         if writer.file:
             parts.append(Path(writer.file).name + ("" if writer.is_saved else " *"))
         if writer.line is not None and not writer.is_whole:
@@ -461,3 +352,7 @@ class Desk:
         if writer.form:
             parts.append(show_wishes(writer.form))
         return printable(" · ".join(parts))
+
+
+def _no_copies(view: View) -> None:
+    """Marks nothing."""

@@ -42,7 +42,7 @@ class Streamed(OfRun):
 
 
 class Verse(Asked):
-    """The verse that a text is to be."""
+    """What a text is to keep: a form of verse, and what does not occur."""
 
     form: String | None = Field(None, description="A form of verse: a name, a tune of ci, or a size such as 5x8.")
     tones: bool = Field(False, description="Keep the tones of the form.")
@@ -53,6 +53,9 @@ class Verse(Asked):
     words: list[String] = Field([], max_length=20, description="Words that occur, each within a line.")
     repeat_characters: bool | None = Field(None, description="Whether a character may occur twice.")
     without: list[String] = Field([], max_length=1000, description="Words that do not occur, with or without a form.")
+    original: int | None = Field(
+        None, description="Write no run of so many characters, 2 to 4,096, that stands in the training text."
+    )
 
 
 class Sample(Streamed, Verse):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import NamedTuple
@@ -19,6 +19,10 @@ Row = list[tuple[str, str]]
 """Pieces of a line: a style, as prompt_toolkit writes them, and a text."""
 
 YOURS, MODEL, CHOSEN, QUIET, STRONG = "class:yours", "", "class:chosen", "class:quiet", "class:strong"
+COPIED = " class:copied"
+"""Stands behind another style."""
+LENGTHENS = "="
+"""Marks a proposal with which a run of the corpus would begin, or go on."""
 CURSOR = "[SetCursorPosition]"
 SIGNS = {"\n": "↵", " ": "␣", "\t": "⇥", "": "end", "\u3000": "□"}
 """How characters are shown in proposals that one would not see."""
@@ -42,6 +46,12 @@ class View:
     """Which of the proposals, and after them of the words, the key takes."""
     back: int = 0
     """The number of rows by which the text is scrolled back."""
+    copied: Sequence[bool] = ()
+    """Of the first characters of the text whether each is copied."""
+    lengthening: Container[str] = ()
+    """The proposals with which a run of the corpus would begin, or go on."""
+    told: str = ""
+    """How much is copied, in words."""
 
 
 @lru_cache(20_000)
@@ -52,7 +62,7 @@ def shown(text: str) -> tuple[str, int]:
     return (text, width) if width >= 0 else ("\ufffd", 1)
 
 
-def wrapped(characters: Sequence[Character], width: int, count: int) -> list[Row]:
+def wrapped(characters: Sequence[Character], width: int, count: int, copied: Sequence[bool] = ()) -> list[Row]:
     """The last `count` rows, or all if there are fewer, of a text in lines of at most `width` columns."""
     rows: list[Row] = []
     end = len(characters)
@@ -60,7 +70,8 @@ def wrapped(characters: Sequence[Character], width: int, count: int) -> list[Row
         start = end
         while start and not characters[start - 1].text.startswith("\n"):  # which may have a stray mark on it
             start -= 1
-        rows = [*(_row(characters, first, last) for first, last in _breaks(characters, start, end, width)), *rows]
+        breaks = _breaks(characters, start, end, width)
+        rows = [*(_row(characters[first:last], copied[first:last]) for first, last in breaks), *rows]
         end = start - 1
     return rows[-count:]
 
@@ -82,10 +93,10 @@ def _breaks(characters: Sequence[Character], start: int, end: int, width: int) -
     return [*rows, (first, end)]
 
 
-def _row(characters: Sequence[Character], first: int, last: int) -> Row:
+def _row(characters: Sequence[Character], copied: Sequence[bool]) -> Row:
     row: Row = []
-    for character in characters[first:last]:
-        style = YOURS if character.by == "person" else MODEL
+    for i, character in enumerate(characters):
+        style = (YOURS if character.by == "person" else MODEL) + (COPIED if i < len(copied) and copied[i] else "")
         if row and row[-1][0] == style:
             row[-1] = style, row[-1][1] + shown(character.text)[0]
         else:
@@ -123,9 +134,10 @@ class Cell(NamedTuple):
 
     text: str
     mark: str
-    """What the form says of it."""
+    """What the form says of it, and whether it lengthens a run of the corpus."""
     width: int
     """The columns that it takes, with the space behind it."""
+    lengthens: bool
 
 
 def characters_shown(view: View, width: int) -> list[Cell]:
@@ -133,11 +145,12 @@ def characters_shown(view: View, width: int) -> list[Cell]:
     cells: list[Cell] = []
     for number, one in enumerate(view.proposals[:9]):
         text = f"{number + 1} {visible(one.text)} {percent(one.probability)}"
-        mark = marks_of(view.writer, one.text)
+        lengthens = one.text in view.lengthening
+        mark = marks_of(view.writer, one.text) + LENGTHENS * lengthens
         own = max(CELL, wcswidth(text) + 1, wcswidth(mark) + 3)
         if cells and sum(cell.width for cell in cells) + own > width + 1:
             break
-        cells.append(Cell(text, mark, own))
+        cells.append(Cell(text, mark, own, lengthens))
     return cells
 
 
@@ -146,8 +159,10 @@ def words_shown(view: View, width: int) -> list[list[Cell]]:
     cells = []
     for one in view.words:
         tones = "".join(marks_of(view.writer, character, rhymes=False) for character in one.text)
-        text = f"{visible(one.text)} {tones + ' ' if tones else ''}{percent(one.probability)}"
-        cells.append(Cell(text, "", wcswidth(text) + 2))
+        lengthens = one.text in view.lengthening
+        marks = tones + LENGTHENS * lengthens
+        text = f"{visible(one.text)} {marks + ' ' if marks else ''}{percent(one.probability)}"
+        cells.append(Cell(text, "", wcswidth(text) + 2, lengthens))
     widest = max((cell.width for cell in cells), default=width)
     columns = max(1, (width + 2) // widest)
     cells = [cell._replace(width=(width + 2) // columns) for cell in cells]
@@ -164,7 +179,7 @@ def render(view: View, width: int, height: int) -> list[Row]:
         title = [[(STRONG, fitted(view.title, width))]]
     below = below[: max(0, height - 1)]
     space = height - len(title) - len(below)
-    rows = wrapped(view.writer.characters, width - 1, space + view.back)
+    rows = wrapped(view.writer.characters, width - 1, space + view.back, view.copied)
     rows = rows[: len(rows) - view.back] if view.back < len(rows) else rows[:1]
     rows = rows[-space:]
     if not view.back:
@@ -203,4 +218,5 @@ def _trimmed(row: Row) -> Row:
 
 
 def _padded(cell: Cell, chosen: bool) -> Row:
-    return [(CHOSEN if chosen else MODEL, cell.text), (MODEL, " " * (cell.width - wcswidth(cell.text)))]
+    style = (CHOSEN if chosen else MODEL) + (COPIED if cell.lengthens else "")
+    return [(style, cell.text), (MODEL, " " * (cell.width - wcswidth(cell.text)))]

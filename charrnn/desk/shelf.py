@@ -12,10 +12,12 @@ from charrnn.desk.batching import Batching
 from charrnn.desk.limits import Limits
 from charrnn.desk.requests import Verse
 from charrnn.errors import CharrnnError
-from charrnn.evaluation.novelty import Novelty
+from charrnn.evaluation.novelty import Learnt, usual_run
 from charrnn.generation.constraints import Both, Constraint, Without
 from charrnn.generation.filters import Filters
+from charrnn.generation.original import Original, check_original
 from charrnn.generation.stepper import Stepper
+from charrnn.generation.writer import Writer
 from charrnn.run import Run
 from charrnn.text.prompts import Prompt, Unknown, read_prompts
 
@@ -53,8 +55,10 @@ class Served:
         (prompt,), note = read_prompts([text], self.run.vocabulary, self.run.config.corpus, unknown, strict, remedy)
         return prompt, note
 
-    def constraint(self, asked: Verse, seed: int) -> Constraint | None:
-        """The verse that is asked for. Raises CharrnnError where there is none of that kind."""
+    def constraint(self, asked: Verse, seed: int, given: int) -> Constraint | None:
+        """What is asked for of a text that begins with `given` ids of a prompt. Raises CharrnnError where there is no
+        verse of that kind, and where the text that the model has learnt from, or pydivsufsort, is missing.
+        """
         parts: list[Constraint] = []
         if asked.form is not None:
             words = tuple(asked.words)
@@ -64,7 +68,11 @@ class Served:
             raise CharrnnError("‹tones›, ‹rhyme›, ‹acrostic› and ‹words› belong to a form of verse: give ‹form› too")
         if asked.without:
             parts.append(Without(asked.without, self.run.vocabulary))
-        return Both(parts) if len(parts) > 1 else parts[0] if parts else None
+        if asked.original is not None:
+            check_original(asked.original)
+            parts.append(Original(self.learnt.suffixes, asked.original, self.run.vocabulary, given))
+        # `Both` looks ahead, without which a text could run into a place where every character completes a run
+        return Both(parts) if len(parts) > 1 or asked.original is not None else parts[0] if parts else None
 
     def _verse(
         self,
@@ -90,11 +98,25 @@ class Served:
             rhyme_table=table,
         )
 
-    def novelty(self, text: str, given: int) -> Novelty:
-        """What a text shares with the text that the model has learnt from, whose index one thread opens for all."""
+    def writer(self, text: str, constraint: Constraint | None) -> Writer:
+        """A writer at the end of a text, who proposes what is likely to the model itself, without filters."""
+        run = self.run
+        writer = Writer(
+            self.model,
+            run.vocabulary,
+            run.config.corpus,
+            Filters(),
+            documents=run.is_documents,
+            constraint=constraint,
+        )
+        writer.type(text)
+        return writer
+
+    @property
+    def learnt(self) -> Learnt:
+        """The text that the model has learnt from, whose index one thread opens for all."""
         with self._opening:
-            self.run.learnt  # noqa: B018 (made when it is first asked for)
-        return self.run.novelty(text, given)
+            return self.run.learnt
 
     def facts(self) -> dict[str, Any]:
         """What a person should know of it."""
@@ -109,6 +131,7 @@ class Served:
             "writes": self.writes,
             "bits_per_char": bits if bits is not None and math.isfinite(bits) else None,
             "step": run.checkpoint.step,
+            "copied_from": usual_run(run.vocabulary),
             "sampling": run.config.sampling.model_dump(),
         }
 

@@ -33,13 +33,20 @@ Backspace        takes the last character away (^Z brings it back)
 ^A               acrostic of the form
 ^S  ^W  ^O       save, save as, open
 PgUp  PgDn       shows what stands further up
+Red, or bold     stands in the text that the model learnt from; = goes on so
 ^X               leaves; what is not saved is offered the next time
 Any key goes back to the text."""
 KEYS = (
     "Tab take  ^N one  ^E line  ^P verse  ^R redraw  ^Z undo  ^Y redo  F1 all keys",
     "^T temperature  ^F form  ^A acrostic  ^S save  ^O open  ^X leave  ",
 )
-STYLE = {"yours": "underline", "chosen": "reverse", "quiet": "ansibrightblack", "strong": "bold"}
+STYLE = {
+    "yours": "underline",
+    "copied": "bold ansired",
+    "chosen": "reverse",
+    "quiet": "ansibrightblack",
+    "strong": "bold",
+}
 SMALL = 12
 """A terminal of fewer rows shows no keys."""
 

@@ -133,10 +133,10 @@ def ordered(served: Served, asked: Sample, limits: Limits) -> tuple[list[Order],
         raise CharrnnError(f"‹length={length}›: this server writes at most {limits.length:,} characters")
     given = asked.prompt if asked.prompt is not None else "" if verse else sampling.prompt
     check_size("prompt", given, limits)
-    constraint = served.constraint(asked, seed)
+    prompt, note = served.read(given, asked.unknown, asked.strict)
+    constraint = served.constraint(asked, seed, len(prompt.ids))
     if constraint is not None and asked.stop is not None:
         raise CharrnnError(f"‹stop={asked.stop}›: a constraint ends a text by itself; leave it out")
-    prompt, note = served.read(given, asked.unknown, asked.strict)
     orders = [Order(prompt.ids, length, seed, i, filters, asked.stop, constraint) for i in range(asked.samples)]
     return orders, prompt.text, note
 

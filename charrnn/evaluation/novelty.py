@@ -11,11 +11,16 @@ import numpy.typing as npt
 
 from charrnn.config import CorpusConfig
 from charrnn.text.dataset import Dataset
+from charrnn.text.forms import is_ideograph
 from charrnn.text.reader import Report
 from charrnn.text.suffixes import LONGEST, Suffixes, suffixes_of
+from charrnn.text.vocab import Vocabulary
 
 RUNS = (4, 6, 8, 10)
 """Of each of these lengths it is told how much of a text stands in runs of so many characters or more."""
+IDEOGRAPHS, LETTERS = 6, 20
+"""From so many characters on a run is told as copied, unless a length is asked for: in ideographs, and in letters.
+People share few runs that are as long."""
 SHOWN = 5
 """The most runs of a text that are named, the longest ones. None overlaps another."""
 HELD_OUT = 100_000
@@ -136,6 +141,12 @@ class Learnt:
             begin = int(files[file - 1])
         newline = self.vocabulary.encode("\n")[0] if "\n" in self.vocabulary else -1
         return Place(int((self.dataset.ids[begin:at] == newline).sum()) + 1, document, file)
+
+
+def usual_run(vocabulary: Vocabulary) -> int:
+    """From how many characters on a run is told as copied, unless a length is asked for."""
+    ideographs = sum(map(is_ideograph, vocabulary.characters)) if vocabulary.kind == "char" else 0
+    return IDEOGRAPHS if 2 * ideographs > len(vocabulary) else LETTERS
 
 
 def runs_of(lengths: Ints) -> Ints:

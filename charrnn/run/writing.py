@@ -137,8 +137,9 @@ class Writing(Verses, Measuring):
     def _original(self, length: int, given: int, constraint: Constraint | None) -> Constraint:
         """A constraint, and that nothing longer is copied from the training part, behind a prompt of `given` ids."""
         from charrnn.generation.constraints import Both
-        from charrnn.generation.original import Original
+        from charrnn.generation.original import Original, check_original
 
+        check_original(length)  # before the text is sorted
         original = Original(self.learnt.suffixes, length, self.vocabulary, given)
         return Both([original] if constraint is None else [constraint, original])
 
@@ -223,11 +224,12 @@ class Writing(Verses, Measuring):
         repetition_penalty: float | None = None,
         filters: Sequence[Filter] = (),
         constraint: Constraint | None = None,
+        original: int | None = None,
     ) -> Writer:
         """A text that you and the model write together, which begins with `text`, as yours (docs/desk.md).
 
-        The parameters are those of `sample`. Raises CharrnnError for values out of bounds, and for a bidirectional
-        model.
+        The parameters are those of `sample`; with `original` what you write may be copied, and what the model proposes
+        and writes is not. Raises CharrnnError for values out of bounds, and for a bidirectional model.
         """
         from charrnn.generation.writer import Writer
 
@@ -242,8 +244,11 @@ class Writing(Verses, Measuring):
             seed=seed,
             longest=self.config.sampling.length,
             verse=self.verse,
+            learnt=lambda: self.learnt.suffixes,
             constraint=constraint,
         )
+        if original is not None:
+            writer.set_original(original)
         if text:
             writer.type(text)
         return writer

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ pytest.importorskip("starlette", reason="the extra charrnn[serve] is not install
 
 from starlette.testclient import TestClient
 
+import charrnn
 from charrnn.desk.app import create_app
 from charrnn.desk.batching import Batching
 from charrnn.desk.guard import Access
@@ -99,6 +102,45 @@ def test_next_characters_are_what_a_draw_may_give(client: TestClient, served: li
     assert every[0]["text"] == likeliest
     rest = client.post("/api/next", json={**body, "without": ["b" + likeliest]}).json()["next"]
     assert likeliest not in [one["text"] for one in rest]
+
+
+def test_next_characters_are_those_that_a_writer_proposes(client: TestClient, served: list[Run]) -> None:
+    for run, text in ((served[0], "春眠"), (served[1], "To b")):
+        writer = run.writer(text, temperature=1)
+        found = client.post("/api/next", json={"run": run.path.name, "text": text, "count": 6}).json()["next"]
+        assert [(one["text"], one["probability"]) for one in found] == [
+            (one.text, pytest.approx(one.probability)) for one in writer.propose(6)
+        ]
+    verse = {"run": "poems", "form": "5x4", "text": "春眠，"}
+    assert "fit" in refused(client.post("/api/next", json=verse), 400)
+
+
+def test_nothing_is_copied_where_that_is_asked_for(client: TestClient, served: list[Run], tmp_path: Path) -> None:
+    pytest.importorskip("pydivsufsort", reason="the extra charrnn[novelty] is not installed")
+    body = {"run": "play", "prompt": "To be, ", "seed": 5, "samples": 3, "length": 25, "original": 5}
+    wanted = served[1].sample("To be, ", length=25, seed=5, samples=3, original=5)
+    answer = client.post("/api/sample", json=body).json()
+    assert [one["text"] for one in answer["samples"]] == [one.text for one in wanted]
+    completed = {"model": "play", "prompt": "To be, ", "seed": 5, "n": 3, "max_tokens": 25, "original": 5}
+    choices = client.post("/v1/completions", json=completed).json()["choices"]
+    assert ["To be, " + one["text"] for one in choices] == [one.text for one in wanted]
+    asked = {"run": "play", "text": "To be", "count": 100, "original": 5}
+    proposed = [one["text"] for one in client.post("/api/next", json=asked).json()["next"]]
+    every = [one["text"] for one in client.post("/api/next", json={**asked, "original": None}).json()["next"]]
+    assert set(every) - set(proposed) == {",", ":"}  # "o be," and "o be:" stand in the corpus
+    for wrong in (1, 5000, "6", 2.5):
+        for path, of_run in (("/api/sample", "run"), ("/api/next", "run"), ("/v1/completions", "model")):
+            asked = {of_run: "play", "original": wrong, **({"text": "a"} if path == "/api/next" else {})}
+            assert "original" in refused(client.post(path, json=asked), 400)
+    shutil.copytree(served[1].path, tmp_path / "stranger")
+    facts = tmp_path / "stranger" / "run.json"
+    document = json.loads(facts.read_text(encoding="utf-8")) | {"fingerprint": "0" * 64}
+    facts.write_text(json.dumps(document), encoding="utf-8")
+    stranger = charrnn.load(tmp_path / "stranger", "cpu")
+    with TestClient(create_app([stranger], LIMITS, Access()), base_url=HOST) as made:
+        assert "not in the cache" in refused(made.post("/api/sample", json={"prompt": "To", "original": 5}), 400)
+        assert "not in the cache" in refused(made.post("/api/next", json={"text": "To", "original": 5}), 400)
+        assert made.post("/api/sample", json={"prompt": "To", "length": 3}).status_code == 200
 
 
 def test_fillings_judgements_and_lists(client: TestClient) -> None:

@@ -13,6 +13,7 @@ import pytest
 from wcwidth import wcswidth
 
 Start = Callable[..., Any]
+POEMS = "床前一盞燈，窗外雨無聲。 山高水又長，月下獨還鄉。 春風吹綠草，小鳥叫得早。"
 TAB, ENTER, ESCAPE, BACKSPACE = "\t", "\r", "\x1b", "\x7f"
 ONE, LINE, VERSE, REDRAW, UNDO, REDO = (chr(ord(key) - 64) for key in "NEPRZY")
 TEMPERATURE, FORM, ACROSTIC, SAVE, SAVE_AS, OPEN, LEAVE = (chr(ord(key) - 64) for key in "TFASWOX")
@@ -73,6 +74,42 @@ def test_what_is_whose_is_told_apart_without_colour(at_desk: Start) -> None:
         press(desk, LEAVE, "Not saved")
         desk.send("d")
         assert desk.wait() == 0
+
+
+def test_what_is_copied_is_marked_and_what_would_be(at_desk: Start) -> None:
+    pytest.importorskip("pydivsufsort", reason="pip install 'charrnn[novelty]'")
+    for environment in ({}, {"NO_COLOR": "1"}):
+        desk = at_desk("--new", "--copied", "4", environment=environment)
+        press(desk, "月床前一", "0% copied, longest 3")
+        assert not any(desk.screen.buffer[1][x].bold for x in range(0, 8, 2))
+        rule = next(i for i, line in enumerate(desk.lines) if line.startswith("───"))
+        at = desk.screen.display[rule + 1].index("盞") - 2
+        assert desk.lines[rule + 2][at:].split()[0] == "="  # 床前一盞 stands in the corpus
+        press(desk, "盞", "80% copied, longest 4")
+        bold, fg = zip(
+            *[(desk.screen.buffer[1][x].bold, desk.screen.buffer[1][x].fg) for x in range(0, 10, 2)], strict=True
+        )
+        assert bold == (False, True, True, True, True)
+        assert (set(fg) == {"default"}) == bool(environment)
+        press(desk, UNDO, "0% copied, longest 3")
+        desk.send(LEAVE)
+        desk.until("Not saved")
+        desk.send("d")
+        assert desk.wait() == 0
+
+
+def test_what_the_model_writes_is_not_copied_where_that_is_asked_for(at_desk: Start) -> None:
+    pytest.importorskip("pydivsufsort", reason="pip install 'charrnn[novelty]'")
+    desk = at_desk("--original", "4")
+    press(desk, "床前一", "original 4")
+    assert "盞" not in next(line for line in desk.lines if line.startswith("1 "))
+    press(desk, LINE, "characters")
+    written = text(desk)
+    assert not any(written[i : i + 4] in POEMS for i in range(len(written) - 3))
+    desk.kill()
+    again = at_desk(wait="Go on with")
+    press(again, "y", "original 4")
+    assert text(again) == written
 
 
 def test_a_session_that_was_killed_comes_back(at_desk: Start, tmp_path: Path) -> None:
@@ -221,6 +258,8 @@ def test_without_a_terminal_or_with_a_wrong_option_there_is_one_message(small_ru
     ("arguments", "message"),
     [
         (["--temperature", "-1"], "--temperature"),
+        (["--original", "1"], "--original 1: a number of characters from 2"),
+        (["--copied", "1"], "--copied 1: 0, or a number of characters from 2"),
         (["--form", "nonsense"], "no such form"),
         (["--form", "5x4 loud"], "loud"),
     ],

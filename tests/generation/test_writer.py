@@ -21,6 +21,8 @@ from charrnn.generation.torch_stepper import TorchStepper
 from charrnn.generation.track import KEPT, NEAR, Track
 from charrnn.generation.writer import Writer
 from charrnn.models import build_model
+from charrnn.text.dataset import Part
+from charrnn.text.suffixes import suffixes_of
 from charrnn.text.vocab import Vocabulary
 from charrnn.verse.automaton import Verse, Wish
 from charrnn.verse.forms import find_form
@@ -208,6 +210,35 @@ def test_half_lines_differ_in_their_first_character_or_after_the_one_that_is_ask
     assert len({line[1] for line in lines}) == len(lines) > 3
 
 
+def runs(text: str, corpus: str, length: int) -> list[int]:
+    """The places at which a run of the corpus of so many characters ends in a text."""
+    return [i + length for i in range(len(text) - length + 1) if text[i : i + length] in corpus]
+
+
+@given(corpus=st.text("abcde", min_size=20, max_size=60), length=st.integers(2, 4), steps=st.lists(STEPS, max_size=8))
+@settings(max_examples=15)
+def test_what_the_model_writes_is_original_and_what_the_person_types_is_the_persons(
+    corpus: str, length: int, steps: list[tuple[str, Any]]
+) -> None:
+    pytest.importorskip("pydivsufsort", reason="pydivsufsort is not installed: pip install 'charrnn[novelty]'")
+    part = Part(np.array(ENGLISH.encode(corpus), np.uint8))
+    writer = new(learnt=lambda: suffixes_of(part, ENGLISH, corpus), filters=Filters(1.5))
+    writer.set_original(length)
+    writer.type(corpus[:7])
+    play(writer, [step for step in steps if step[0] != "form"])
+    read = ENGLISH.decode(writer.ids)
+    of_model = [one.by == "model" for one in writer.characters for _ in one.ids]
+    assert not any(of_model[end - 1] for end in runs(read, corpus, length))
+    for one in [*writer.propose(40), *writer.propose_words()]:
+        assert all(end <= len(read) for end in runs(read + one.text, corpus, length))
+    again = new(learnt=lambda: suffixes_of(part, ENGLISH, corpus), filters=Filters(1.5))
+    again.replay(writer.journal)
+    assert again.original == length and standing(again) == standing(writer)
+    free = new()
+    free.replay(writer.journal)  # without the corpus the text comes back
+    assert free.text == writer.text and free.original is None
+
+
 def test_what_the_model_writes_keeps_the_form() -> None:
     writer = new(CHINESE)
     writer.set_form("3x4", acrostic="春夏秋冬")
@@ -267,6 +298,8 @@ def test_refusals() -> None:
         lambda: writer.set(temperature=-1),
         lambda: writer.set(heat=1),
         lambda: writer.set_form("no such form"),
+        lambda: writer.set_original(6),
+        lambda: new(learnt=lambda: None).set_original(1),
         lambda: new(seed=-1),
     ):
         with pytest.raises(CharrnnError):

@@ -33,11 +33,12 @@ export function asked(form) {
   return found;
 }
 
-// The verse alone, as the next characters are asked with.
+// What a text is to keep, as the next characters are asked with too.
 export function verse(form) {
   const found = {};
   for (const name of TEXTS) if (field(form, name).value.trim()) found[name] = field(form, name).value.trim();
   if (field(form, "tones").checked) found.tones = true;
+  if (field(form, "original").value !== "") found.original = Number(field(form, "original").value);
   return found;
 }
 

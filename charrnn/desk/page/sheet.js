@@ -5,8 +5,6 @@ import { t, translate } from "./words.js";
 
 const MOST = 14; // the bits from which on a character is wholly red
 
-const COPIED = 6; // the characters from which on a run that the training text has too counts as copied
-
 let made = 0;
 
 export class Sheet {
@@ -202,16 +200,19 @@ export class Sheet {
     this.page.say(this.note.textContent);
   }
 
-  // Marks what stands in a run of COPIED characters or more that the training text has too.
+  // Marks what stands in a run that the training text has too, of as many characters as is usual for the run.
   async mark(signal) {
     if (!this.page.underlines()) return;
     const given = this.characters.findIndex((one) => one.by === "model");
     const text = this.string();
     try {
-      const { depths, share } = await get("api/novelty", { run: this.select.value, text, given: Math.max(0, given) }, signal);
+      const { depths } = await get("api/novelty", { run: this.select.value, text, given: Math.max(0, given) }, signal);
       if (text !== this.string()) return;
-      this.show(this.characters.map((one, i) => ({ ...one, copied: depths[i] >= COPIED })));
-      this.told.push(t("share", (100 * share[COPIED]).toFixed(0), COPIED));
+      const least = this.run.copied_from;
+      this.show(this.characters.map((one, i) => ({ ...one, copied: depths[i] >= least })));
+      const written = this.characters.slice(Math.max(0, given));
+      const share = written.filter((one) => one.copied).length / Math.max(1, written.length);
+      this.told.push(t("share", (100 * share).toFixed(0), least));
       this.note.textContent = this.told.join(" · ");
     } catch (error) {
       if (error.name !== "AbortError") this.page.cannotUnderline(error.message);
