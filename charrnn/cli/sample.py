@@ -35,6 +35,7 @@ from charrnn.errors import CharrnnError
 if TYPE_CHECKING:
     from charrnn.evaluation.novelty import Novelty
     from charrnn.generation.constraints import Constraint
+    from charrnn.generation.ranking import Judge
     from charrnn.generation.sampler import Sample
     from charrnn.run import Run
     from charrnn.text.vocab import Vocabulary
@@ -109,7 +110,11 @@ def sample(
     field: Fields = None,
     best_of: Annotated[
         int,
-        typer.Option("--best-of", help="Write so many texts for each that is shown: the likeliest, per character."),
+        typer.Option(
+            "--best-of",
+            help="Write so many texts for each that is shown: the one that is likely, does not repeat itself, and has "
+            "few faults in its --form.",
+        ),
     ] = 1,
     without: WithoutWords = None,
     original: Original = None,
@@ -162,6 +167,7 @@ def sample(
         "strict": strict,
     }
     verse: Constraint | None = None
+    judge: Judge | None = None
     english = rhyme_scheme is not None or syllables is not None
     if english and (tones or any(one is not None for one in (form, acrostic, rhyme, words)) or acrostic_at != "start"):
         raise CharrnnError("--rhyme-scheme and --syllables are English verse, without --form and what belongs to it")
@@ -177,6 +183,7 @@ def sample(
             repeat_characters=repeat_characters,
             rhyme_table=rhyme_table,
         )
+        judge = opened.judge(form, rhyme=rhyme, rhyme_table=rhyme_table) if best_of > 1 else None
         text = "" if text is None else text  # the config's prompt may be no beginning of a poem
         how["length"] = VERSE if length is None else length
     elif english:
@@ -221,7 +228,7 @@ def sample(
         return
     people = opened.learnt.held_out() if novelty else None  # before, since it may be refused
     written = opened.sample(
-        text, samples=samples, constraint=verse, original=original, best_of=best_of, fields=fields, **how
+        text, samples=samples, constraint=verse, original=original, best_of=best_of, fields=fields, judge=judge, **how
     )
     shared = [opened.novelty(*_judged(one, opened, text)) for one in written] if novelty else []
     if as_json:
@@ -253,7 +260,7 @@ def _judged(one: Sample, run: Run, prompt: str | bytes | None) -> tuple[str | by
     """What a model wrote, and how much of it was given: a heading counts as given."""
     prompt = run.config.sampling.prompt if prompt is None else prompt
     if one.fields is not None and run.headings is not None:
-        prompt = run.headings.template.format_map(one.fields) + str(prompt)
+        prompt = one.text.removesuffix(run.headings.below(one.text)) + str(prompt)
     if one.data is None:
         return one.text, len(prompt)
     return one.data, len(prompt if isinstance(prompt, bytes) else run.vocabulary.encode(prompt, "replace"))
@@ -298,7 +305,8 @@ def _facts(one: Sample, vocabulary: Vocabulary) -> dict[str, Any]:
     told = {"base64": b64encode(one.data).decode("ascii")} if one.data is not None and text is None else {"text": text}
     price = {} if one.constraint_bits is None else {"constraint_bits": one.constraint_bits}
     fields = {} if one.fields is None else {"fields": dict(one.fields)}
-    return {**told, **fields, "log_prob": one.log_prob, **price, "seed": one.seed, "index": one.index}
+    ranked = {} if one.rank is None else {"rank": one.rank.document()}
+    return {**told, **fields, "log_prob": one.log_prob, **price, **ranked, "seed": one.seed, "index": one.index}
 
 
 def _tell_price(asked: str, bits: list[float]) -> None:

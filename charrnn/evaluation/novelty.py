@@ -85,7 +85,7 @@ class Learnt:
 
     def __init__(self, dataset: Dataset, corpus: CorpusConfig, progress: Report = lambda _: None) -> None:
         """Opens the index, or builds it, and tells `progress` the characters done. Raises CharrnnError for that."""
-        self._dataset, self._corpus, self.vocabulary = dataset, corpus, dataset.vocabulary
+        self.dataset, self._corpus, self.vocabulary = dataset, corpus, dataset.vocabulary
         part = dataset.part("train", corpus)
         self.suffixes: Suffixes = suffixes_of(part, dataset.vocabulary, dataset.fingerprint, progress)
 
@@ -110,7 +110,7 @@ class Learnt:
         """What texts of the corpus that people wrote, and no model learnt from, share with it: about
         HELD_OUT characters of the held-out parts. None where nothing is held out.
         """
-        parts = [self._dataset.part(name, self._corpus) for name in ("val", "test")]
+        parts = [self.dataset.part(name, self._corpus) for name in ("val", "test")]
         texts = [ids for part in parts for ids in _passages(part.ids, part.spans, part.documents is None)]
         every = max(1, -(-sum(map(len, texts)) // HELD_OUT))
         texts = texts[::every]
@@ -128,14 +128,14 @@ class Learnt:
     def _place(self, at: int) -> Place:
         """Where an id stands in the corpus."""
         begin, document, file = 0, None, None
-        if (starts := self._dataset.starts) is not None:
+        if (starts := self.dataset.starts) is not None:
             document = int(np.searchsorted(starts, at, side="right"))
             begin = int(starts[document - 1])
-        elif (files := self._dataset.files) is not None and len(files) > 2:
+        elif (files := self.dataset.files) is not None and len(files) > 2:
             file = int(np.searchsorted(files, at, side="right"))
             begin = int(files[file - 1])
         newline = self.vocabulary.encode("\n")[0] if "\n" in self.vocabulary else -1
-        return Place(int((self._dataset.ids[begin:at] == newline).sum()) + 1, document, file)
+        return Place(int((self.dataset.ids[begin:at] == newline).sum()) + 1, document, file)
 
 
 def runs_of(lengths: Ints) -> Ints:

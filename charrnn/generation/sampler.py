@@ -14,6 +14,7 @@ from charrnn.generation import within
 from charrnn.generation.constraints import Constraint, Unfit
 from charrnn.generation.filters import MEMORY, Filters
 from charrnn.generation.headed import Headed
+from charrnn.generation.ranking import Rank
 from charrnn.generation.stepper import Stepper
 from charrnn.terminal import printable
 from charrnn.text.vocab import Decoder, Vocabulary
@@ -83,6 +84,8 @@ class Sample:
     None without one."""
     fields: Mapping[str, str] | None = None
     """What stands in the heading, by the names of its fields; None where no heading was asked for."""
+    rank: Rank | None = None
+    """Why it is the best of several; None where there was no other."""
 
     def __str__(self) -> str:
         return self.text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,9 +13,12 @@ from charrnn.run.opened import Opened
 
 if TYPE_CHECKING:  # imported only where they are needed: writing on a CPU does without PyTorch, and begins at once
     from charrnn.generation.acrostic import Acrostic
+    from charrnn.generation.ranking import Judge
     from charrnn.verse.automaton import At, Verse
     from charrnn.verse.english import EnglishVerse
+    from charrnn.verse.forms import Form
     from charrnn.verse.mending import Mended
+    from charrnn.verse.readings import Readings
 
 
 OWN_TEXTS, OWN_TEXT = 8, 300
@@ -51,15 +55,14 @@ class Verses(Opened):
         """
         from charrnn.verse.automaton import Verse, Wish
         from charrnn.verse.forms import find_form
-        from charrnn.verse.tables import ANY, CLASSICAL, TABLES, table_of
+        from charrnn.verse.tables import ANY
 
         if acrostic_at not in ("start", "end", "diagonal") and not isinstance(acrostic_at, int):
             raise CharrnnError(f"‹acrostic_at={acrostic_at}›: start, end, diagonal or a number from 1 was expected")
         found = find_form(form)
         readings = None
         if tones or rhyme is not None:
-            usual = "pingshui" if found.has_tones or self.config.corpus.name in CLASSICAL else "xinyun"
-            readings = table_of(rhyme_table or (rhyme if rhyme in TABLES else usual))
+            readings = self._readings(found, rhyme, rhyme_table)
         group = "" if rhyme is None or rhyme in ANY else str(rhyme)
         letters = self.vocabulary.decode(self.read_prompt(acrostic, remedy="choose others").ids) if acrostic else ""
         repeat = found.is_ci or not tones if repeat_characters is None else repeat_characters
@@ -68,6 +71,29 @@ class Verses(Opened):
         if self.vocabulary.kind == "byte":
             raise CharrnnError(f"‹form={form}›: {self.path} is a model of bytes; verse needs one of characters")
         return Verse(found, wish, self.vocabulary.characters, readings, len(self.vocabulary))
+
+    def judge(self, form: str, *, rhyme: str | None = None, rhyme_table: str | Path | None = None) -> Judge:
+        """What finds the faults of a poem, by the rules of `charrnn verse check`, for the `judge` of `sample`.
+
+        A character that came before in the poem is one too (重字), but not in ci, nor where it is doubled (悠悠). Tones
+        and rhymes are judged only where the package of their table is installed. The parameters are those of `verse`.
+        """
+        from charrnn.verse.check import faults_of
+        from charrnn.verse.forms import find_form
+
+        found = find_form(form)
+        try:
+            readings = self._readings(found, rhyme, rhyme_table)
+        except CharrnnError:  # a form without tones and rhymes needs none
+            readings = None
+        return partial(faults_of, form=found, readings=readings)
+
+    def _readings(self, form: Form, rhyme: str | None, rhyme_table: str | Path | None) -> Readings:
+        """The table that decides tones and rhymes."""
+        from charrnn.verse.tables import CLASSICAL, TABLES, table_of
+
+        usual = "pingshui" if form.has_tones or self.config.corpus.name in CLASSICAL else "xinyun"
+        return table_of(rhyme_table or (rhyme if rhyme in TABLES else usual))
 
     def acrostic(self, letters: str, *, length: int = 10_000) -> Acrostic:
         """A constraint for `sample`: lines of any text, of which each begins with one of the letters.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from charrnn.errors import CharrnnError
 from charrnn.generation.constraints import DeadEnd
 from charrnn.generation.filters import Filter, Filters
+from charrnn.generation.ranking import Judge, rank, repetition
 from charrnn.generation.sampler import Piece, Sample, check_samples
 from charrnn.run.measuring import Measuring
 from charrnn.run.opened import check_finite
@@ -44,6 +45,7 @@ class Writing(Verses, Measuring):
         constraint: Constraint | None = None,
         original: int | None = None,
         best_of: int = 1,
+        judge: Judge | None = None,
         fields: Mapping[str, str] | None = None,
     ) -> list[Sample]:
         """Texts that continue `prompt`. The section `sampling` of the run's config replaces each None.
@@ -54,11 +56,12 @@ class Writing(Verses, Measuring):
         no form: `error`, `replace` (by <unk>), `skip`, or `keep`, which shows them; `strict` takes no other form of a
         character. Texts keep the `constraint`, such as that of `verse`, which ends them instead of `stop`. With
         `original` none is written in which a run of so many characters, from 2, stands in the training part of the
-        corpus; the prompt may hold such runs, but none goes on from it. Each text is the likeliest of `best_of` ones,
-        by its probability per character. `fields` are some of those of the heading, such as `{"title": "山中"}`, of
-        which the model writes the others; all else that is asked for then is asked of the text below it. Raises
-        CharrnnError for a prompt with unknown characters, for values out of bounds, and where no text can keep what is
-        asked for.
+        corpus; the prompt may hold such runs, but none goes on from it. Each text is the best of `best_of` ones: by its
+        probability per character, less something for each fault that `judge` names, by default each repetition (see
+        `charrnn.generation.ranking`; `Run.judge` for verse). `fields` are some of those of the heading, such as
+        `{"title": "山中"}`, of which the model writes the others; all else that is asked for then is asked of the text
+        below it. Raises CharrnnError for a prompt with unknown characters, for values out of bounds, and where no text
+        can keep what is asked for.
         """
         chosen = Filters.of(self.config.sampling, temperature, top_k, top_p, repetition_penalty, filters)
         given = "" if prompt is None and fields is not None else prompt  # the config's prompt may be a heading
@@ -89,19 +92,26 @@ class Writing(Verses, Measuring):
             why = "the model writes a part of the heading; give all of it" if is_free else "a constraint ends a text"
             raise CharrnnError(f"‹stop={stop}›: {why}, or leave this out")
         check_finite(one.log_prob for one in written)
-        groups = (written[i : i + best_of] for i in range(0, tried, best_of))
-        new = len(begin.text) - 1  # what the model wrote is longer by one, if only for the end that it may have written
-        best = [max(group, key=lambda one: one.log_prob / (len(one.text) - new)) for group in groups]
-        if fields is None or self.headings is None:
-            return best
-        return [
-            replace(
-                one,
-                fields=self.headings.read(one.text),
-                constraint_bits=None if is_free else one.constraint_bits,  # to have a heading is no constraint
-            )
-            for one in best
+        if fields is not None and self.headings is not None:
+            written = [
+                replace(
+                    one,
+                    fields=self.headings.read(one.text),
+                    constraint_bits=None if is_free else one.constraint_bits,  # to have a heading is no constraint
+                )
+                for one in written
+            ]
+        return written if best_of == 1 else self._best(written, best_of, len(begin.text), judge)
+
+    def _best(self, written: Sequence[Sample], best_of: int, given: int, judge: Judge | None) -> list[Sample]:
+        """The best of each `best_of` texts, of which so many characters were `given`."""
+        below = self.headings.below if self.headings is not None else str
+        ranked = [  # one more than is shown was written: the end of the text, if only where the model came to it
+            replace(one, rank=rank(below(one.text), one.log_prob, len(one.text) - given + 1, judge or repetition))
+            for one in written
         ]
+        groups = (ranked[i : i + best_of] for i in range(0, len(ranked), best_of))
+        return [min(group, key=lambda one: one.rank.score if one.rank else 0.0) for group in groups]
 
     def _headed(
         self, fields: Mapping[str, str], begin: Prompt, below: Constraint | None, unknown: Unknown, strict: bool

@@ -74,9 +74,17 @@ class Headings(Record):
 
     def read(self, text: str) -> dict[str, str] | None:
         """The fields of a text that begins with a heading; None where it does not."""
-        pattern = "".join(re.escape(literal) + ("" if name is None else "(.*)") for literal, name in self.parts)
-        found = re.match(pattern, text[:HEAD])
+        found = self._find(text)
         return None if found is None else dict(zip(self.names, found.groups(), strict=True))
+
+    def below(self, text: str) -> str:
+        """What stands below the heading of a text; the whole text where it has none."""
+        found = self._find(text)
+        return text if found is None else text[found.end() :]
+
+    def _find(self, text: str) -> re.Match[str] | None:
+        pattern = "".join(re.escape(literal) + ("" if name is None else "(.*)") for literal, name in self.parts)
+        return re.match(pattern, text[:HEAD])
 
     def taken(self, given: Mapping[str, str]) -> dict[str, str]:
         """The fields that are given, each known value as the model knows it.

@@ -15,6 +15,7 @@ A character with two readings has the one that is right in its place, and one th
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, product
@@ -25,6 +26,8 @@ from charrnn.verse.forms import FREE, Form, Way
 from charrnn.verse.readings import Readings
 
 LEVEL, OBLIQUE = "平", "仄"
+REGULATED = {(5, 4): "五絕", (7, 4): "七絕", (5, 8): "五律", (7, 8): "七律"}
+"""The regulated forms, by the characters in a line and the number of lines."""
 
 
 @dataclass(frozen=True)
@@ -58,9 +61,8 @@ class Judgement:
         """The name of the form; empty if it is none."""
         if self.asked:
             return self.asked
-        names = {(5, 4): "五絕", (7, 4): "七絕", (5, 8): "五律", (7, 8): "七律"}
         widths = {len(line) for line in self.lines}
-        return names.get((widths.pop(), len(self.lines)), "") if len(widths) == 1 else ""
+        return REGULATED.get((widths.pop(), len(self.lines)), "") if len(widths) == 1 else ""
 
     @property
     def is_right(self) -> bool:
@@ -100,6 +102,27 @@ def judge(text: str, readings: Readings) -> Judgement:
         return Judgement(lines, shown, [Fault("字數", 0, ())])
     faults = [*_tone_faults(tones), *_rhyme_faults(lines, tones, readings)]
     return Judgement(lines, shown, faults)
+
+
+def faults_of(text: str, form: Form, readings: Readings | None) -> dict[str, int]:
+    """The names of the faults that a poem of a form has, and how many of each; without a table only 重字."""
+    found: Counter[str] = Counter()
+    if readings is not None:
+        regulated = form.name in REGULATED.values()
+        judgement = judge(text, readings) if regulated else judge_as(text, form, readings)
+        found.update(fault.name for fault in judgement.faults)
+    if not form.is_ci:
+        found["重字"] = len(repeated("".join(lines_of(text))))
+    return dict(+found)
+
+
+def repeated(characters: str) -> list[int]:
+    """The places of the characters of a poem that came before in it, but for those that are doubled (悠悠)."""
+    return [
+        place
+        for place, character in enumerate(characters)
+        if character in characters[:place] and characters[place - 1] != character
+    ]
 
 
 def judge_as(text: str, form: Form, readings: Readings) -> Judgement:

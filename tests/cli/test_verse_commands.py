@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -65,6 +66,20 @@ def test_words_and_an_acrostic(run: Path) -> None:
         lines = lines_of(poem)
         assert "".join(line[0] for line in lines) == "春夏秋冬" and judge(poem, pingshui()).is_right
         assert any("明月" in line for line in lines) and any("白雲" in line for line in lines)
+
+
+def test_the_best_of_several_has_the_lowest_score_of_them(run: Path) -> None:
+    asked = ("--form", "wujue", "--seed", "4", "--json")
+    (best,) = json.loads(out("sample", run, *asked, "--best-of", "6"))
+    every = json.loads(out("sample", run, *asked, "--samples", "6"))
+    assert best["text"] == every[best["index"]]["text"] and "rank" not in every[0]
+    scores = []
+    for one in every:
+        poem, written = "".join(lines_of(one["text"])), len(one["text"]) + 1
+        faults = len(judge(one["text"], pingshui()).faults)
+        faults += sum(c in poem[:i] and poem[i - 1] != c for i, c in enumerate(poem))
+        scores.append((-one["log_prob"] / math.log(2) + 8 * faults) / written)
+    assert best["index"] == scores.index(min(scores)) and math.isclose(best["rank"]["score"], min(scores))
 
 
 def test_mending(run: Path, tmp_path: Path) -> None:
