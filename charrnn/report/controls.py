@@ -22,7 +22,7 @@ LAST = 8
 """The number of characters that the predictor sees."""
 KINDS = 500
 """The number of characters that it tells apart, the commonest ones."""
-WIDTH, EPOCHS, SIZE, RATE = 64, 8, 256, 0.01
+WIDTH, EPOCHS, SIZE, RATE = 64, 8, 1024, 0.02
 """Its hidden units; how often it reads its text; how many places a step has; its learning rate."""
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from html import escape
 
 from charrnn.errors import CharrnnError
-from charrnn.report.chapters import alike, difficulty, making, training, writing
+from charrnn.report.chapters import alike, difficulty, making, reach, training, units, writing
 from charrnn.report.chapters.parts import heading, left_out, name_of, note, told
 from charrnn.report.measures import Read, read_held_out
 from charrnn.report.page import framed, page_models
@@ -42,25 +42,29 @@ def report(
     out, with a word that says why.
     """
     made = Report()
-    models = page_models([run for run in runs if _able(run, made)], precision)
+    able = [run for run in runs if _able(run, made)]
+    models = page_models(able, precision)
+    live = {
+        id(run): units.Live(i, model["plan"]["units"]) for i, (run, model) in enumerate(zip(able, models, strict=True))
+    }
     made.precision = models[0]["plan"]["type"] if models else None
     title = escape(", ".join(map(name_of, runs)))
     alone = len(runs) == 1
     if alone:
-        head = f"<p>{escape(runs[0].config.model.describe())}</p>{training.verdict(runs[0])}"
+        head = f"<p>{escape(runs[0].config.model.describe())}</p>{training.stopped(runs[0])}"
     else:
         head = training.standings(runs)
-        head += "".join(f"<p><b>{escape(name_of(run))}</b></p>{training.verdict(run)}" for run in runs)
+        head += "".join(f"<p><b>{escape(name_of(run))}</b></p>{training.stopped(run)}" for run in runs)
     after = []
     for run in runs:
         after.append(heading("The run", "这次训练") if alone else f"<h2>{escape(name_of(run))}</h2>")
-        after += _chapters(run, quotes, made, progress)
+        after += _chapters(run, quotes, live.get(id(run)), made, progress)
     after += map(left_out, made.left_out)
     made.html = framed(title, f"<h1>{title}</h1>{head}", models, training.curves(runs), "\n".join(after))
     return made
 
 
-def _chapters(run: Run, quotes: bool, made: Report, progress: Progress) -> list[str]:
+def _chapters(run: Run, quotes: bool, live: units.Live | None, made: Report, progress: Progress) -> list[str]:
     """All about one run."""
     read = _read(run, made, progress)
     found = [writing.over_time(run)]
@@ -73,7 +77,17 @@ def _chapters(run: Run, quotes: bool, made: Report, progress: Progress) -> list[
         found.append(note("Held-out text is not shown (--no-quotes).", "不引用留出文本（--no-quotes）。"))
     if read is not None:
         found.append(difficulty.hardest(run, read))
+        found.append(_or_why(run, made, lambda: reach.reach(run, progress)))
+        found.append(_or_why(run, made, lambda: _units(run, quotes, live, made, progress)))
     return [*found, _or_why(run, made, lambda: alike.neighbours(run, read)), making.facts(run)]
+
+
+def _units(run: Run, quotes: bool, live: units.Live | None, made: Report, progress: Progress) -> str:
+    """Which unit does what."""
+    chapter, shown = units.units(run, quotes, live, progress)
+    if shown:
+        made.quoted[str(run.path)] += shown
+    return chapter
 
 
 def _able(run: Run, made: Report) -> bool:

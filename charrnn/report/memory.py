@@ -32,6 +32,9 @@ TOGETHER = 16
 """The targets of a stream that stand side by side, because reading all that stands before them is dear."""
 COLUMNS, WINDOW = 512, 32
 """The numbers of targets, and of characters before them, that are read at once."""
+FEWER, FEWEST = 32, 64
+"""The k beyond which fewer targets are read, with every doubling of k half as many, and the fewest of them: what the
+last k characters leave open is small there, and varies little. `Memory.errors` says how little."""
 REFUTED = (
     "It would be refuted by a network that goes on getting better beyond the length of its memory: the n-gram must be "
     "exactly flat from order - 1 on, the MLP from its context on, as tests check."
@@ -131,7 +134,8 @@ def memory(
 ) -> Memory:
     """The bits per character of a run on some targets: when the last k characters are known, and when everything is.
 
-    The last k characters are read from a state in which nothing is known (`LanguageModel.blank_state`). What stands
+    Beyond k = `FEWER` not all targets are read: the bits are those of everything, and the mean of what some lose. The
+    last k characters are read from a state in which nothing is known (`LanguageModel.blank_state`). What stands
     before a document is the boundary, and that is its first character: where all of them are known, everything is.
     `progress` is given numbers of targets that were predicted. Raises CharrnnError for a bidirectional model, and for
     one whose predictions are not finite.
@@ -144,25 +148,25 @@ def memory(
         )
     everything = whole(model, targets)
     progress(len(everything))
-    columns = []
+    more, errors = [], []
     for k in known:
-        bits = everything.copy()
-        here = np.flatnonzero(targets.before >= k)
+        some = np.arange(0, len(everything), max(1, min(k // FEWER, len(everything) // FEWEST)))
+        lost = np.zeros(len(some))
+        here = np.flatnonzero(targets.before[some] >= k)
         for i in range(0, len(here), COLUMNS):
-            some = here[i : i + COLUMNS]
-            bits[some] = _with_last(model, targets, some, k)
-        columns.append(bits)
-        progress(len(bits))
-    if not all(np.isfinite(bits).all() for bits in (everything, *columns)):
+            own = here[i : i + COLUMNS]
+            lost[own] = _with_last(model, targets, some[own], k) - everything[some[own]]
+        _, groups = np.unique(targets.span[some], return_inverse=True)
+        more.append(float(lost.mean()))
+        errors.append(ratio_error(np.bincount(groups, lost), np.bincount(groups)) or 0.0)
+        progress(len(some))
+    if not np.isfinite([everything.mean(), *more]).all():
         raise NoNumbers
-    groups = targets.span
-    sizes = np.bincount(groups)
-    errors = (ratio_error(np.bincount(groups, bits - everything), sizes) or 0.0 for bits in columns)
     return Memory(
         run=str(run.path),
         architecture=run.config.model.describe(),
         known=tuple(known),
-        bits=tuple(float(bits.mean()) for bits in columns),
+        bits=tuple(float(everything.mean()) + one for one in more),
         everything=float(everything.mean()),
         errors=tuple(errors),
         targets=len(everything),

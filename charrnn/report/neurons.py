@@ -16,24 +16,20 @@ from charrnn.models import build_model
 from charrnn.models.recurrent import RecurrentModel
 from charrnn.report import controls
 from charrnn.report.features import Feature, features
+from charrnn.report.followers import CHARACTERS, LEAST, Follower, margin_for
 from charrnn.report.gates import Gate, saturation
 from charrnn.report.marks import Bools
+from charrnn.report.overwriting import clamped
 from charrnn.report.passages import Passage, of, passages
 from charrnn.report.texts import Text, texts_of
-from charrnn.report.units import Batch, Unit, bits, network_of, overwritten, read, units_of
+from charrnn.report.units import Batch, Unit, network_of, read, units_of
 from charrnn.run import Run
 from charrnn.text.dataset import Array, Part
 
-CHARACTERS = 20_000
-"""The characters that are looked at: half to choose a unit by, half to measure it on."""
 MOST_VALUES = 2**25
 """The most values of units that are held: 128 MB. A large state is looked at on fewer characters."""
 SHUFFLES = 200
 """How often labels are shifted."""
-LEAST = 0.75
-"""The AUC from which on a unit may be said to follow something."""
-MARGIN = 0.02
-"""By how much it must be above the AUC of each control."""
 RARE = 30
 """The fewest characters of each half where a feature must hold, and where it must not."""
 LEARNT = 50_000
@@ -41,83 +37,6 @@ LEARNT = 50_000
 measured, and of what the run was trained on."""
 FEWEST = 2_000
 """The fewest characters of a text."""
-CHANGE = 0.01
-"""Bits per character: the smallest change that confirms that a unit matters."""
-
-
-@dataclass(frozen=True)
-class Clamped:
-    """What overwriting a unit changes, in bits per character; above 0, it predicts worse."""
-
-    concerned: float
-    """At the characters that the feature concerns."""
-    elsewhere: float
-    """At all others."""
-
-
-@dataclass(frozen=True)
-class Follower:
-    """The unit that follows a feature best, and the controls."""
-
-    feature: Feature
-    unit: Unit
-    place: int
-    """Its place among all units."""
-    high: bool
-    """Whether its values are high where the feature holds; low ones otherwise."""
-    auc: float
-    untrained: float
-    """The AUC of the best unit of the same network before its training."""
-    shifted: float
-    """The AUC of the best unit for the best of all shifted labels."""
-    last_eight: float
-    """The AUC of a predictor that sees the last eight characters only."""
-    others: int = 0
-    """The number of other units that are beyond the controls."""
-    mean: Clamped | None = None
-    """What it changes to hold the unit at its mean."""
-    opposite: Clamped | None = None
-    """What it changes to hold the unit where it would be if the feature held where it does not, and the reverse."""
-
-    @property
-    def best_control(self) -> float:
-        """The highest AUC of a control."""
-        return max(self.untrained, self.shifted, self.last_eight)
-
-    @property
-    def is_found(self) -> bool:
-        """Whether it is beyond all controls."""
-        return self.auc >= LEAST and self.auc >= self.best_control + MARGIN
-
-    @property
-    def is_confirmed(self) -> bool:
-        """Whether the prediction of what the feature concerns depends on it, and more than that of other characters."""
-        one = self.opposite
-        return one is not None and one.concerned >= max(CHANGE, 2 * one.elsewhere)
-
-    @property
-    def verdict(self) -> str:
-        """What overwriting it says, in words."""
-        if self.is_confirmed:
-            return "yes"
-        is_used = self.opposite is not None and max(self.opposite.concerned, self.opposite.elsewhere) >= CHANGE
-        return "no: as much depends on it elsewhere" if is_used else "no: nothing depends on it"
-
-    @property
-    def why_not(self) -> str:
-        """Why it is not reported, in words."""
-        if self.auc < LEAST:
-            return f"no unit reaches {LEAST:g}"
-        failed = [
-            name
-            for name, value in (
-                ("the untrained network", self.untrained),
-                ("shifted labels", self.shifted),
-                ("the last eight characters", self.last_eight),
-            )
-            if self.auc < value + MARGIN
-        ]
-        return f"not beyond {', '.join(failed)}"
 
 
 @dataclass(frozen=True)
@@ -130,6 +49,8 @@ class Neurons:
     characters: int
     """The number of characters that were looked at."""
     shuffles: int
+    margin: float
+    """By how much a unit must be above each control."""
     followers: list[Follower]
     """The best unit of each feature, those that are found first."""
     rare: list[str]
@@ -154,22 +75,29 @@ def neurons(
     characters: int = CHARACTERS,
     shuffles: int = SHUFFLES,
     progress: Callable[[int], None] = lambda _: None,
+    gates: bool = True,
 ) -> Neurons:
     """The units that follow quotes, brackets, lines, verse, indentation or speakers in a text.
 
-    The text is the held-out part of the run's corpus, or a file. Raises CharrnnError for a model without a state, and
-    for a text of too few characters.
+    The text is the held-out part of the run's corpus, or a file. `gates` says whether these are looked at too. Raises
+    CharrnnError for a model without a state, and for a text of too few characters.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # a step is so small that a second thread only waits for the first
     try:
-        return _neurons(run, text, encoding, characters, shuffles, progress)
+        return _neurons(run, text, encoding, characters, shuffles, progress, gates)
     finally:
         torch.set_num_threads(threads)
 
 
 def _neurons(
-    run: Run, text: Path | None, encoding: str | None, characters: int, shuffles: int, progress: Callable[[int], None]
+    run: Run,
+    text: Path | None,
+    encoding: str | None,
+    characters: int,
+    shuffles: int,
+    progress: Callable[[int], None],
+    gates: bool,
 ) -> Neurons:
     network = network_of(run)
     if characters < FEWEST:
@@ -196,6 +124,7 @@ def _neurons(
     rare = [one.name for one, is_enough in zip(known, enough, strict=True) if not is_enough]
     there = [one for one, is_enough in zip(known, enough, strict=True) if is_enough]
     followers = []
+    margin = margin_for(len(learn) + len(test))
     if there:
         labels = [own[:, enough] for own in labels]
         eight = _last_eight(all_texts, halves[1], there, labels[1])
@@ -205,8 +134,8 @@ def _neurons(
         for i, feature in enumerate(there):
             shifted = controls.auc(ranked[1], torch.from_numpy(labels[1][:, i][ways]).to(run.device))
             aucs = [half[:, i] for half in own]
-            followers.append(_follower(feature, units, aucs, before[:, i], shifted, float(eight[i])))
-        followers = _clamped(network, halves, (learn, test), values[0], labels, there, followers, progress)
+            followers.append(_follower(feature, units, margin, aucs, before[:, i], shifted, float(eight[i])))
+        followers = clamped(network, halves, (learn, test), values[0], labels, there, followers, progress)
     followers.sort(key=lambda one: (not one.is_found, -one.auc))
     return Neurons(
         run.path.name,
@@ -214,9 +143,10 @@ def _neurons(
         len(units),
         len(learn) + len(test),
         shuffles,
+        margin,
         followers,
         rare,
-        saturation(network, test),
+        saturation(network, test) if gates else [],
         measured,
         halves[1],
         values[1][:, [one.place for one in followers]].cpu().numpy(),
@@ -226,6 +156,7 @@ def _neurons(
 def _follower(
     feature: Feature,
     units: Sequence[Unit],
+    margin: float,
     own: Sequence[Tensor],
     untrained: Tensor,
     shifted: Tensor,
@@ -241,10 +172,11 @@ def _follower(
         untrained=float(controls.either(untrained).max()),
         shifted=float(controls.either(shifted).max()),
         last_eight=last_eight,
+        margin=margin,
     )
     if not one.is_found:
         return one
-    least = max(LEAST, one.best_control + MARGIN)
+    least = max(LEAST, one.best_control + margin)
     beyond = [torch.where(own[0] >= 0.5, half, 1 - half) >= least for half in own]
     beyond[0][place] = False
     return replace(one, others=int((beyond[0] & beyond[1]).sum()))
@@ -311,50 +243,3 @@ def _last_eight(texts: Sequence[Text], test: Sequence[Passage], there: Sequence[
     learn, truth = freed(tables), np.stack([freed(one.labels) for one in there], axis=1)
     some = np.linspace(0, len(learn) - 1, min(LEARNT, len(learn))).astype(np.int64)
     return controls.last_eight(learn[some], truth[some], of(test, tables), labels, len(kinds))
-
-
-def _clamped(
-    network: RecurrentModel,
-    halves: tuple[Sequence[Passage], Sequence[Passage]],
-    batches: tuple[Batch, Batch],
-    values: Tensor,
-    labels: Sequence[Bools],
-    there: Sequence[Feature],
-    followers: Sequence[Follower],
-    progress: Callable[[int], None],
-) -> list[Follower]:
-    """The followers that are found, with what it changes to overwrite them."""
-    if not any(one.is_found for one in followers):
-        return list(followers)
-    test = batches[1]
-    plain = bits(network, test, progress).cpu().numpy()
-    done = []
-    for i, (one, feature) in enumerate(zip(followers, there, strict=True)):
-        if one.is_found:
-            own = values[:, one.place]
-            holds = torch.from_numpy(labels[0][:, i].copy()).to(own.device)
-            means = torch.stack([own[holds].mean(), own[~holds].mean()])
-            concerned = of(halves[1], feature.concerned)
-            truth = _by_step(test, halves[1], feature)
-            ways = own.mean().expand(truth.shape), means[truth.long()]
-            changes = []
-            for way in ways:
-                with overwritten(network, one.unit, way):
-                    change = bits(network, test, progress).cpu().numpy() - plain
-                changes.append(Clamped(_mean(change[concerned]), _mean(change[~concerned])))
-            one = replace(one, mean=changes[0], opposite=changes[1])
-        done.append(one)
-    return done
-
-
-def _by_step(batch: Batch, half: Sequence[Passage], feature: Feature) -> Tensor:
-    """Whether the feature holds after each step of each column, also in a run-up, `[T, B]`."""
-    truth = np.zeros(batch.ids.shape, np.bool_)
-    for column, one in enumerate(half):
-        labels = feature.labels[one.text][one.begin : one.stop]
-        truth[1 + one.read, column] = labels
-    return torch.from_numpy(truth).to(batch.ids.device)
-
-
-def _mean(values: Array) -> float:
-    return float(values.mean()) if len(values) else 0.0

@@ -9,9 +9,10 @@ import numpy as np
 
 from charrnn.report.coloured import Shade, coloured, legend, page, steps
 from charrnn.report.controls import LAST
+from charrnn.report.followers import CHARACTERS, LEAST, MARGIN, Clamped, Follower
 from charrnn.report.gates import MOSTLY, Gate
 from charrnn.report.html import heading, paragraph, table
-from charrnn.report.neurons import LEAST, MARGIN, Clamped, Follower, Neurons
+from charrnn.report.neurons import Neurons
 from charrnn.report.passages import of
 from charrnn.report.texts import END, shown
 
@@ -149,11 +150,11 @@ def _changes(one: Clamped | None) -> list[str]:
 REFUTED = (
     "A unit is reported where its AUC (the chance that its value tells a place where the feature holds from one "
     f"where it does not; 0.5 is guessing) is at least {LEAST:g}, and at least {MARGIN:g} above that of each "
-    "control: the best unit of the same network untrained, the best unit for labels that are shifted, a "
-    f"predictor that sees the last {LAST} characters. Another text on which a control does as well would refute "
-    "it. That the network uses the unit would be refuted by a clamp that changes nothing: the table has the "
-    "bits per character more, at the characters concerned and elsewhere, when the unit is held at its mean, or "
-    "where it would be if the opposite held."
+    f"control (more, with fewer than {CHARACTERS:,} characters): the best unit of the same network untrained, the best "
+    f"unit for labels that are shifted, a predictor that sees the last {LAST} characters. Another text on which a "
+    "control does as well would refute it. That the network uses the unit would be refuted by a clamp that changes "
+    "nothing: the table has the bits per character more, at the characters concerned and elsewhere, when the unit is "
+    "held at its mean, or where it would be if the opposite held."
 )
 
 
@@ -167,7 +168,7 @@ def as_page(result: Neurons) -> str:
     return page(f"What units of {result.run} follow", body)
 
 
-def excerpts(result: Neurons, place: int) -> list[list[Shade]]:
+def excerpts(result: Neurons, place: int, most: int = EXCERPTS, long: int = LONG) -> list[list[Shade]]:
     """Passages coloured by the unit of a follower, in the order of the text: those where its feature changes most."""
     one = result.followers[place]
     values = result.values[:, place]
@@ -175,11 +176,11 @@ def excerpts(result: Neurons, place: int) -> list[list[Shade]]:
     labels = of(result.passages, one.feature.labels)
     begins = np.cumsum([0, *(passage.stop - passage.start for passage in result.passages)])
     changes = [int((labels[a + 1 : b] != labels[a : b - 1]).sum()) for a, b in pairwise(begins.tolist())]
-    chosen = sorted(np.argsort(-np.array(changes), kind="stable")[:EXCERPTS].tolist())
+    chosen = sorted(np.argsort(-np.array(changes), kind="stable")[:most].tolist())
     found = []
     for i in chosen:
         passage = result.passages[i]
-        stop = min(passage.stop, passage.start + LONG)
+        stop = min(passage.stop, passage.start + long)
         points = result.texts[passage.text].points[passage.start : stop].tolist()
         own = slice(begins[i], begins[i] + len(points))
         characters = ["■" if point == END else shown(point) for point in points]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from itertools import pairwise
@@ -35,11 +35,12 @@ def chart(
     height: int = 250,
     log: bool = False,
     marks: Sequence[float] = (),
+    ticks: Mapping[float, str] | None = None,
 ) -> str:
     """A chart of curves with its key below, as HTML; nothing where there are no points. Labels are HTML.
 
     With `log` the vertical axis is logarithmic, and points that are not above 0 are left out. `marks` are places on the
-    horizontal axis where a vertical line stands.
+    horizontal axis where a vertical line stands; `ticks` are what is written below it, in the place of round numbers.
     """
     drawn = [(curve, _thin(_drawable(curve.points, log))) for curve in curves]
     drawn = [(curve, points) for curve, points in drawn if points]
@@ -51,7 +52,7 @@ def chart(
     room = 0.06 * (max(ys) - min(ys)) or 0.06 * abs(max(ys)) or 1.0
     low, high = (min(ys) / 1.2, max(ys) * 1.2) if log else (min(ys) - room, max(ys) + room)
     up = _Axis(low, high, height - BOTTOM, TOP, log)
-    lines = [_grid(across, up, height)]
+    lines = [_grid(across, up, height, ticks)]
     for curve, points in drawn:
         if curve.kind == "level" and len(points) == 1:
             points = [(across.low, points[0][1]), (across.high, points[0][1])]
@@ -95,16 +96,15 @@ class _Axis:
         return [tick for tick in ticks if tick > 0] if self.log else ticks
 
 
-def _grid(across: _Axis, up: _Axis, height: int) -> str:
+def _grid(across: _Axis, up: _Axis, height: int, ticks: Mapping[float, str] | None) -> str:
     lines = []
     for y in up.ticks(5):
         at = f"{up(y):.1f}"
         lines.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{at}" y2="{at}"/>')
         lines.append(f'<text x="{LEFT - 6}" y="{up(y):.1f}" dy=".35em" text-anchor="end">{_number(y)}</text>')
     below = height - BOTTOM + 20
-    lines += [
-        f'<text x="{across(x):.1f}" y="{below}" text-anchor="middle">{_number(x)}</text>' for x in across.ticks(7)
-    ]
+    told = {x: _number(x) for x in across.ticks(7)} if ticks is None else ticks
+    lines += [f'<text x="{across(x):.1f}" y="{below}" text-anchor="middle">{name}</text>' for x, name in told.items()]
     return "".join(lines)
 
 

@@ -93,6 +93,20 @@ def test_of_all_documents_everything_is_the_evaluation() -> None:
     assert found.bits == (found.everything,) and found.errors == (0.0,) and found.span == 10**6
 
 
+def test_fewer_targets_at_large_k_give_the_same_within_the_stated_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = trained(POEMS, "documents")
+    targets = targets_of(part_of([run])[0], 10**6)
+    whole_ = memory(run, targets, (2, 4, 8))
+    monkeypatch.setattr("charrnn.report.memory.FEWER", 2)
+    monkeypatch.setattr("charrnn.report.memory.FEWEST", 32)
+    assert len(targets.places) > 4 * 32
+    few = memory(run, targets, (2, 4, 8))
+    assert few.everything == whole_.everything and few.bits[0] == whole_.bits[0]
+    assert few.errors[1:] != whole_.errors[1:]  # others were read
+    for one, other, error in zip(few.bits, whole_.bits, few.errors, strict=True):
+        assert abs(one - other) <= 3 * error
+
+
 @pytest.mark.parametrize("count", [1, 3, 64, 500, 5000])
 @pytest.mark.parametrize("documents", [False, True])
 def test_targets_lie_within_their_spans_and_none_twice(count: int, documents: bool) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import random
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -29,38 +29,9 @@ from charrnn.run import Run
 VOCABULARY = 9
 
 
-def planted(count: int) -> str:
-    """A text in which quotes decide what follows a question mark, and nothing else tells whether they are open."""
-    rng = random.Random(0)
-    out: list[str] = []
-    inside, left, gap = False, 60, 12
-    while len(out) < count:
-        left, gap = left - 1, gap - 1
-        if left < 0:
-            inside, left = not inside, rng.randint(50, 110)
-            out.append("“" if inside else "”")
-        elif gap < 0:
-            out += ["?", "x" if inside else "y"]
-            gap = rng.randint(9, 16)
-        else:
-            out.append(".")
-    return "".join(out)
-
-
-def trained(folder: Path, text: str, steps: int, rate: float = 0.02, **model: Any) -> Run:
-    folder.mkdir(exist_ok=True)
-    (folder / "text.txt").write_text(text, encoding="utf-8")
-    config = {
-        "corpus": {"path": str(folder / "text.txt"), "split": [0.8, 0.2, 0.0]},
-        "model": {"cell": "gru", "hidden_size": 24, "embedding_size": 8} | model,
-        "training": {"steps": steps, "batch_size": 32, "learning_rate": rate, "sample_every": None},
-    }
-    return charrnn.train(config, out=folder / "run", quiet=True, device="cpu")
-
-
 @pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> Neurons:
-    return neurons(trained(tmp_path_factory.mktemp("planted"), planted(60_000), 400), characters=6000, shuffles=20)
+def found(planted_run: Run) -> Neurons:
+    return neurons(planted_run, characters=6000, shuffles=20)
 
 
 def test_a_planted_feature_is_found_and_used(found: Neurons) -> None:
@@ -81,19 +52,23 @@ def test_it_is_shown(found: Neurons, tmp_path: Path) -> None:
     assert (tmp_path / "picture.svg").stat().st_size > 5000
 
 
-def test_an_untrained_network_follows_nothing(tmp_path: Path) -> None:
+def test_an_untrained_network_follows_nothing(
+    tmp_path: Path, trained: Callable[..., Run], planted: Callable[[int], str]
+) -> None:
     result = neurons(trained(tmp_path / "a", planted(20_000), 1, 1e-12), characters=4000, shuffles=20)
     assert not result.found and "Nothing was found" in summary(result) and "inside quotes" in summary(result)
     assert result.followers[0].why_not and len(clamped_rows(result)) == 1
 
 
-def test_a_text_without_any_feature_is_said_to_have_none(tmp_path: Path) -> None:
+def test_a_text_without_any_feature_is_said_to_have_none(tmp_path: Path, trained: Callable[..., Run]) -> None:
     result = neurons(trained(tmp_path / "a", "abcab" * 4000, 1), characters=2000, shuffles=20)
     assert "nothing that a unit could follow" in summary(result) and as_page(result)
 
 
 @pytest.mark.parametrize("model", [{"cell": "mlp"}, {"cell": "ngram"}, {"cell": "gru", "bidirectional": True}])
-def test_a_model_without_a_state_is_refused(tmp_path: Path, model: dict[str, Any]) -> None:
+def test_a_model_without_a_state_is_refused(
+    tmp_path: Path, model: dict[str, Any], planted: Callable[[int], str]
+) -> None:
     config: dict[str, Any] = {"model": model} if model["cell"] != "ngram" else {"model": {"cell": "ngram", "order": 2}}
     (tmp_path / "text.txt").write_text(planted(3000), encoding="utf-8")
     config |= {"corpus": {"path": str(tmp_path / "text.txt")}}
@@ -104,7 +79,7 @@ def test_a_model_without_a_state_is_refused(tmp_path: Path, model: dict[str, Any
         neurons(run)
 
 
-def test_a_short_text_is_refused(tmp_path: Path) -> None:
+def test_a_short_text_is_refused(tmp_path: Path, trained: Callable[..., Run], planted: Callable[[int], str]) -> None:
     run = trained(tmp_path / "a", planted(4000), 1)
     with pytest.raises(CharrnnError, match=r"has 800 characters, too few .*text=FILE"):
         neurons(run)

@@ -116,7 +116,9 @@ def test_a_report_of_any_run_is_one_page_in_which_only_our_scripts_run(runs: dic
         made = report([run], quotes)
         models = json.loads(check(made.html).scripts[0])
         assert len(models) == (name not in ("ngram", "both")), name
-        assert bool(made.left_out) == (name in ("ngram", "both", "whole")), (name, made.left_out)
+        own = [why for why in made.left_out if "to tell what a unit follows" not in why]  # of so short a text
+        assert bool(own) == (name in ("ngram", "both", "whole")), (name, own)
+        assert ("How far back does it look?" in made.html) == (name not in ("both", "whole")), name
         assert bool(made.quoted) == (quotes and name not in ("both", "whole")), name
         assert str(run.path.parent) not in made.html, name  # which would say where somebody keeps things
 

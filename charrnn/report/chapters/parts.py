@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Sequence
 from html import escape
 
@@ -23,6 +24,16 @@ def heading(english: str, chinese: str, level: int = 2) -> str:
 def note(english: str, chinese: str) -> str:
     """A line in small letters."""
     return f'<p class="hint">{both(english, chinese)}</p>'
+
+
+def verdict(english: str, chinese: str) -> str:
+    """What a chapter says, in a sentence."""
+    return f'<p class="verdict">{both(english, chinese)}</p>'
+
+
+def command(run: Run, what: str) -> str:
+    """The command that measures all of what a chapter measures on less."""
+    return f"<code>charrnn inspect {what} {escape(shlex.quote(name_of(run)))}</code>"
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequence[int] = ()) -> str:

@@ -8,7 +8,7 @@ from html import escape
 from typing import Any
 
 from charrnn.report.chapters.making import corpus_of
-from charrnn.report.chapters.parts import heading, in_bits, name_of, note, table
+from charrnn.report.chapters.parts import heading, in_bits, name_of, note, table, verdict
 from charrnn.report.page import both
 from charrnn.report.svg import Curve, chart
 from charrnn.run import Run
@@ -19,13 +19,13 @@ HISTORY = 20_000_000
 """The most bytes of metrics.jsonl that are read, the last ones."""
 
 
-def verdict(run: Run) -> str:
+def stopped(run: Run) -> str:
     """When the training stopped improving, in a sentence."""
     judged = verdict_of(run)
     if run.config.model.cell == "ngram":
-        return _verdict("An n-gram counts once: it has learnt all that it can.", "n-gram 只数一遍，能学的都已学到。")
+        return verdict("An n-gram counts once: it has learnt all that it can.", "n-gram 只数一遍，能学的都已学到。")
     if judged is None:
-        return _verdict("Nothing is held out to evaluate on, or no evaluation was made.", "没有留出文本，或尚未评估。")
+        return verdict("Nothing is held out to evaluate on, or no evaluation was made.", "没有留出文本，或尚未评估。")
     best, last = judged.best, judged.last
     bits, end = in_bits(best.nats), in_bits(last.nats)
     minutes = {line["step"]: line["minutes"] for line in read_history(run.metrics, "val_loss", HISTORY)}
@@ -64,11 +64,7 @@ def verdict(run: Run) -> str:
         english += f"{'as' if last.level == 'equal' else 'than'} counting ({network}, the n-gram {ngram})."
         how = {"worse": "不如", "equal": "相当于", "better": "胜过"}[last.level]
         chinese += f"网络单独{how}计数（{network}，n-gram {ngram}）。"
-    return _verdict(english, chinese)
-
-
-def _verdict(english: str, chinese: str) -> str:
-    return f'<p class="verdict">{both(english, chinese)}</p>'
+    return verdict(english, chinese)
 
 
 def curves(runs: Sequence[Run]) -> str:

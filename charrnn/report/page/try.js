@@ -68,6 +68,17 @@ function choose(indices) {
   refreshAll();
 }
 
+/** Chooses a unit of a model, and shows what it does on the text that stands above the button. */
+function see(button) {
+  const {model, register, unit} = button.dataset, quote = button.parentNode.parentNode.querySelector(".quote");
+  if (!columns.some(column => column.model === MODELS[model])) choose([+model]);
+  const column = columns.find(one => one.model === MODELS[model]);
+  column.find("register").value = register;
+  if (quote) changeText(quote.textContent.replace(/↵\n/g, "\n").replace(/■/g, ""));
+  column.pick(+unit);
+  column.find("reading").scrollIntoView({behavior: "smooth", block: "center"});
+}
+
 function start() {
   const first = MODELS[0], own = first.sampling;
   get("try").hidden = false;
@@ -85,6 +96,7 @@ function start() {
   get("write").onclick = () => { writing = true; refreshAll(); };
   get("stop").onclick = () => columns.forEach(column => column.ask("stop"));
   get("again").onclick = () => { writing = true; get("seed").value = Math.floor(Math.random() * 1000000); refreshAll(); };
+  for (const button of document.querySelectorAll("button.see")) button.onclick = () => see(button);
   get("take").onclick = () => { if (columns[0]) changeText(columns[0].pieces.map(piece => piece[0]).join("")); };
   if (MODELS.length > 1) {
     const pick = [0, 1].map(i => {
