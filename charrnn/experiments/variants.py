@@ -9,13 +9,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-import torch
 from pydantic import Field, ValidationError, model_validator
 
 from charrnn.config import Config, Section
 from charrnn.errors import CharrnnError
 from charrnn.loading import apply_override, find_config, read_layers, set_key, validate
-from charrnn.models import build_model
+from charrnn.models import model_shape
 from charrnn.text.corpora import resolve
 from charrnn.text.dataset import load_dataset
 
@@ -131,8 +130,7 @@ def _sized(config: Config, parameters: int, name: str) -> Config:
         return config.with_keys("model", **changes)
 
     def count(size: int) -> int:
-        with torch.device("meta"):
-            return build_model(with_size(size).model, vocab_size).size
+        return model_shape(with_size(size).model, vocab_size).size
 
     low, high = 1, 16384
     while high - low > 1:

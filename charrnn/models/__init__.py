@@ -14,6 +14,7 @@ from charrnn.models.mixture import Mixture
 from charrnn.models.ngram import NGramModel
 from charrnn.models.recurrent import Trunk
 from charrnn.models.register import model_of, register_cell
+from charrnn.models.shapes import model_shape
 
 __all__ = [
     "LanguageModel",
@@ -21,6 +22,7 @@ __all__ = [
     "NGramModel",
     "State",
     "build_model",
+    "model_shape",
     "register_cell",
     "set_dropout_generator",
     "set_kernels",
@@ -33,14 +35,12 @@ def build_model(config: ModelConfig, vocab_size: int, seed: int = 0) -> Language
     PyTorch's own random numbers are left as they were. Raises CharrnnError, before any memory is taken, where there is
     not enough of it.
     """
-    if torch.get_default_device().type != "meta":
-        with torch.device("meta"):  # shapes without numbers
-            model = model_of(config, vocab_size)
-        require(
-            sum(tensor.nbytes for tensor in (*model.parameters(), *model.buffers())),
-            f"a model of {model.size:,} parameters",
-            "give a smaller model.hidden_size, model.embedding_size or model.num_layers",
-        )
+    shape = model_shape(config, vocab_size)
+    require(
+        sum(tensor.nbytes for tensor in (*shape.parameters(), *shape.buffers())),
+        f"a model of {shape.size:,} parameters",
+        "give a smaller model.hidden_size, model.embedding_size or model.num_layers",
+    )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return model_of(config, vocab_size)

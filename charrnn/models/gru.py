@@ -28,7 +28,7 @@ class GRULayer(RecurrentLayer):
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__(input_size, hidden_size)
         self.U = nn.Parameter(input_weights(3 * hidden_size, input_size))  # rows of r, z, n
-        self.W = nn.Parameter(torch.cat([orthogonal(hidden_size) for _ in range(3)]))
+        self.W = nn.Parameter(orthogonal(hidden_size, 3))
         self.b = nn.Parameter(torch.zeros(3 * hidden_size))
         self.c = nn.Parameter(torch.zeros(hidden_size))
 

@@ -95,11 +95,14 @@ def input_weights(rows: int, columns: int, gain: float = 1.0) -> Tensor:
     return nn.init.normal_(torch.empty(rows, columns), std=gain * columns**-0.5)
 
 
-def orthogonal(size: int) -> Tensor:
-    """A random orthogonal matrix `[size, size]`. It keeps the length of every vector, and so at first the length of a
-    gradient that flows through time (arXiv:1312.6120).
+def orthogonal(size: int, count: int = 1) -> Tensor:
+    """Random orthogonal matrices, one below the other `[count * size, size]`. Each keeps the length of every vector,
+    and so at first the length of a gradient that flows through time (arXiv:1312.6120).
     """
-    return nn.init.orthogonal_(torch.empty(size, size))
+    weights = torch.empty(count * size, size)
+    for matrix in weights.chunk(count):
+        nn.init.orthogonal_(matrix)
+    return weights
 
 
 def initial_recurrence(begin: Literal["identity", "orthogonal", "gaussian"], size: int) -> Tensor:
@@ -108,7 +111,11 @@ def initial_recurrence(begin: Literal["identity", "orthogonal", "gaussian"], siz
     """
     if begin == "gaussian":
         return input_weights(size, size)
-    return torch.eye(size) if begin == "identity" else orthogonal(size)
+    if begin == "orthogonal":
+        return orthogonal(size)
+    weights = torch.zeros(size, size)
+    weights.diagonal().fill_(1)
+    return weights
 
 
 def gate_biases(size: int, forget: ForgetBias, longest: int) -> Tensor:

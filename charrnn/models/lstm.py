@@ -35,7 +35,7 @@ class LSTMLayer(RecurrentLayer):
         super().__init__(input_size, hidden_size)
         self.state_sizes = (hidden_size, hidden_size)
         self.U = nn.Parameter(input_weights(4 * hidden_size, input_size, gain=2.0))  # rows of i, f, g, o
-        self.W = nn.Parameter(torch.cat([orthogonal(hidden_size) for _ in range(4)]))
+        self.W = nn.Parameter(orthogonal(hidden_size, 4))
         self.b = nn.Parameter(gate_biases(hidden_size, forget_bias, chrono_range))
 
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:

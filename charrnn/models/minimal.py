@@ -32,7 +32,7 @@ class MinGRULayer(RecurrentLayer):
         self.W = nn.Linear(2 * input_size, self.gate_count * hidden_size)  # rows of v, r, f (and i)
         self.out = nn.Linear(hidden_size, hidden_size, bias=False)
         with torch.no_grad():
-            self.W.bias[2 * hidden_size : 3 * hidden_size] = torch.linspace(-1, 4, hidden_size)
+            self.W.bias[2 * hidden_size : 3 * hidden_size] = torch.linspace(-1, 4, hidden_size, device="cpu")
             self.out.weight *= 0.5  # so that a residual block at first changes x by little
 
     def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:

@@ -19,7 +19,7 @@ from charrnn.errors import CharrnnError
 from charrnn.experiments.compare import runs_in
 from charrnn.experiments.variants import load_sweep
 from charrnn.loading import find_config, load_base, read_layers
-from charrnn.models import State, build_model
+from charrnn.models import State, build_model, model_shape
 from charrnn.models.recurrent import RecurrentModel
 from charrnn.report.memory import part_of, targets_of
 from charrnn.run import Run
@@ -219,8 +219,7 @@ def through_time(model: RecurrentModel, ids: Tensor, target: Tensor, state: Stat
 
 
 def _check(model: ModelConfig, name: str) -> None:
-    with torch.device("meta"):
-        learner = build_model(model, 3).learner
+    learner = model_shape(model, 3).learner
     if not isinstance(learner, RecurrentModel):
         what = "a bidirectional model" if model.bidirectional else f"model.cell {model.cell}"
         raise CharrnnError(f"{name}: {what} has no state through which a gradient flows back; give a recurrent one")

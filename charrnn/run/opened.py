@@ -46,12 +46,10 @@ class Opened(RunFolder):
     @cached_property
     def model(self) -> LanguageModel:
         """The model with the weights of `checkpoint`, ready to predict. Raises CharrnnError where there are none."""
-        import torch
+        from charrnn.models import model_shape
 
-        from charrnn.models import build_model
-
-        with torch.device("meta"):  # a stranger's config may ask for any size: the memory comes with the weights
-            model = build_model(self.config.model, len(self.vocabulary))
+        # A stranger's config may ask for any size: the memory comes with the weights.
+        model = model_shape(self.config.model, len(self.vocabulary))
         fill(model, self.checkpoint.folder / WEIGHTS)
         return model.to(self.device).eval().requires_grad_(False)
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from charrnn.config import Config, ModelConfig
 from charrnn.errors import CharrnnError
 from charrnn.loading import validate
-from charrnn.models import LanguageModel, build_model
+from charrnn.models import LanguageModel, model_shape
 from charrnn.run import Run
 from charrnn.text.vocab import Vocabulary
 
@@ -81,8 +81,7 @@ class Beginning:
 
     def _by_character(self) -> set[str]:
         """The names of the weights with a row for each character: those that are larger in a larger alphabet."""
-        with torch.device("meta"):
-            larger = build_model(self.run.config.model, len(self.run.vocabulary) + 1).learner.state_dict()
+        larger = model_shape(self.run.config.model, len(self.run.vocabulary) + 1).learner.state_dict()
         return {name for name, weight in self.network.state_dict().items() if weight.shape != larger[name].shape}
 
     def told(self, config: Config, vocabulary: Vocabulary) -> str:

@@ -55,9 +55,9 @@ def test_without_quotes_neither_text_nor_names_of_the_text_are_shown(
     assert " follows “inside quotes”" in words(made.html) and 'class="quote"' not in made.html
     assert made.quoted == {}
     play = "".join(f"{name}:\nGood morrow, and so on.\nWell met.\n\n" for name in ["ZWENTIBOLD", "KUNIGUNDE"] * 400)
-    play = trained(tmp_path / "play", play, 1)
-    assert "ZWENTIBOLD speaks" in words(report([play]).html)
-    own = report([play], quotes=False).html
+    run = trained(tmp_path / "play", play, 1)
+    assert "ZWENTIBOLD speaks" in words(report([run]).html)
+    own = report([run], quotes=False).html
     assert "one speaker speaks" in words(own) and "某人 说话" in words(own)
     # What the config asks for and what the model wrote are its own: only the corpus must not be there.
     assert not re.search("ZWENTIBOLD|KUNIGUNDE", own)
