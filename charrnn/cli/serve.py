@@ -60,8 +60,10 @@ def serve(
             raise
         raise CharrnnError("serve: needs Starlette and uvicorn: pip install 'charrnn[serve]'") from None
 
+    from charrnn.memory import share_arenas
     from charrnn.terminal import say
 
+    share_arenas()  # before there are threads
     folders = {run.resolve(): run for run in runs}
     opened = [open_run(run, device, checkpoint, quiet=as_json) for run in folders.values()]
 
