@@ -267,7 +267,11 @@ def recipe(text: Survey, paths: list[str], minutes: float | None = None) -> Reci
         Line("model.dropout", dropout, f"the text is read some {passes:.2g} times"),
         Line("model.locked_dropout", True),
         Line("model.embedding_dropout", 0.1 if passes > REREAD else 0.0),
-        Line("model.ngram", {}, "an n-gram, counted in a second, predicts together with the network"),
+        Line(
+            "model.ngram",
+            {} if documents.separator else {"order": 8},  # long texts repeat themselves, poems hardly do
+            "an n-gram, counted in seconds, predicts together with the network",
+        ),
     ]
     if possible > PASSES:
         took = minutes * PASSES / possible
