@@ -10,7 +10,7 @@ from charrnn.errors import CharrnnError
 from charrnn.report.chapters import alike, difficulty, making, reach, training, units, writing
 from charrnn.report.chapters.parts import heading, left_out, name_of, note, told
 from charrnn.report.measures import Read, read_held_out
-from charrnn.report.page import framed, page_models
+from charrnn.report.page import both, framed, page_models
 from charrnn.report.page.packing import Precision, plan_of
 from charrnn.run import Run
 
@@ -48,10 +48,14 @@ def report(
         id(run): units.Live(i, model["plan"]["units"]) for i, (run, model) in enumerate(zip(able, models, strict=True))
     }
     made.precision = models[0]["plan"]["type"] if models else None
-    title = escape(", ".join(map(name_of, runs)))
+    names = escape(", ".join(map(name_of, runs)))
+    corpora = escape(", ".join(dict.fromkeys(filter(None, map(making.corpus_of, runs)))))
+    title = f"{names} · {corpora}" if corpora else names
     alone = len(runs) == 1
     if alone:
-        head = f"<p>{escape(runs[0].config.model.describe())}</p>{training.stopped(runs[0])}"
+        model = escape(runs[0].config.model.describe())
+        about = both(f"{model}; text: {corpora}", f"{model}；语料：{corpora}") if corpora else model
+        head = f"<p>{about}</p>{training.stopped(runs[0])}"
     else:
         head = training.standings(runs)
         head += "".join(f"<p><b>{escape(name_of(run))}</b></p>{training.stopped(run)}" for run in runs)
@@ -60,7 +64,7 @@ def report(
         after.append(heading("The run", "这次训练") if alone else f"<h2>{escape(name_of(run))}</h2>")
         after += _chapters(run, quotes, live.get(id(run)), made, progress)
     after += map(left_out, made.left_out)
-    made.html = framed(title, f"<h1>{title}</h1>{head}", models, training.curves(runs), "\n".join(after))
+    made.html = framed(title, f"<h1>{names}</h1>{head}", models, training.curves(runs), "\n".join(after))
     return made
 
 

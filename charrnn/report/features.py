@@ -39,7 +39,7 @@ LINE_ENDS = Words("line ends", "行末换行")
 LINE_BEGINS = Words("the beginnings of lines", "行首")
 IN_NAMES = Words("what follows in the name and after it", "人名的后续及其后")
 NAMES = Words("the names of speakers", "说话人的名字")
-MARKS = Words("the marks after lines, and ends", "句末标点与篇末")
+MARKS = Words("the marks after verses, and ends", "句末标点与篇末")
 RHYMES = Words("the rhymes", "韵脚")
 
 
@@ -147,18 +147,18 @@ def _verse(texts: Sequence[Points], sizes: Sequence[int]) -> Iterator[Feature]:
     verses = [verse_of(one) for one in texts]
     marks = [one.place == 0 for one in verses]
     yield Feature(
-        Words("second half of a line of verse", "一句诗的后半"),
+        Words("second half of a verse", "一句诗的后半"),
         MARKS,
         [(2 * one.place > one.size) & (one.place > 0) for one in verses],
         marks,
     )
-    yield Feature(Words("in an even line of verse", "在偶数句里"), MARKS, [one.line % 2 == 0 for one in verses], marks)
+    yield Feature(Words("in an even verse", "在偶数句里"), MARKS, [one.line % 2 == 0 for one in verses], marks)
     rhymes = [(one.place == one.size) & (one.line % 2 == 0) & (one.place > 0) for one in verses]
     before = [np.concatenate([one[1:], [False]])[: len(one)] for one in rhymes]
     yield Feature(Words("the rhyme comes next", "下一字是韵脚"), RHYMES, before, rhymes)
-    yield Feature(Words("from the third line on", "从第三句起"), MARKS, [one.line > 2 for one in verses], marks)
-    yield Feature(Words("from the fifth line on", "从第五句起"), MARKS, [one.line > 4 for one in verses], marks)
+    yield Feature(Words("from the third verse on", "从第三句起"), MARKS, [one.line > 2 for one in verses], marks)
+    yield Feature(Words("from the fifth verse on", "从第五句起"), MARKS, [one.line > 4 for one in verses], marks)
     if len(sizes) > 1:
         long = [one.size == sizes[1] for one in verses]
-        said = Words(f"in lines of {sizes[1]}, not {sizes[0]}", f"在{sizes[1]}字句里，而非{sizes[0]}字句")
+        said = Words(f"in verses of {sizes[1]}, not {sizes[0]}", f"在{sizes[1]}字句里，而非{sizes[0]}字句")
         yield Feature(said, MARKS, long, marks)

@@ -69,6 +69,14 @@ class Follower:
         return self.auc >= LEAST and self.auc >= self.best_control + self.margin
 
     @property
+    def is_too_seldom(self) -> bool:
+        """Whether too few places of the text have it to tell.
+
+        Shifted labels then reach by chance what would count, or the unit that one half chooses fails on the other.
+        """
+        return not self.is_found and (self.auc < 0.5 or self.shifted >= LEAST)
+
+    @property
     def is_confirmed(self) -> bool:
         """Whether the prediction of what the feature concerns depends on it, and more than that of other characters."""
         one = self.opposite

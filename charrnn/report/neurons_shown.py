@@ -23,8 +23,6 @@ EXCERPTS, LONG = 3, 400
 """The most passages that are shown of a unit, and the most characters of each."""
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
 """Colours that colour-blind people can tell apart (Okabe & Ito)."""
-DEVIATIONS = 2.0
-"""The standard deviations from its mean at which a unit has its strongest colour."""
 
 
 def summary(result: Neurons) -> str:
@@ -169,22 +167,26 @@ def as_page(result: Neurons) -> str:
 
 
 def excerpts(result: Neurons, place: int, most: int = EXCERPTS, long: int = LONG) -> list[list[Shade]]:
-    """Passages coloured by the unit of a follower, in the order of the text: those where its feature changes most."""
+    """Passages coloured by the unit of a follower, in the order of the text: those where its feature changes most.
+
+    The colours go from the lowest value in these passages (blue) to the highest (orange).
+    """
     one = result.followers[place]
     values = result.values[:, place]
-    scaled = (values - values.mean()) / (values.std() or 1.0)
     labels = of(result.passages, one.feature.labels)
     begins = np.cumsum([0, *(passage.stop - passage.start for passage in result.passages)])
     changes = [int((labels[a + 1 : b] != labels[a : b - 1]).sum()) for a, b in pairwise(begins.tolist())]
     chosen = sorted(np.argsort(-np.array(changes), kind="stable")[:most].tolist())
+    slices = [slice(begins[i], min(begins[i + 1], begins[i] + long)) for i in chosen]
+    all_shown = np.concatenate([values[own] for own in slices])
+    low, high = all_shown.min(), all_shown.max()
     found = []
-    for i in chosen:
+    for i, own in zip(chosen, slices, strict=True):
         passage = result.passages[i]
-        stop = min(passage.stop, passage.start + long)
+        stop = passage.start + own.stop - own.start
         points = result.texts[passage.text].points[passage.start : stop].tolist()
-        own = slice(begins[i], begins[i] + len(points))
         characters = ["■" if point == END else shown(point) for point in points]
-        colours = steps(scaled[own].tolist(), DEVIATIONS)
+        colours = steps((values[own] - (low + high) / 2).tolist(), (high - low) / 2)
         found.append([Shade(*row) for row in zip(characters, colours, labels[own].tolist(), strict=True)])
     return found
 

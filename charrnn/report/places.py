@@ -34,11 +34,11 @@ def divisions(texts: Sequence[Text]) -> list[Division]:
         _division("brackets and quotes", MARKS, [marks(one) for one in points]),
     ]
     if sizes := verse_sizes(points):
-        names = ["mark or line end", *(f"character {i} of a line of verse" for i in range(1, max(sizes) + 1)), "beyond"]
+        names = ["mark or line end", *(f"character {i} of a verse" for i in range(1, max(sizes) + 1)), "beyond"]
         places = [np.minimum(verse_of(one).place, len(names) - 1) for one in points]
         ways.append(_division("place in the verse", names, places))
         rhymes = [_rhyme(one) for one in points]
-        ways.append(_division("line of verse", LINES, rhymes))
+        ways.append(_division("verse", LINES, rhymes))
     else:
         ways.append(_division("place in the line", PLACES, [_places(one) for one in points]))
     return [way for way in ways if len(way.kinds) > 1]
@@ -100,7 +100,7 @@ def _places(points: Points) -> Ints:
     return np.where((points == ord("\n")) | (points == END), 0, 1 + _step(in_line(points) + 1))
 
 
-LINES = ["mark or line end", "odd line", "even line, but its last", "rhyme place: the last of an even line"]
+LINES = ["mark or line end", "odd verse", "even verse, but its last", "rhyme place: the last of an even verse"]
 
 
 def _rhyme(points: Points) -> Ints:

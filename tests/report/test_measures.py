@@ -77,9 +77,11 @@ def test_of_a_long_text_pieces_are_read_that_are_spread_over_all_of_it(
 def test_kinds_of_places_share_all_bits_and_the_passage_shows_every_character(runs: dict[str, Run]) -> None:
     for name, run in runs.items():
         read = read_held_out(run)
-        rows = difficulty._kinds(run, read)
-        assert sum(float(row[2].rstrip(" %")) for row in rows) == pytest.approx(100, abs=len(rows) / 2)
-        assert sum(int(row[3].replace(",", "")) for row in rows) == len(read.all_ids)
+        kinds = difficulty._kinds(run, read)
+        assert sum(bits for _, bits, _ in kinds) == pytest.approx(read.all_bits.sum())
+        assert sum(count for *_, count in kinds) == len(read.all_ids)
+        each = [bits / count for _, bits, count in kinds]
+        assert each == sorted(each, reverse=True)
         quote = difficulty.surprise(run, read).partition('class="quote">')[2].partition("</div>")[0]
         plain = re.sub("<.*?>", "", quote).replace("↵", "").replace("¶\n", "")
         assert plain == run.vocabulary.decode(one for one, _ in read.passage()), name

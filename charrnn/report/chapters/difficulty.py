@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from html import escape
 
 import numpy as np
 
-from charrnn.report.chapters.parts import heading, note, shown, table
+from charrnn.generation.filters import Doubles
+from charrnn.report.chapters.parts import heading, note, shown, table, verdict
 from charrnn.report.measures import Read
 from charrnn.report.page import both
 from charrnn.run import Run
@@ -67,23 +69,23 @@ def hardest(run: Run, read: Read) -> str:
     ids, bits = read.all_ids, read.all_bits
     counts = np.bincount(ids, minlength=len(run.vocabulary))
     sums = np.bincount(ids, bits, minlength=len(run.vocabulary))
-    often = np.flatnonzero(counts >= RARE)
-    order = often[np.argsort(-(sums[often] / counts[often]), kind="stable")][:HARDEST]
-    rows = [
-        [f"<b>{shown(run.vocabulary, one)}</b>", f"{sums[one] / counts[one]:.2f}", f"{counts[one]:,}"]
-        for one in order.tolist()
+    often, rare = counts >= RARE, (counts > 0) & (counts < RARE)
+    order = sorted(np.flatnonzero(often).tolist(), key=lambda one: -sums[one] / counts[one])[:HARDEST]
+    costs: list[tuple[str, float, int]] = [
+        (f"<b>{shown(run.vocabulary, one)}</b>", sums[one], counts[one]) for one in order
     ]
-    head = [both("character", "字符"), both("bits each", "每个比特"), both("times", "次数")]
-    often_enough = note(f"The hardest of those that came at least {RARE} times.", f"出现至少 {RARE} 次者中最难的几个。")
-    kinds = table(
-        [
-            both("place", "位置"),
-            both("bits each", "每个比特"),
-            both("share of all bits", "占全部比特"),
-            both("times", "次数"),
-        ],
-        _kinds(run, read),
-        (1, 2, 3),
+    if rare.any():
+        few = int(rare.sum())
+        name = both(f"the {few:,} that came fewer than {RARE} times", f"出现不到 {RARE} 次的 {few:,} 个")
+        costs.append((name, sums[rare].sum(), counts[rare].sum()))
+    kinds = _kinds(run, read)
+    characters = table(_head("character", "字符"), _rows(costs, bits), (1, 2, 3))
+    often_enough = note(
+        f"The hardest of those that came at least {RARE} times, and all rarer ones in one row.",
+        f"出现至少 {RARE} 次者中最难的几个；更少见的合为一行。",
+    )
+    places = table(
+        _head("place", "位置"), _rows([(both(*kind), own, count) for kind, own, count in kinds], bits), (1, 2, 3)
     )
     return (
         heading("What it finds hard", "什么最难", 3)
@@ -91,9 +93,39 @@ def hardest(run: Run, read: Read) -> str:
             f"Over {len(ids):,} held-out characters, from places spread over all that is held out.",
             f"据 {len(ids):,} 个留出字符，取自留出部分各处。",
         )
-        + f'<div class="pair"><div>{heading("By place", "按位置", 4)}{kinds}</div>'
-        + f"<div>{heading('By character', '按字符', 4)}{table(head, rows, (1, 2))}{often_enough}</div></div>"
+        + _hardest(kinds, bits)
+        + f'<div class="pair"><div>{heading("By place", "按位置", 4)}{places}</div>'
+        + f"<div>{heading('By character', '按字符', 4)}{characters}{often_enough}</div></div>"
     )
+
+
+def _hardest(kinds: Sequence[tuple[Kind, float, int]], bits: Doubles) -> str:
+    """The kind of place that costs most, in a sentence."""
+    often = [one for one in kinds if one[2] >= RARE]
+    if not often:
+        return ""
+    (english, chinese), own, count = often[0]
+    each, mean = own / count, bits.mean()
+    return verdict(
+        f"By place, this is the hardest: {english}, {each:.2f} bits each. The mean of all is {mean:.2f}.",
+        f"按位置，最难的是{chinese}：每个 {each:.2f} 比特；全部平均 {mean:.2f}。",
+    )
+
+
+def _head(english: str, chinese: str) -> list[str]:
+    return [
+        both(english, chinese),
+        both("bits each", "每个比特"),
+        both("share of all bits", "占全部比特"),
+        both("times", "次数"),
+    ]
+
+
+def _rows(costs: Sequence[tuple[str, float, int]], bits: Doubles) -> list[list[str]]:
+    """The hardest first, each with its bits in all and its occurrences."""
+    whole = bits.sum() or 1.0
+    ordered = sorted(costs, key=lambda cost: -cost[1] / cost[2])
+    return [[name, f"{own / count:.2f}", f"{100 * own / whole:.0f} %", f"{count:,}"] for name, own, count in ordered]
 
 
 Kind = tuple[str, str]
@@ -107,22 +139,18 @@ LATER: Kind = ("later letters", "其后的字母")
 UNKNOWN: Kind = ("unknown character", "未知字符")
 
 
-def _kinds(run: Run, read: Read) -> list[list[str]]:
-    """The kinds of places with their bits, those with most of all bits first."""
-    totals: dict[Kind, list[float]] = {}
-    for ids, bits in zip(read.ids, read.bits, strict=True):
+def _kinds(run: Run, read: Read) -> list[tuple[Kind, float, int]]:
+    """The kinds of places with their bits and how often they came, the hardest first."""
+    bits: dict[Kind, float] = {}
+    counts: Counter[Kind] = Counter()
+    for ids, costs in zip(read.ids, read.bits, strict=True):
         within = 0  # how many letters, or characters of a verse, come before this one without a break
-        for one, own in zip(ids.tolist(), bits.tolist(), strict=True):
+        for one, own in zip(ids.tolist(), costs.tolist(), strict=True):
             kind, within = _kind(run.vocabulary, one, within)
-            total = totals.setdefault(kind, [0.0, 0])
-            total[0] += own
-            total[1] += 1
-    all_bits = sum(own for own, _ in totals.values()) or 1.0
-    ordered = sorted(totals.items(), key=lambda item: -item[1][0])
-    return [
-        [both(*kind), f"{own / count:.2f}", f"{100 * own / all_bits:.0f} %", f"{int(count):,}"]
-        for kind, (own, count) in ordered
-    ]
+            bits[kind] = bits.get(kind, 0.0) + own
+            counts[kind] += 1
+    ordered = sorted(bits, key=lambda kind: -bits[kind] / counts[kind])
+    return [(kind, bits[kind], counts[kind]) for kind in ordered]
 
 
 def _kind(vocabulary: Vocabulary, one: int, within: int) -> tuple[Kind, int]:

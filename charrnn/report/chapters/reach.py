@@ -48,10 +48,13 @@ def reach(run: Run, progress: Callable[[int], None]) -> str:
         + note(
             f"{found.targets:,} held-out characters, each predicted from nothing but the last k before it, and again "
             f"from all that stands before. The span is the smallest k from which on at most {TOLERANCE:g} bits are "
-            "lost. What would refute it: predictions that get better beyond the span, on more text or on another one. "
+            "lost. ± is one standard error: on other text of this kind, the figure rarely differs by more than twice "
+            "that. What would refute it: predictions that get better beyond the span, on more text or on another one. "
             f"The whole: {command(run, 'memory')}",
             f"预测 {found.targets:,} 个留出字符：先只给前 k 字，再给全部前文。跨度是最小的 k，自它起损失不超过 "
-            f"{TOLERANCE:g} 比特。反证：在更多或别的文本上，超出跨度仍有进步。完整测量：{command(run, 'memory')}",
+            f"{TOLERANCE:g} 比特。± 是一倍标准误：换一段同类文字，相差很少超过它的两倍。"
+            "反证：在更多或别的文本上，超出跨度仍有进步。"
+            f"完整测量：{command(run, 'memory')}",
         )
     )
 
@@ -65,15 +68,21 @@ def _span(found: Memory) -> str:
             f"它往回看不止 {most} 字：只知这些，每字仍多 {lost:.3f} 比特。",
         )
     place = found.known.index(found.span)
-    english = f"It looks back {found.span} character{'s' if found.span > 1 else ''}: with these alone, it predicts "
-    english += f"within {TOLERANCE:g} bits as well as with everything."
-    chinese = f"它往回看 {found.span} 字：只知这些，与全知相差不到每字 {TOLERANCE:g} 比特。"
+    near = found.known[place - 1] if place else 0
+    lost, error = (found.bits[place - 1] - found.everything, found.errors[place - 1]) if place else (0.0, 0.0)
+    is_sure = lost - 2 * error > TOLERANCE
+    english = f"It looks back {f'more than {near} and ' if is_sure else ''}at most {found.span} "
+    english += (
+        f"character{'s' if found.span > 1 else ''} (only powers of two are tried): with these {found.span} alone, "
+    )
+    english += f"it predicts within {TOLERANCE:g} bits as well as with everything."
+    chinese = (
+        f"它往回看{f'超过 {near} 字、' if is_sure else ''}至多 {found.span} 字（只试 2 的幂）：只知这 {found.span} 字，"
+    )
+    chinese += f"与全知相差不到每字 {TOLERANCE:g} 比特。"
     if place:
-        near, error = found.known[place - 1], found.errors[place - 1]
-        lost = found.bits[place - 1] - found.everything
         english += f" With the last {near} alone, it loses {lost:.3f} ± {error:.3f} bits per character"
         chinese += f"只知前 {near} 字，每字多 {lost:.3f} ± {error:.3f} 比特"
-        is_sure = lost - 2 * error > TOLERANCE
         english += "." if is_sure else f": on another text, {near} may do."
         chinese += "。" if is_sure else f"：换一段文字，{near} 字也许就够。"
     return verdict(english, chinese)

@@ -17,6 +17,8 @@ from charrnn.training.closing import verdict_of
 
 HISTORY = 20_000_000
 """The most bytes of metrics.jsonl that are read, the last ones."""
+SPENT = 0.05
+"""The share of its highest value below which a learning rate has run out."""
 
 
 def stopped(run: Run) -> str:
@@ -33,11 +35,12 @@ def stopped(run: Run) -> str:
     if best.step in minutes:
         at = f"{at[0]} ({minutes[best.step]:.1f} minutes)", f"{at[1]}，{minutes[best.step]:.1f} 分钟"
     close = in_bits(judged.tolerance)
+    more = _more(run)
     said = {
         "once": (f"It was evaluated once: {bits} bits per character.", f"只评估过一次：每字 {bits} 比特。"),
         "falling": (
-            f"It had not stopped improving: best at {at[0]}, {bits} bits per character. More time should help.",
-            f"训练结束时仍在进步：最好在{at[1]}，每字 {bits} 比特。延长训练应当更好。",
+            f"It was still improving in its last third: best at {at[0]}, {bits} bits per character. {more[0]}",
+            f"最后三分之一仍在进步：最好在{at[1]}，每字 {bits} 比特。{more[1]}",
         ),
         "settled": (
             f"It had all but stopped improving: the last third gained less than {close} bits. Best at {at[0]}, "
@@ -65,6 +68,20 @@ def stopped(run: Run) -> str:
         how = {"worse": "不如", "equal": "相当于", "better": "胜过"}[last.level]
         chinese += f"网络单独{how}计数（{network}，n-gram {ngram}）。"
     return verdict(english, chinese)
+
+
+def _more(run: Run) -> tuple[str, str]:
+    """Whether a training that was still improving should get more time, in both languages.
+
+    A curve flattens where its learning rate has run out, and does not tell how it would have gone on with a higher one.
+    """
+    rates = [line["learning_rate"] for line in read_history(run.metrics, "learning_rate", HISTORY)]
+    if rates and rates[-1] < SPENT * max(rates):
+        return (
+            "Its learning rate had run out by then, as planned: whether more time helps, only a longer training tells.",
+            "学习率此时已按计划降到尽头：延长训练是否更好，要练过才知道。",
+        )
+    return "More time should help.", "延长训练应当更好。"
 
 
 def curves(runs: Sequence[Run]) -> str:

@@ -71,11 +71,10 @@ def _found(result: Neurons, quotes: bool) -> str:
             f"No unit was found that follows something beyond the controls. Looked for: {escape(names.english)}.",
             f"没有神经元胜过对照。找过：{escape(names.chinese)}。",
         )
-    told = [_name(one.feature, quotes) for one in result.found]
-    english = "; ".join(f"{one.unit} follows “{name.english}”" for one, name in zip(result.found, told, strict=True))
-    chinese = "；".join(
-        f"{_unit_in_chinese(one.unit)}跟踪“{name.chinese}”" for one, name in zip(result.found, told, strict=True)
-    )
+    used_first = sorted(result.found, key=lambda one: (not one.is_confirmed, not one.is_used))
+    told = [(one, _name(one.feature, quotes), _use(one)) for one in used_first]
+    english = "; ".join(f"{one.unit} follows “{name.english}”: {use.english}" for one, name, use in told)
+    chinese = "；".join(f"{_unit_in_chinese(one.unit)}跟踪“{name.chinese}”：{use.chinese}" for one, name, use in told)
     return verdict(f"{escape(english)}.", f"{escape(chinese)}。")
 
 
@@ -110,9 +109,9 @@ def _unit(one: Follower, text: Sequence[Shade], live: Live | None) -> str:
         english += (
             f" Overwritten with the opposite, it costs {here:+.3f} bits per character at {concerning.english}, and "
         )
-        english += f"{there:+.3f} elsewhere: " + _use(one).english
+        english += f"{there:+.3f} elsewhere: {_use(one).english}."
         chinese += (
-            f"改写成相反的值：{concerning.chinese}处每字 {here:+.3f} 比特，别处 {there:+.3f}：{_use(one).chinese}"
+            f"改写成相反的值：{concerning.chinese}处每字 {here:+.3f} 比特，别处 {there:+.3f}：{_use(one).chinese}。"
         )
     return f"<div>{title}<p>{both(english, chinese)}</p>{_coloured(text)}{_button(one.unit, live)}</div>"
 
@@ -120,10 +119,10 @@ def _unit(one: Follower, text: Sequence[Shade], live: Live | None) -> str:
 def _use(one: Follower) -> Words:
     """What overwriting a unit says."""
     if one.is_confirmed:
-        return Words("the network uses it.", "网络确实在用它。")
+        return Words("the network uses it", "网络确实在用它")
     if one.is_used:
-        return Words("as much depends on it elsewhere.", "别处同样依赖它。")
-    return Words("nothing depends on it; it is a bystander.", "没有什么依赖它，它只是旁观者。")
+        return Words("as much depends on it elsewhere", "别处同样依赖它")
+    return Words("nothing depends on it (a bystander)", "没有什么依赖它（旁观者）")
 
 
 def _coloured(text: Sequence[Shade]) -> str:
@@ -136,7 +135,10 @@ def _coloured(text: Sequence[Shade]) -> str:
         own = f"<u>{own}</u>" if one.marked else own
         level = round(LEVELS * abs(one.step) / STEPS)
         pieces.append(f'<i class="{"n" if one.step < 0 else "p"}{level}">{own}</i>' if level else own)
-    legend = both("blue: low, red: high; <u>underlined</u>: where this holds", "蓝低红高；<u>下划线</u>：符合之处")
+    legend = both(
+        "from the lowest value in this text (blue) to the highest (red); <u>underlined</u>: where this holds",
+        "由本段中的最低值（蓝）到最高值（红）；<u>下划线</u>：符合之处",
+    )
     return f'<div class="quote">{"".join(pieces)}</div><p class="legend">{legend}</p>'
 
 
@@ -153,6 +155,8 @@ def _others(result: Neurons, quotes: bool) -> str:
     """The best unit of each feature with its controls."""
     rows = []
     for one in result.followers:
+        if one.is_too_seldom:
+            continue
         name = _name(one.feature, quotes)
         values = [f"{value:.3f}" for value in (one.auc, one.untrained, one.shifted, one.last_eight)]
         beyond = both("yes", "是") if one.is_found else both("no", "否")
@@ -164,14 +168,28 @@ def _others(result: Neurons, quotes: bool) -> str:
                 beyond,
             ]
         )
+    seldom = _seldom([_name(one.feature, quotes) for one in result.followers if one.is_too_seldom])
     if not rows:
-        return ""
+        return seldom
     head = [
         *(both("looked for", "找什么"), both("best unit", "最好的神经元"), "AUC"),
         *(both("untrained", "未训练"), both("shifted", "错位"), both(f"last {LAST}", f"前 {LAST} 字")),
         both("beyond all", "胜过全部"),
     ]
-    return table(head, rows, (2, 3, 4, 5))
+    return table(head, rows, (2, 3, 4, 5)) + seldom
+
+
+def _seldom(names: Sequence[Words]) -> str:
+    """What the table leaves out, and why."""
+    if not names:
+        return ""
+    english, chinese = ", ".join(one.english for one in names), "、".join(one.chinese for one in names)
+    return note(
+        f"Not in the table: {escape(english)}. The text has too few such places to tell: shifted labels do as well "
+        "by chance, or a unit that one half chooses fails on the other.",
+        f"不列入表中：{escape(chinese)}。这段文字里这样的地方太少，说明不了什么：随意错位的标签也同样好，"
+        "或在一半上选出的神经元，到另一半便不成立。",
+    )
 
 
 def _said(run: Run, result: Neurons) -> str:

@@ -27,6 +27,9 @@ function both(english, chinese) {
 /** A probability in per cent. */
 const percent = p => (p < 0.001 ? "< 0.1" : (100 * p).toFixed(p < 0.1 ? 1 : 0)) + " %";
 
+/** A value with two digits, without a sign where these are zeros. */
+const twoDigits = value => value.toFixed(2).replace(/^-(0\.00)$/, "$1");
+
 /** A level from 0 to LEVELS. */
 const level = share => Math.max(0, Math.min(LEVELS, Math.round(share * LEVELS)));
 
@@ -46,6 +49,7 @@ class Column {
     this.marks = [];
     this.held = new Map();
     this.seen = {};
+    this.ranges = new Map();  // the lowest and the highest value of each unit that was chosen, while it is not held
     this.turn = this.reads = this.writes = 0;
     this.prompt = [];
     this.picked = null;
@@ -122,7 +126,8 @@ class Column {
       this.written = data.written;
       this._place(data);
       this._total();
-      this._command(data.speed);
+      if (data.written) this._command(data.speed);
+      else this.find("command").replaceChildren(both("Nothing was added: the text is at its end.", "没有续写：文字已到结尾。"));
       document.documentElement.dataset.speed = Math.round(data.speed);
       this.root.dataset.done = data.turn;
       this._trace();
@@ -163,7 +168,7 @@ class Column {
   _total() {
     const bits = this.pieces.reduce((sum, piece) => sum + piece[1], 0), count = this.pieces.length;
     const mean = count ? (bits / count).toFixed(2) : "–";
-    this.find("total").replaceChildren(both(`${count} characters, ${mean} bits each`, `${count} 字，平均每字 ${mean} 比特`));
+    this.find("total").replaceChildren(both(`${count} character${count === 1 ? "" : "s"}, ${mean} bits each`, `${count} 字，平均每字 ${mean} 比特`));
     const scale = this.find("scale");
     if (this.picked) return;
     scale.replaceChildren(both("expected ", "意料之中 "));
@@ -243,10 +248,11 @@ class Column {
       }
     });
     if (this.picked && this.picked[0] === name) {
-      const k = this.picked[1], slide = this.find("level"), most = Math.max(1, this.seen[name]);
-      slide.min = -most;
+      const k = this.picked[1], slide = this.find("level"), [least, most] = this.ranges.get(name + " " + k) || [-1, 1];
+      slide.min = least;
       slide.max = most;
-      this.find("value").textContent = values[k].toFixed(2);
+      slide.step = (most - least) / 200;
+      this.find("value").textContent = twoDigits(values[k]);
       if (document.activeElement !== slide) slide.value = values[k];
     }
   }
@@ -267,17 +273,26 @@ class Column {
 
   _colourByUnit(values) {
     if (!this.picked) return;
-    const most = values.reduce((max, v) => Math.max(max, Math.abs(v)), 1e-6);
+    const [name, unit] = this.picked, least = values.reduce((a, b) => Math.min(a, b), Infinity);
+    const most = values.reduce((a, b) => Math.max(a, b), -Infinity), middle = (least + most) / 2, half = (most - least) / 2;
+    const differ = half > 1e-6, isHeld = this.held.has(name + " " + unit);
     this.marks.forEach((mark, i) => {
       if (values[i] === undefined) return;
       mark.classList.remove(...[...mark.classList].filter(name => /^[hnp]\d$/.test(name)));
-      mark.classList.add((values[i] < 0 ? "n" : "p") + level(Math.abs(values[i]) / most));
+      if (differ) mark.classList.add((values[i] < middle ? "n" : "p") + level(Math.abs(values[i] - middle) / half));
     });
+    if (differ && !isHeld) {
+      this.ranges.set(name + " " + unit, [least, most]);
+      this._draw();
+    }
     const scale = this.find("scale");
-    scale.replaceChildren(both(`unit ${this.picked[1]}: `, `第 ${this.picked[1]} 个：`), element("span", (-most).toFixed(2) + " "));
+    scale.replaceChildren(both(`unit ${unit}: `, `第 ${unit} 个：`));
+    if (!values.length) return;
+    scale.append(element("span", twoDigits(least) + " "));
+    if (!differ) { scale.append(both("everywhere", "处处相同")); return; }
     for (let i = LEVELS; i >= 1; i -= 2) scale.append(element("i", "\u2003", "n" + i));
     for (let i = 1; i <= LEVELS; i += 2) scale.append(element("i", "\u2003", "p" + i));
-    scale.append(element("span", " " + most.toFixed(2)));
+    scale.append(element("span", " " + twoDigits(most)));
   }
 
   _bySurprise() {
@@ -294,7 +309,7 @@ class Column {
     if (value === null) this.held.delete(key);
     else this.held.set(key, [name, unit, value]);
     const told = label => [...this.held.values()].map(([register, k, v]) =>
-      `${this.model.plan.units.find(([own]) => own === register)[label]}: ${k} = ${v.toFixed(2)}`).join("; ");
+      `${this.model.plan.units.find(([own]) => own === register)[label]}: ${k} = ${twoDigits(v)}`).join("; ");
     this.find("held").replaceChildren(...(this.held.size ? [both("Held: " + told(2), "已固定：" + told(3))] : []));
     refresh(this, true);
   }
