@@ -87,6 +87,27 @@ def test_it_writes_what_the_command_writes(run: Run, browser: Any) -> None:
     assert browser.execute_script(seen) == text
 
 
+def test_a_unit_is_coloured_from_its_lowest_to_its_highest_value_and_its_slider_stays_while_it_is_held(
+    browser: Any,
+) -> None:
+    bounds = "const own = columns[0].find('level'); return [own.min, own.max]"
+    coloured = "return [...columns[0].marks].filter(mark => /\\b[np]\\d/.test(mark.className)).length"
+    browser.execute_script("changeText('the cat\\n月下'); columns[0].pick(2)")
+    until(browser, coloured)
+    until(browser, "return columns[0].ranges.size")
+    before = browser.execute_script(bounds)
+    assert float(before[0]) < float(before[1])
+    for end in ("n9", "p9"):
+        assert browser.execute_script(
+            "return columns[0].root.querySelectorAll('.reading .' + arguments[0]).length", end
+        )
+    browser.execute_script("columns[0]._hold(-0.001)")
+    until(browser, "return columns[0].find('scale').textContent.includes('everywhere')")
+    assert browser.execute_script(coloured) == 0 and browser.execute_script(bounds) == before
+    assert "-0.00" not in browser.execute_script("return columns[0].root.textContent")
+    browser.execute_script("columns[0]._hold(null); columns[0]._bySurprise()")
+
+
 def test_it_reads_along_and_names_what_it_does_not_know(run: Run, browser: Any) -> None:
     for text in ("山高", "山高水", "the", "", "山Ω\n水"):
         browser.execute_script("changeText(arguments[0])", text)

@@ -217,6 +217,7 @@ class Column {
     const last = this.pieces.filter(piece => piece[2] <= count).slice(-12).map(piece => piece[0]).join("");
     this.find("after").replaceChildren(...(last ? [both("after ", "在 "), element("q", last.replace(/\n/g, "↵")), both("", " 之后")] : []));
     for (const mark of this.marks) mark.classList.toggle("here", +mark.dataset.count === count);
+    list.classList.toggle("named", next.some(([shown]) => shown.length > 2));  // <end>, <unk>, and bytes
     this._draw();
   }
 
