@@ -23,7 +23,7 @@ def words(html: str) -> str:
 def test_it_names_the_span_that_is_measured_on_the_same_sample(planted_run: Run) -> None:
     found = memory(planted_run, targets_of(part_of([planted_run])[0], SAMPLE))
     said = words(reach(planted_run, lambda _: None))
-    assert (f"It looks back {found.span} character" if found.span else "further than 256 characters") in said
+    assert (f"at most {found.span} character" if found.span else "further than 256 characters") in said
     assert f"{found.targets:,} held-out characters" in said and "charrnn inspect memory run" in said
     for k, bits in zip(found.known, found.bits, strict=True):
         assert f"<td class=number>{k}</td><td class=number>{bits:.3f}</td>" in reach(planted_run, lambda _: None)
