@@ -218,7 +218,7 @@ class Desk(Asking):
             for column in accumulate((cell.width for cell in row[:-1]), initial=0)
         ]
         if places:
-            row, column = places[self.view.chosen]
+            row, column = places[min(self.view.chosen, len(places) - 1)]
             other = (row + step) % len(rows)
             self.view.chosen = max(n for n, (i, x) in enumerate(places) if i == other and x <= column)
 

@@ -211,15 +211,16 @@ def test_form_acrostic_temperature_and_draws(at_desk: Start) -> None:
 
 def test_a_form_begins_on_a_line_of_its_own_and_after_it_all_is_free(at_desk: Start) -> None:
     desk = at_desk()
-    press(desk, "小鳥", "2 characters")
+    press(desk, "小鳥，山", "4 characters")
     press(desk, FORM, "Form (")
     assert any(line.endswith("none): wujue tones rhyme") for line in desk.lines)  # which is shown, and not filled in
     press(desk, "5x4" + ENTER, "line 1 · 5x4")
-    assert text(desk) == "小鳥" and "3 characters" in desk.lines[0] and "the form begins here" in "\n".join(desk.lines)
+    assert "5 characters" in desk.lines[0] and "the form begins here" in "\n".join(desk.lines)
+    assert text(desk) == "小鳥，山" and desk.screen.cursor.y == 2
     press(desk, VERSE, "the form is whole")
     press(desk, ENTER + "山", "characters")
     assert "has left the form" not in "\n".join(desk.lines)
-    press(desk, UNDO * 3, "3 characters")
+    press(desk, UNDO * 3, "5 characters")
     press(desk, "山山山山山山", "has left the form")
 
 
