@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
+from itertools import islice
 
 import numpy as np
 import torch
@@ -33,26 +35,24 @@ def clamped(
     `halves`, `batches` and `labels` `[N, F]` are what a unit is chosen by, and what all is measured on. `values`
     `[N, U]` are those of all units on the first: from them come the means that overwrite.
     """
-    if not any(one.is_found for one in followers):
+    found = [i for i, one in enumerate(followers) if one.is_found]
+    if not found:
         return list(followers)
-    test = batches[1]
-    plain = bits(network, test, progress).cpu().numpy()
-    done = []
-    for i, (one, feature) in enumerate(zip(followers, there, strict=True)):
-        if one.is_found:
-            own = values[:, one.place]
+    test, done = batches[1], list(followers)
+    with ExitStack() as stack:  # all at once: the text as it is, and once more for each way of each unit
+        for copy, i in enumerate(found):
+            own = values[:, followers[i].place]
             holds = torch.from_numpy(labels[0][:, i].copy()).to(own.device)
             means = torch.stack([own[holds].mean(), own[~holds].mean()])
-            concerned = of(halves[1], feature.concerned)
-            truth = _by_step(test, halves[1], feature)
-            ways = own.mean().expand(truth.shape), means[truth.long()]
-            changes = []
-            for way in ways:
-                with overwritten(network, one.unit, way):
-                    change = bits(network, test, progress).cpu().numpy() - plain
-                changes.append(Clamped(_mean(change[concerned]), _mean(change[~concerned])))
-            one = replace(one, mean=changes[0], opposite=changes[1])
-        done.append(one)
+            truth = _by_step(test, halves[1], there[i])
+            for k, way in enumerate((own.mean().expand(truth.shape), means[truth.long()]), 1 + 2 * copy):
+                stack.enter_context(overwritten(network, followers[i].unit, way, k))
+        plain, *ways = bits(network, test, progress, 1 + 2 * len(found)).cpu().numpy()
+    changes = iter([way - plain for way in ways])
+    for i in found:
+        concerned = of(halves[1], there[i].concerned)
+        mean, opposite = (Clamped(_mean(one[concerned]), _mean(one[~concerned])) for one in islice(changes, 2))
+        done[i] = replace(followers[i], mean=mean, opposite=opposite)
     return done
 
 

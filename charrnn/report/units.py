@@ -126,25 +126,29 @@ def read(network: RecurrentModel, batch: Batch, progress: Progress = lambda _: N
 
 
 @torch.no_grad()
-def bits(network: RecurrentModel, batch: Batch, progress: Progress = lambda _: None) -> Tensor:
-    """-log2 p of the last id of each character, `[N]`, in float64."""
-    found = torch.zeros(len(batch), dtype=torch.float64, device=batch.ids.device)
-    for step, (logits, _) in enumerate(steps(network, batch)):
+def bits(network: RecurrentModel, batch: Batch, progress: Progress = lambda _: None, copies: int = 1) -> Tensor:
+    """-log2 p of the last id of each character, `[copies, N]`, in float64.
+
+    The copies of the batch are read side by side, so that each may be `overwritten` in its own way.
+    """
+    found = torch.zeros(copies, len(batch), dtype=torch.float64, device=batch.ids.device)
+    for step, (logits, _) in enumerate(steps(network, batch, copies)):
         if step + 1 == len(batch.ids):
             break
         rows, columns = batch.at(step + 1)
         if len(rows):
-            target = batch.ids[step + 1, columns]
-            found[rows] = F.cross_entropy(logits[columns].double(), target, reduction="none") / np.log(2)
+            own = logits.view(copies, -1, logits.shape[-1])[:, columns].double()
+            target = batch.ids[step + 1, columns].expand(copies, -1)
+            found[:, rows] = F.cross_entropy(own.flatten(0, 1), target.flatten(), reduction="none").view_as(target)
         progress(len(rows))
-    return found
+    return found / np.log(2)
 
 
-def steps(network: RecurrentModel, batch: Batch) -> Iterator[tuple[Tensor, State]]:
-    """The logits and the state after each step."""
-    state = network.initial_state(batch.ids.shape[1])
+def steps(network: RecurrentModel, batch: Batch, copies: int = 1) -> Iterator[tuple[Tensor, State]]:
+    """The logits and the state after each step, of copies of the batch that are read side by side."""
+    state = network.initial_state(copies * batch.ids.shape[1])
     for ids in batch.ids:
-        logits, state = network.step(ids, state)
+        logits, state = network.step(ids.repeat(copies), state)
         yield logits, state
 
 
@@ -154,18 +158,19 @@ def _named(network: RecurrentModel, state: State) -> list[tuple[Tensor, str]]:
 
 
 @contextmanager
-def overwritten(network: RecurrentModel, unit: Unit, values: Tensor) -> Iterator[None]:
+def overwritten(network: RecurrentModel, unit: Unit, values: Tensor, copy: int = 0) -> Iterator[None]:
     """Within it, each step of a `batch` sets a unit to a value: `values` has one for each step and column, `[T, B]`.
 
-    Where the state is what the layer hands on, as h is, that is overwritten too. It serves one reading.
+    Of several copies of the batch it is set in this one. Where the state is what the layer hands on, as h is, that is
+    overwritten too. It serves one reading.
     """
     layer = network.trunk.layers[unit.layer]
-    own, now = layer.step, iter(values)
+    own, now, columns = layer.step, iter(values), slice(copy * values.shape[1], (copy + 1) * values.shape[1])
 
     def step(x: Tensor, state: State) -> tuple[Tensor, State]:
         y, after = own(x, state)
         changed = after[unit.tensor].clone()
-        changed[:, unit.index] = next(now)
+        changed[columns, unit.index] = next(now)
         if y is after[unit.tensor]:
             y = changed
         return y, (*after[: unit.tensor], changed, *after[unit.tensor + 1 :])
@@ -190,8 +195,11 @@ def watched(layer: RecurrentLayer, watch: Callable[[Tensor, State], None]) -> It
 @contextmanager
 def _stepping(layer: RecurrentLayer, step: Callable[[Tensor, State], tuple[Tensor, State]]) -> Iterator[None]:
     """Within it, a layer has another `step`."""
-    vars(layer)["step"] = step
+    own = vars(layer)
+    before = {"step": own["step"]} if "step" in own else {}
+    own["step"] = step
     try:
         yield
     finally:
-        del vars(layer)["step"]
+        del own["step"]
+        own.update(before)

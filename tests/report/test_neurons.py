@@ -142,6 +142,8 @@ def test_to_overwrite_a_unit_with_its_own_values_changes_nothing(cell: str, keys
         with overwritten(model, unit, values + 3.0):
             changed = bits(model, own)
         assert not torch.allclose(changed, plain)
+        with overwritten(model, unit, values, 1), overwritten(model, unit, values + 3.0, 2):  # side by side
+            torch.testing.assert_close(bits(model, own, copies=3), torch.cat([plain, plain, changed]))
         torch.testing.assert_close(bits(model, own), plain)  # afterwards all is as before
 
 
@@ -158,7 +160,7 @@ def test_bits_are_those_of_eval(tmp_path: Path) -> None:
     chosen = passages(texts, 10**6)
     found = bits(model, Batch(chosen, run.vocabulary.boundary, run.device))
     expected = bits_of_texts(model, part)
-    np.testing.assert_allclose(found.numpy(), of(chosen, expected), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(found[0].numpy(), of(chosen, expected), rtol=1e-4, atol=1e-5)
 
 
 def test_passages_hold_each_character_once_after_its_past() -> None:
