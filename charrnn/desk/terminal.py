@@ -21,7 +21,7 @@ Type             what you type is yours, and underlined
 Tab              takes the marked proposal; the arrows mark another one
 Alt-1 … Alt-9    takes a character by its number (or Esc, then the number)
 Enter            a line end
-^N ^E ^P         the model writes a character, or to the end of the line or verse
+^N ^E ^P         the model writes a character, or the rest of the line or verse
 ^G               stops the model while it writes
 ^R               another draw of what the model wrote last
 ^Z  ^Y           undo, redo: every step, any number of them
