@@ -41,7 +41,7 @@ class Copied:
         copied = self._copying.follow(ids)
         view.copied = [any(copied[a:b]) for a, b in pairwise([0, *ends])]
         share = sum(view.copied) / max(1, len(ends))
-        view.told = f"{share:.0%} copied, longest {self._copying.longest}" if ends else ""
+        view.told = f"copied {share:.0%}/{self._copying.longest}" if ends else ""
         texts = [one.text for one in (*view.proposals, *view.words)]
         found = self._copying.lengthen([self._vocabulary.encode(text, "replace") for text in texts])
         view.lengthening = {text for text, lengthens in zip(texts, found, strict=True) if lengthens}

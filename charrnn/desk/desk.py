@@ -6,14 +6,16 @@ import asyncio
 import time
 from collections.abc import Callable, Generator
 from contextlib import suppress
-from itertools import chain
+from itertools import accumulate, chain
 from pathlib import Path
 from threading import Thread
 from typing import Any
 
+from wcwidth import wcswidth
+
 from charrnn.desk.copied import Copied
 from charrnn.desk.questions import Asking, Question
-from charrnn.desk.screen import View, characters_shown, fitted, words_shown
+from charrnn.desk.screen import View, characters_shown, fitted, shortened, words_shown
 from charrnn.desk.sessions import Left, Session
 from charrnn.desk.wishes import show_wishes
 from charrnn.errors import CharrnnError
@@ -27,6 +29,8 @@ FRAME = 0.03
 """The seconds after which what the model writes is shown."""
 WORDS = 6
 """The number of words that are looked for."""
+NAME = 24
+"""The most columns of the name of the file."""
 
 
 class Desk(Asking):
@@ -45,7 +49,6 @@ class Desk(Asking):
         self._left = left
         self._number = 0
         """Of changes: what was begun before the last one is left off."""
-        self.helping = False
         self.columns = 80
         """Of the terminal."""
         self._writing = False
@@ -161,9 +164,9 @@ class Desk(Asking):
         """
         if self._writing:
             self._waiting.append(work)
-        elif self.helping:
-            self.helping = False
         else:
+            if work != self.help:
+                self.helping = False
             work()
 
     def stop(self) -> None:
@@ -205,14 +208,19 @@ class Desk(Asking):
         self.view.chosen = (self.view.chosen + step) % count if count else 0
 
     def move_down(self, step: int) -> None:
-        """Marks a proposal of the row below, 1, or above, -1."""
-        firsts, count = [0], 0
-        for row in self.proposals():
-            count += len(row)
-            firsts.append(count)
-        rows = len(firsts) - 1
-        own = next((i for i in range(rows) if self.view.chosen < firsts[i + 1]), 0)
-        self.view.chosen = firsts[(own + step) % rows]
+        """Marks the proposal below, 1, or above, -1, in the same column."""
+        rows = [
+            row for row in (characters_shown(self.view, self.columns), *words_shown(self.view, self.columns)) if row
+        ]
+        places = [
+            (i, column)
+            for i, row in enumerate(rows)
+            for column in accumulate((cell.width for cell in row[:-1]), initial=0)
+        ]
+        if places:
+            row, column = places[min(self.view.chosen, len(places) - 1)]
+            other = (row + step) % len(rows)
+            self.view.chosen = max(n for n, (i, x) in enumerate(places) if i == other and x <= column)
 
     def write(self, until: Until) -> None:
         """Has the model write on."""
@@ -306,7 +314,7 @@ class Desk(Asking):
         def work() -> None:
             self.view.proposals = self.writer.propose(9)
             self._copied(self.view)
-            if not self.writer.fits and not self.message:
+            if not (self.writer.fits or self.writer.has_whole or self.message):
                 self.message = "the text has left the form: ^Z goes back, or go on freely"
 
         self._do(work)
@@ -334,24 +342,26 @@ class Desk(Asking):
             await asyncio.get_running_loop().run_in_executor(None, self._session.sync)
 
     def title(self) -> str:
-        """The run, how it writes, the form, and the file."""
-        writer = self.writer
-        parts = [
-            self._run.name,
-            f"{len(writer):,} character{'s' * (len(writer) != 1)}",
-        ]
+        """The file, the form, how the model writes, and the run: what matters first. What does not fit is left out."""
+        writer, parts = self.writer, []
+        if writer.file:
+            name = printable(Path(writer.file).name)
+            parts.append(shortened(name, NAME) + ("" if writer.is_saved else " *"))
+        if writer.line is not None and not writer.is_whole:
+            parts.append(f"line {writer.line + 1}")
+        if writer.form:
+            parts.append(printable(show_wishes(writer.form)))
+        least = max(1, len(parts))
+        parts.append(f"T {writer.temperature:g}")
         if self.view.told:
             parts.append(self.view.told)
         if writer.original is not None:
             parts.append(f"original {writer.original}")
-        parts.append(f"temperature {writer.temperature:g}")
-        if writer.file:
-            parts.append(Path(writer.file).name + ("" if writer.is_saved else " *"))
-        if writer.line is not None and not writer.is_whole:
-            parts.append(f"line {writer.line + 1}")
-        if writer.form:
-            parts.append(show_wishes(writer.form))
-        return printable(" · ".join(parts))
+        parts.append(f"{len(writer):,} character{'s' * (len(writer) != 1)}")
+        parts.append(printable(self._run.name))
+        while len(parts) > least and wcswidth(" · ".join(parts)) > self.columns:
+            parts.pop()
+        return " · ".join(parts)
 
 
 def _no_copies(view: View) -> None:

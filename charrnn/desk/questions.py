@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from charrnn.desk.wishes import GRAMMAR, read_wishes, show_wishes
 from charrnn.errors import CharrnnError
@@ -21,6 +22,8 @@ class Question:
     """Is given the answer."""
     begin: str = ""
     """What stands in the line to be changed."""
+    hint: str = ""
+    """An example, which is shown as long as the line is empty."""
     keys: str = ""
     """The keys, one of which answers; empty where a line does, which Enter ends."""
 
@@ -31,6 +34,7 @@ class Asking:
     def __init__(self) -> None:
         self.message = ""
         self.question: Question | None = None
+        self.helping = False
         self.leaving = False
         self._thrown_away = self._leave_after_saving = False
 
@@ -57,14 +61,12 @@ class Asking:
 
     def ask_form(self) -> None:
         """Asks for the form and what is wished of it."""
-        now = show_wishes(self.writer.form)
-
-        def then(line: str) -> None:
-            self.writer.set_form(**read_wishes(line))
-            if self.writer.form_begins:
-                self.message = "the form begins here"
-
-        self.question = Question("Form (F1 explains; empty is none): ", then, now or "wujue tones rhyme")
+        self.question = Question(
+            "Form (F1 explains; empty is none): ",
+            lambda line: self._set_form(read_wishes(line)),
+            show_wishes(self.writer.form),
+            hint="wujue tones rhyme",
+        )
 
     def ask_acrostic(self) -> None:
         """Asks for the acrostic of the form."""
@@ -73,11 +75,20 @@ class Asking:
             return
 
         def then(line: str) -> None:
-            self.writer.set_form(**{**self.writer.form, "acrostic": line.strip()})
+            self._set_form({**self.writer.form, "acrostic": line.strip()})
 
         self.question = Question(
             "Acrostic, a character for each line: ", then, str(self.writer.form.get("acrostic", ""))
         )
+
+    def _set_form(self, wishes: dict[str, Any]) -> None:
+        """Sets the form. One that does not hold for the whole text begins on a line of its own."""
+        self.writer.set_form(**wishes)
+        if self.writer.form_begins:
+            if not self.writer.text.endswith("\n"):
+                self.writer.type("\n")
+                self.writer.set_form(**wishes)
+            self.message = "the form begins here"
 
     def save(self) -> None:
         """Saves the text where it was saved before, or asks where."""
@@ -141,13 +152,13 @@ class Asking:
 
     def answer(self, line: str) -> None:
         """Answers the question."""
-        question, self.question = self.question, None
+        question, self.question, self.helping = self.question, None, False
         if question is not None:
             self._change(lambda: question.then(line))
 
     def cancel(self) -> None:
         """Answers nothing. What was left of other sessions is offered once."""
-        question, self.question = self.question, None
+        question, self.question, self.helping = self.question, None, False
         self._leave_after_saving = False
         if question is not None and question.keys == "ynd":
             question.then("n")

@@ -129,6 +129,17 @@ def fitted(text: str, width: int) -> str:
     return out + " " * (width - column)
 
 
+def shortened(text: str, width: int) -> str:
+    """A text of at most so many columns, with … where something is left out."""
+    return text if wcswidth(text) <= width else fitted(text, width - 1).rstrip() + "…"
+
+
+def folded(text: str, style: str, width: int, count: int) -> list[Row]:
+    """A message in rows of at most `width` columns, the first `count` of them."""
+    characters = [Character(one, (), "model") for one in text]
+    return [[(style, text[first:last])] for first, last in _breaks(characters, 0, len(text), width)][:count]
+
+
 class Cell(NamedTuple):
     """A proposal as it is shown."""
 
@@ -141,7 +152,9 @@ class Cell(NamedTuple):
 
 
 def characters_shown(view: View, width: int) -> list[Cell]:
-    """The proposed characters that fit side by side, one at least if there is any."""
+    """The proposed characters that fit side by side, one at least if there is any; none where only the end may come."""
+    if not any(one.text for one in view.proposals):
+        return []
     cells: list[Cell] = []
     for number, one in enumerate(view.proposals[:9]):
         text = f"{number + 1} {visible(one.text)} {percent(one.probability)}"
@@ -193,8 +206,8 @@ def _proposals(view: View, width: int) -> list[Row]:
     characters: Row = []
     for number, cell in enumerate(cells):
         characters += _padded(cell, number == view.chosen)
-    if not cells and view.writer.is_whole:
-        characters = [(QUIET, "the form is whole: nothing comes after it")]
+    if not cells and (view.proposals or view.writer.is_whole):
+        characters = [(QUIET, "(the text ends here)")]
     marks = "".join(fitted("  " + cell.mark, cell.width) for cell in cells).rstrip()
     return [[(QUIET, "─" * width)], _trimmed(characters), *([[(QUIET, marks)]] if marks else [])]
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from charrnn.desk.desk import Desk
-from charrnn.desk.screen import Row, fitted, render
+from charrnn.desk.screen import Row, folded, render
 from charrnn.errors import CharrnnError
 from charrnn.terminal import LOG
 
@@ -21,7 +21,7 @@ Type             what you type is yours, and underlined
 Tab              takes the marked proposal; the arrows mark another one
 Alt-1 … Alt-9    takes a character by its number (or Esc, then the number)
 Enter            a line end
-^N ^E ^P         the model writes a character, or to the end of the line or verse
+^N ^E ^P         the model writes a character, or the rest of the line or verse
 ^G               stops the model while it writes
 ^R               another draw of what the model wrote last
 ^Z  ^Y           undo, redo: every step, any number of them
@@ -35,7 +35,7 @@ Backspace        takes the last character away (^Z brings it back)
 PgUp  PgDn       shows what stands further up
 Red, or bold     stands in the text that the model learnt from; = goes on so
 ^X               leaves; what is not saved is offered the next time
-Any key goes back to the text."""
+Esc, or any key, goes back to the text."""
 KEYS = (
     "Tab take  ^N one  ^E line  ^P verse  ^R redraw  ^Z undo  ^Y redo  F1 all keys",
     "^T temperature  ^F form  ^A acrostic  ^S save  ^O open  ^X leave  ",
@@ -68,6 +68,7 @@ def run(desk: Desk, begin: Callable[[], object]) -> None:
     from prompt_toolkit.filters import Condition
     from prompt_toolkit.layout import ConditionalContainer, FormattedTextControl, HSplit, Layout, VSplit, Window
     from prompt_toolkit.layout.controls import BufferControl
+    from prompt_toolkit.layout.processors import AfterInput, ConditionalProcessor
     from prompt_toolkit.output.color_depth import ColorDepth
     from prompt_toolkit.styles import Style
 
@@ -78,18 +79,25 @@ def run(desk: Desk, begin: Callable[[], object]) -> None:
     def keys_shown() -> bool:
         return size()[1] >= SMALL
 
+    def told_rows() -> list[Row]:
+        columns, rows = size()
+        return folded(desk.message, "class:strong", columns, max(1, rows // 8))
+
     def main_text() -> Any:
         columns, rows = size()
         desk.columns = columns
-        height = max(1, rows - 1 - (2 if keys_shown() else 0))
+        height = max(1, rows - (1 if desk.question else len(told_rows())) - (2 if keys_shown() else 0))
         desk.view.title = desk.title()
         shown = _help_rows(columns, height) if desk.helping else render(desk.view, columns, height)
-        return [piece for row in shown for piece in (*row, ("", "\n"))][:-1]
+        return joined(shown)
 
     line = Buffer(multiline=False, accept_handler=lambda buffer: _answered(desk, application, buffer))
 
     def asked() -> Any:
         return [("class:strong", desk.question.text if desk.question else "")]
+
+    def hint() -> Any:
+        return [("class:quiet", desk.question.hint if desk.question else "")]
 
     def typed(buffer: Buffer) -> None:
         """Answers a question that one key answers."""
@@ -106,10 +114,13 @@ def run(desk: Desk, begin: Callable[[], object]) -> None:
     question = VSplit(
         [
             Window(FormattedTextControl(asked), dont_extend_width=True, height=1),
-            Window(BufferControl(line), height=1),
+            Window(
+                BufferControl(line, [ConditionalProcessor(AfterInput(hint), Condition(lambda: not line.text))]),
+                height=1,
+            ),
         ]
     )
-    told = Window(FormattedTextControl(lambda: [("class:strong", desk.message)]), height=1)
+    told = Window(FormattedTextControl(lambda: joined(told_rows())), height=lambda: len(told_rows()))
     keys = Window(
         FormattedTextControl(
             [("class:quiet", "\n".join(KEYS)), ("class:yours", "yours"), ("class:quiet", "  model's")]
@@ -195,8 +206,13 @@ def _answered(desk: Desk, application: Any, buffer: Any) -> bool:
 
 
 def _help_rows(columns: int, height: int) -> list[Row]:
-    rows: list[Row] = [[("", fitted(line, columns))] for line in HELP.splitlines()][:height]
+    rows = [row for line in HELP.splitlines() for row in folded(line, "", columns, height)][:height]
     return [*rows, *([[]] * (height - len(rows)))]
+
+
+def joined(rows: list[Row]) -> Any:
+    """Rows as prompt_toolkit takes them."""
+    return [piece for row in rows for piece in (*row, ("", "\n"))][:-1]
 
 
 def _bindings(desk: Desk, asking: Any, settle: Callable[[], None]) -> Any:
@@ -252,6 +268,8 @@ def _bindings(desk: Desk, asking: Any, settle: Callable[[], None]) -> Any:
     on("c-g")(lambda event: desk.stop())
     on("c-c")(lambda event: desk.stop_or_leave())
     on("escape", during=asking)(lambda event: desk.cancel())
+    on("escape")(lambda event: desk.press(lambda: None))
+    on("f1", during=asking)(lambda event: desk.help())
     on("c-g", during=asking)(lambda event: desk.cancel())
     on("c-c", during=asking)(lambda event: desk.cancel())
     on("enter", during=asking)(lambda event: event.current_buffer.validate_and_handle())

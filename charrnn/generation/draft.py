@@ -147,6 +147,14 @@ class Draft:
         return self._guide is not None and state is not None and self._guide.constraint.is_over(state)
 
     @property
+    def has_whole(self) -> bool:
+        """Whether a form is asked for, and the text is a whole one, or goes on behind a whole one."""
+        if self._guide is None:
+            return False
+        state = self._guide.last(len(self._track))
+        return state is not None and self._guide.constraint.is_over(state)
+
+    @property
     def line(self) -> int | None:
         """The line of the form, from 0, in which the next character stands; None where the text keeps no form."""
         state = self._state(len(self))

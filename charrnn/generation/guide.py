@@ -29,3 +29,9 @@ class Guide:
             one = self._track.ids[self.start + len(self._states) - 1]
             self._states.append(None if before is None else self.constraint.after(before, one))
         return self._states[at - self.start]
+
+    def last(self, at: int) -> Any:
+        """The state after `at` ids, or the last one before the text left the constraint; None before it begins."""
+        self.state(at)
+        kept = self._states[: max(0, at - self.start + 1)]
+        return next((state for state in reversed(kept) if state is not None), None)

@@ -21,19 +21,21 @@ class Manuscript:
 
     @classmethod
     def open(cls, file: str | Path) -> Manuscript:
-        """Reads a UTF-8 file. Raises CharrnnError for what is none, too large, or not UTF-8."""
-        return cls(file, _read(Path(file)))
+        """Reads a UTF-8 file, without the line end at its end. Raises CharrnnError for what is none, too large, or not
+        UTF-8.
+        """
+        return cls(file, _read(Path(file)).removesuffix("\n").removesuffix("\r"))
 
     def would_replace(self, file: str | Path) -> bool:
         """Whether to save there would replace what another has written: any file but this one as it was left here."""
         path = Path(file).absolute()
         if str(path) == self.file and self.text is not None and path.is_file():
-            return _read(path) != self.text
+            return _read(path).rstrip("\r\n") != self.text.rstrip("\r\n")
         return path.exists() or path.is_symlink()
 
     def save(self, text: str, file: str | Path | None, replace: bool) -> Manuscript:
-        """Writes a text into a file, by default into this one. Raises CharrnnError where that would replace another's
-        text and is not to `replace` it, and where it cannot be written.
+        """Writes a text into a file, by default into this one, with a line end at its end. Raises CharrnnError where
+        that would replace another's text and is not to `replace` it, and where it cannot be written.
         """
         if not (file or self.file):
             raise CharrnnError("‹file›: where the text is to be saved")
@@ -41,7 +43,7 @@ class Manuscript:
         if not replace and self.would_replace(path):
             raise CharrnnError(f"{path}: exists already; name another file, or give ‹replace=True›")
         with new_file(path, like=path if path.is_file() else path.parent, replace=replace or path.exists()) as out:
-            out.write(text.encode("utf-8"))
+            out.write((text if not text or text.endswith("\n") else text + "\n").encode("utf-8"))
         return Manuscript(path, text)
 
 

@@ -43,8 +43,8 @@ class Writer(Steps):
 
     @property
     def is_saved(self) -> bool:
-        """Whether the text is in its file as it is now."""
-        return bool(self.file) and self._manuscript.text == self.text
+        """Whether the text is in its file as it is now. A file that is not written yet is as one that is empty."""
+        return bool(self.file) and (self._manuscript.text or "") == self.text
 
     def name(self, file: str | Path) -> None:
         """Says where the text will be saved."""

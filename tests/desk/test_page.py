@@ -145,6 +145,7 @@ def test_it_speaks_both_languages_and_keeps_what_lies_on_the_desk(browser: Any) 
     one(browser, ".keep").click()
     Select(one(browser, "#language")).select_by_value("zh")
     assert one(browser, "button.main").text == "写"
+    assert "种子 4" in one(browser, ".note").text and "seed" not in one(browser, ".note").text
     assert browser.execute_script("return document.documentElement.lang") == "zh-Hans"
     browser.refresh()
     until(browser, lambda: browser.execute_script("return 'ready' in document.body.dataset"))

@@ -80,18 +80,18 @@ def test_what_is_copied_is_marked_and_what_would_be(at_desk: Start) -> None:
     pytest.importorskip("pydivsufsort", reason="pip install 'charrnn[novelty]'")
     for environment in ({}, {"NO_COLOR": "1"}):
         desk = at_desk("--new", "--copied", "4", environment=environment)
-        press(desk, "月床前一", "0% copied, longest 3")
+        press(desk, "月床前一", "copied 0%/3")
         assert not any(desk.screen.buffer[1][x].bold for x in range(0, 8, 2))
         rule = next(i for i, line in enumerate(desk.lines) if line.startswith("───"))
         at = desk.screen.display[rule + 1].index("盞") - 2
         assert desk.lines[rule + 2][at:].split()[0] == "="  # 床前一盞 stands in the corpus
-        press(desk, "盞", "80% copied, longest 4")
+        press(desk, "盞", "copied 80%/4")
         bold, fg = zip(
             *[(desk.screen.buffer[1][x].bold, desk.screen.buffer[1][x].fg) for x in range(0, 10, 2)], strict=True
         )
         assert bold == (False, True, True, True, True)
         assert (set(fg) == {"default"}) == bool(environment)
-        press(desk, UNDO, "0% copied, longest 3")
+        press(desk, UNDO, "copied 0%/3")
         desk.send(LEAVE)
         desk.until("Not saved")
         desk.send("d")
@@ -165,7 +165,7 @@ def test_save_overwrites_nothing_unasked(at_desk: Start, tmp_path: Path) -> None
     press(desk, f"{mine}{ENTER}", "saved:")
     press(desk, "花", "my poem.txt *")
     press(desk, SAVE, "saved:")
-    assert mine.read_text(encoding="utf-8") == "春風花"
+    assert mine.read_text(encoding="utf-8") == "春風花\n"
     press(desk, SAVE_AS, "Save as:")
     press(desk, ESCAPE, "Tab take")
     press(desk, OPEN, "Open:")
@@ -176,12 +176,12 @@ def test_save_overwrites_nothing_unasked(at_desk: Start, tmp_path: Path) -> None
     press(desk, ESCAPE, "other.txt *")
     press(desk, LEAVE, "Not saved")
     desk.send("s")
-    assert desk.wait() == 0 and other.read_text(encoding="utf-8") == "春風花月"  # the file that it opened
+    assert desk.wait() == 0 and other.read_text(encoding="utf-8") == "春風花月\n"  # the file that it opened
     again = at_desk(str(mine))
     assert text(again) == "春風花"
     fresh = at_desk(str(tmp_path / "new.txt"))
     press(fresh, "雪" + SAVE, "saved:")
-    assert (tmp_path / "new.txt").read_text(encoding="utf-8") == "雪"
+    assert (tmp_path / "new.txt").read_text(encoding="utf-8") == "雪\n"
 
 
 def test_form_acrostic_temperature_and_draws(at_desk: Start) -> None:
@@ -200,12 +200,51 @@ def test_form_acrostic_temperature_and_draws(at_desk: Start) -> None:
     press(desk, TEMPERATURE, "Temperature (")
     press(desk, "\x15-1" + ENTER, "expected")
     press(desk, TEMPERATURE, "Temperature (")
-    press(desk, "\x15" + "0.5" + ENTER, "temperature 0.5")
+    press(desk, "\x15" + "0.5" + ENTER, "T 0.5")
     press(desk, FORM, "Form (")
     press(desk, "\x15nonsense" + ENTER, "no such form")
     press(desk, FORM, "Form (")
-    press(desk, "\x15" + ENTER, "temperature 0.5\n")
+    press(desk, "\x15" + ENTER, "T 0.5")
+    assert desk.lines[0].startswith("T 0.5")
     press(desk, REDRAW, "characters")
+
+
+def test_a_form_begins_on_a_line_of_its_own_and_after_it_all_is_free(at_desk: Start) -> None:
+    desk = at_desk()
+    press(desk, "小鳥，山", "4 characters")
+    press(desk, FORM, "Form (")
+    assert any(line.endswith("none): wujue tones rhyme") for line in desk.lines)  # which is shown, and not filled in
+    press(desk, "5x4" + ENTER, "line 1 · 5x4")
+    assert "5 characters" in desk.lines[0] and "the form begins here" in "\n".join(desk.lines)
+    assert text(desk) == "小鳥，山" and desk.screen.cursor.y == 2
+    press(desk, VERSE, "the form is whole")
+    press(desk, ENTER + "山", "characters")
+    assert "has left the form" not in "\n".join(desk.lines)
+    press(desk, UNDO * 3, "5 characters")
+    press(desk, "山山山山山山", "has left the form")
+
+
+def test_the_first_line_keeps_what_matters_where_little_fits(at_desk: Start, tmp_path: Path) -> None:
+    desk = at_desk("--form", "5x4 acrostic=床山", str(tmp_path / "new.txt"))
+    settle(desk)
+    assert desk.lines[0].startswith("new.txt · line 1 · 5x4 acrostic=床山 · T ")
+    press(desk, "床", "new.txt * · line 1")
+    desk.resize(24, 40)
+    settle(desk)
+    assert desk.lines[0].startswith("new.txt * · line 1 · 5x4 acrostic=床山")
+    press(desk, ACROSTIC, "Acrostic")
+    press(desk, ESCAPE, "Tab take")
+
+
+def test_escape_and_any_key_leave_the_help_and_messages_are_folded(at_desk: Start) -> None:
+    desk = at_desk()
+    for key in (ESCAPE, f"{ESCAPE}OP"):
+        press(desk, f"{ESCAPE}OP", "takes the marked proposal")
+        desk.send(key)
+        while "takes the marked proposal" in "\n".join(desk.lines):
+            desk.read(0.3)
+    press(desk, ACROSTIC, "words=…,…")  # the end of a message of more than a line
+    assert all(wcswidth(line) <= 80 for line in desk.lines)
 
 
 def test_another_draw_and_the_one_before(at_desk: Start) -> None:
@@ -232,7 +271,7 @@ def test_small_and_large_terminals_show_the_end_of_the_text(at_desk: Start) -> N
     assert press(desk, "月", "241 characters").replace("\n", "") == (sent + "月")[-len(text(desk).replace("\n", "")) :]
     assert text(desk).replace("\n", "") == sent + "月"
     press(desk, f"{ESCAPE}OP", "takes the marked proposal")
-    press(desk, "a", "241 characters")
+    press(desk, "a", "242 characters")
 
 
 def test_the_same_keys_give_the_same_text(at_desk: Start) -> None:

@@ -341,6 +341,20 @@ def test_what_is_no_journal(journal: Any) -> None:
         new().replay(journal)
 
 
+@pytest.mark.parametrize("text", ["", "a", "a\n", "a\n\nb"])
+def test_a_saved_file_ends_with_a_line_end_and_is_unchanged_when_it_is_opened_again(tmp_path: Path, text: str) -> None:
+    writer, again, file = new(), new(), tmp_path / "a.txt"
+    writer.name(file)
+    assert writer.is_saved  # there is nothing to save yet
+    writer.type(text)
+    writer.save()
+    assert file.read_text(encoding="utf-8") in ({text, text + "\n"} if text else {""})
+    assert not text or file.read_text(encoding="utf-8").endswith("\n")
+    again.open(file)
+    assert again.is_saved and again.text == text.removesuffix("\n")
+    assert not (writer.would_replace(file) or again.would_replace(file))
+
+
 def test_save_and_open(tmp_path: Path) -> None:
     writer, file, other = new(), tmp_path / "a.txt", tmp_path / "b.txt"
     other.write_text("kept")
@@ -350,7 +364,7 @@ def test_save_and_open(tmp_path: Path) -> None:
     writer.save(file)
     writer.type("b")
     writer.save(file)  # its own
-    assert file.read_text(encoding="utf-8") == "a☃b" and other.read_text() == "kept"
+    assert file.read_text(encoding="utf-8") == "a☃b\n" and other.read_text() == "kept"
     file.write_text("changed by another", encoding="utf-8")
     with pytest.raises(CharrnnError, match="exists already"):
         writer.save(file)

@@ -52,6 +52,7 @@ class Page {
       speak(element("language").value);
       for (const sheet of this.sheets ?? []) {
         sheet.describe();
+        sheet.word();
         sheet.show(sheet.characters);
       }
       this.showDrafts();

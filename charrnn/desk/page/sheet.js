@@ -14,6 +14,7 @@ export class Sheet {
     this.id = made++;
     this.characters = []; // { text, bits, by: "you" or "model", copied }
     this.at = -1;
+    this.told = []; // what the note says: functions, which word it in the language of the page
     this.element = document.getElementById("sheet").content.firstElementChild.cloneNode(true);
     translate(this.element);
     this.text = this.element.querySelector(".text");
@@ -58,10 +59,11 @@ export class Sheet {
     this.stop();
     const stopping = (this.stopping = new AbortController());
     this.page.busy();
-    this.note.textContent = "";
+    this.tell();
     this.element.setAttribute("aria-busy", "true");
     try {
       const body = { ...this.page.asked(), run: this.select.value, prompt };
+      this.asked = body;
       let first = true;
       for await (const line of lines("api/sample", body, stopping.signal)) {
         if (first) {
@@ -73,7 +75,7 @@ export class Sheet {
       if (this.characters.length) await this.mark(stopping.signal);
     } catch (error) {
       const told = error.name === "AbortError" ? t("stopped") : error.message;
-      if (this.stopping === stopping && error.name !== "AbortError") this.note.textContent = told;
+      if (this.stopping === stopping && error.name !== "AbortError") this.tell(() => told);
       this.page.say(told);
     } finally {
       if (this.stopping === stopping) {
@@ -94,15 +96,26 @@ export class Sheet {
     const shown = [...line.prompt];
     const same = known && known.length === shown.length && known.every((one, i) => one.text === shown[i]);
     this.show(same ? known : shown.map((text) => ({ text, by: "you" })));
-    this.told = [t("seedWas", line.seed), line.note].filter(Boolean);
-    this.note.textContent = this.told.join(" · ");
+    this.tell(() => t("seedWas", line.seed), ...(line.note ? [() => line.note] : []));
   }
 
   take(line) {
     this.add([...line.text].map((text, i) => ({ text, bits: line.bits[i], by: "model" })));
-    if (line.end === "closed") this.told.push(t("closed"));
-    if (line.constraint_bits !== undefined) this.told.push(t("price", line.constraint_bits.toFixed(2)));
-    if (line.end) this.note.textContent = this.told.join(" · ");
+    if (line.end === "closed") this.tell(...this.told, () => t("closed"));
+    if (line.constraint_bits === undefined) return;
+    const { form, original } = this.asked;
+    const kept = form && original ? "both" : original ? "noCopies" : "theForm";
+    this.tell(...this.told, () => t("price", line.constraint_bits.toFixed(2), t(kept)));
+  }
+
+  tell(...told) {
+    this.told = told;
+    this.word();
+  }
+
+  // Words the note, anew in another language.
+  word() {
+    this.note.textContent = this.told.map((one) => one()).join(" · ");
   }
 
   show(characters) {
@@ -190,17 +203,18 @@ export class Sheet {
     const form = this.page.verse().form;
     try {
       const { poems } = await get("api/verse", { text: this.string(), ...(form ? { form } : {}) });
-      this.note.textContent = poems.map((one) => {
+      this.tell(() => poems.map((one) => {
         const faults = one.faults.map((fault) => [fault.name, fault.line || "", ...fault.places].join(" ").trim());
         return `${one.form || ""} ${one.right ? t("right") : faults.join("，")}\n${one.tones.join("　")}`.trim();
-      }).join("\n");
+      }).join("\n"));
     } catch (error) {
-      this.note.textContent = error.message;
+      this.tell(() => error.message);
     }
     this.page.say(this.note.textContent);
   }
 
-  // Marks what stands in a run that the training text has too, of as many characters as is usual for the run.
+  // Marks what stands in a run that the training text has too, of as many characters as were not to be copied,
+  // or as is usual for the run.
   async mark(signal) {
     if (!this.page.underlines()) return;
     const given = this.characters.findIndex((one) => one.by === "model");
@@ -208,12 +222,11 @@ export class Sheet {
     try {
       const { depths } = await get("api/novelty", { run: this.select.value, text, given: Math.max(0, given) }, signal);
       if (text !== this.string()) return;
-      const least = this.run.copied_from;
+      const least = this.asked.original ?? this.run.copied_from;
       this.show(this.characters.map((one, i) => ({ ...one, copied: depths[i] >= least })));
       const written = this.characters.slice(Math.max(0, given));
       const share = written.filter((one) => one.copied).length / Math.max(1, written.length);
-      this.told.push(t("share", (100 * share).toFixed(0), least));
-      this.note.textContent = this.told.join(" · ");
+      this.tell(...this.told, () => t("share", (100 * share).toFixed(0), least));
     } catch (error) {
       if (error.name !== "AbortError") this.page.cannotUnderline(error.message);
     }
