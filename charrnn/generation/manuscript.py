@@ -24,13 +24,13 @@ class Manuscript:
         """Reads a UTF-8 file, without the line end at its end. Raises CharrnnError for what is none, too large, or not
         UTF-8.
         """
-        return cls(file, _read(Path(file)).removesuffix("\n").removesuffix("\r"))
+        return cls(file, _read(Path(file)))
 
     def would_replace(self, file: str | Path) -> bool:
         """Whether to save there would replace what another has written: any file but this one as it was left here."""
         path = Path(file).absolute()
         if str(path) == self.file and self.text is not None and path.is_file():
-            return _read(path).rstrip("\r\n") != self.text.rstrip("\r\n")
+            return _read(path) != self.text
         return path.exists() or path.is_symlink()
 
     def save(self, text: str, file: str | Path | None, replace: bool) -> Manuscript:
@@ -43,12 +43,18 @@ class Manuscript:
         if not replace and self.would_replace(path):
             raise CharrnnError(f"{path}: exists already; name another file, or give ‹replace=True›")
         with new_file(path, like=path if path.is_file() else path.parent, replace=replace or path.exists()) as out:
-            out.write((text if not text or text.endswith("\n") else text + "\n").encode("utf-8"))
+            out.write((text + _line_end(text)).encode("utf-8"))
         return Manuscript(path, text)
 
 
 def _read(path: Path) -> str:
     try:
-        return read_given(path, MOST).decode("utf-8-sig")
+        text = read_given(path, MOST).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise CharrnnError(f"{path}: not UTF-8 at byte {error.start}; save it as UTF-8") from None
+    return text.removesuffix(_line_end(text))
+
+
+def _line_end(text: str) -> str:
+    """What ends the last line of a text in a file: as the other lines end; nothing of an empty text."""
+    return "" if not text else "\r\n" if "\r\n" in text else "\n"
