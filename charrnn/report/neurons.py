@@ -110,8 +110,9 @@ def _neurons(
     all_texts = [*measured, *learnt]
     chosen = passages(measured, max(FEWEST, min(characters, MOST_VALUES // len(units))))
     halves = chosen[::2], chosen[1::2]
-    learn, test = (Batch(half, run.vocabulary.boundary, run.device) for half in halves)
-    values = [read(network, batch, progress) for batch in (learn, test)]
+    both = [*halves[0], *halves[1]]  # side by side in one reading
+    learn, test, all_of_it = (Batch(some, run.vocabulary.boundary, run.device) for some in (*halves, both))
+    values = list(torch.split(read(network, all_of_it, progress), [len(learn), len(test)]))
     if not all(one.isfinite().all() for one in values):
         raise NoNumbers
     fresh = _untrained(run)
