@@ -111,8 +111,8 @@ def _neurons(
     chosen = passages(measured, max(FEWEST, min(characters, MOST_VALUES // len(units))))
     halves = chosen[::2], chosen[1::2]
     both = [*halves[0], *halves[1]]  # side by side in one reading
-    learn, test, all_of_it = (Batch(some, run.vocabulary.boundary, run.device) for some in (*halves, both))
-    values = list(torch.split(read(network, all_of_it, progress), [len(learn), len(test)]))
+    whole, test = (Batch(some, run.vocabulary.boundary, run.device) for some in (both, halves[1]))
+    values = list(torch.split(read(network, whole, progress), [len(whole) - len(test), len(test)]))
     if not all(one.isfinite().all() for one in values):
         raise NoNumbers
     fresh = _untrained(run)
@@ -125,7 +125,7 @@ def _neurons(
     rare = [one.name for one, is_enough in zip(known, enough, strict=True) if not is_enough]
     there = [one for one, is_enough in zip(known, enough, strict=True) if is_enough]
     followers = []
-    margin = margin_for(len(learn) + len(test))
+    margin = margin_for(len(whole))
     if there:
         labels = [own[:, enough] for own in labels]
         eight = _last_eight(all_texts, halves[1], there, labels[1])
@@ -136,13 +136,13 @@ def _neurons(
             shifted = controls.auc(ranked[1], torch.from_numpy(labels[1][:, i][ways]).to(run.device))
             aucs = [half[:, i] for half in own]
             followers.append(_follower(feature, units, margin, aucs, before[:, i], shifted, float(eight[i])))
-        followers = clamped(network, halves, (learn, test), values[0], labels, there, followers, progress)
+        followers = clamped(network, halves[1], test, values[0], labels[0], there, followers, progress)
     followers.sort(key=lambda one: (not one.is_found, -one.auc))
     return Neurons(
         run.path.name,
         run.config.model.describe(),
         len(units),
-        len(learn) + len(test),
+        len(whole),
         shuffles,
         margin,
         followers,

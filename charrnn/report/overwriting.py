@@ -22,35 +22,35 @@ from charrnn.text.dataset import Array
 
 def clamped(
     network: RecurrentModel,
-    halves: tuple[Sequence[Passage], Sequence[Passage]],
-    batches: tuple[Batch, Batch],
+    half: Sequence[Passage],
+    test: Batch,
     values: Tensor,
-    labels: Sequence[Bools],
+    labels: Bools,
     there: Sequence[Feature],
     followers: Sequence[Follower],
     progress: Callable[[int], None],
 ) -> list[Follower]:
     """The followers, and with those that are found what it changes to overwrite them.
 
-    `halves`, `batches` and `labels` `[N, F]` are what a unit is chosen by, and what all is measured on. `values`
-    `[N, U]` are those of all units on the first: from them come the means that overwrite.
+    `half` and its batch `test` are what all is measured on. `values` `[N, U]` and `labels` `[N, F]` are those of all
+    units and features where a unit is chosen: from them come the means that overwrite.
     """
     found = [i for i, one in enumerate(followers) if one.is_found]
     if not found:
         return list(followers)
-    test, done = batches[1], list(followers)
+    done = list(followers)
     with ExitStack() as stack:  # all at once: the text as it is, and once more for each way of each unit
         for copy, i in enumerate(found):
             own = values[:, followers[i].place]
-            holds = torch.from_numpy(labels[0][:, i].copy()).to(own.device)
+            holds = torch.from_numpy(labels[:, i].copy()).to(own.device)
             means = torch.stack([own[holds].mean(), own[~holds].mean()])
-            truth = _by_step(test, halves[1], there[i])
+            truth = _by_step(test, half, there[i])
             for k, way in enumerate((own.mean().expand(truth.shape), means[truth.long()]), 1 + 2 * copy):
                 stack.enter_context(overwritten(network, followers[i].unit, way, k))
         plain, *ways = bits(network, test, progress, 1 + 2 * len(found)).cpu().numpy()
     changes = iter([way - plain for way in ways])
     for i in found:
-        concerned = of(halves[1], there[i].concerned)
+        concerned = of(half, there[i].concerned)
         mean, opposite = (Clamped(_mean(one[concerned]), _mean(one[~concerned])) for one in islice(changes, 2))
         done[i] = replace(followers[i], mean=mean, opposite=opposite)
     return done
