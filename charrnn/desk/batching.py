@@ -1,6 +1,7 @@
-"""Texts of many people, written by one model together: a thread takes waiting texts into its batch at any character.
+"""Texts of many people, written by one model together, in a few threads: a text joins those of one at any character.
 
-A step costs little more for many texts than for one, because the weights are read once. A text is the same as
+A step costs little more for many texts than for one, because the weights are read once. Threads that write each their
+own texts need not wait for each other, nor for the thread that sends what is written. A text is the same as
 `charrnn sample` writes for its seed, whatever is written beside it.
 """
 
@@ -12,18 +13,19 @@ from collections.abc import Callable, Sequence
 from copy import copy
 from functools import lru_cache
 
-import numpy as np
-
-from charrnn.desk.lanes import Lane, VerseLane
 from charrnn.desk.orders import Order, Portion, Row
+from charrnn.desk.scribe import Scribe, lane_of
 from charrnn.errors import CharrnnError
-from charrnn.generation.sampler import never_drawn, pieces_of
+from charrnn.generation.sampler import pieces_of
 from charrnn.generation.stepper import Held, Stepper
 from charrnn.text.vocab import Vocabulary
 
-Delivery = list[tuple[Order, Portion]]
 PROMPTS = 64
 """The prompts that are known already when they come again, as when many write from one beginning."""
+TOGETHER = 12
+"""The fewest texts beside which another thread is worth its work."""
+
+STOPS = "the server stops; ask again when it is back"
 
 
 class Busy(CharrnnError):
@@ -31,7 +33,7 @@ class Busy(CharrnnError):
 
 
 class Batching:
-    """Writes texts with one model, in a thread of its own. Close it in the end."""
+    """Writes texts with one model, in threads of its own. Close it in the end."""
 
     def __init__(
         self,
@@ -50,34 +52,35 @@ class Batching:
         self._model, self._at_once, self._queue, self._post = model, at_once, queue, post
         self._pieces = pieces_of(vocabulary)
         self._read = lru_cache(PROMPTS)(self._read_prompt)
-        never = never_drawn(vocabulary, documents)
-        self._lanes = {
-            "in C": Lane(model, vocabulary, never),
-            "in NumPy": Lane(model, vocabulary, never),
-            "verse": VerseLane(model, vocabulary, never),
-        }
         self._waiting: deque[Row] = deque()
-        self._wake = threading.Condition()
+        self._lock = threading.RLock()
         self._expected = 0
         """The texts whose prompts are being read."""
         self._closed = False
-        self._thread = threading.Thread(target=self._run, name="batching", daemon=True)
-        self._thread.start()
+        self._scribes = [
+            Scribe(one, vocabulary, documents, post, self._is_to_hurry, self._deal_out) for one in model.apart()
+        ]
+        for scribe in self._scribes:
+            scribe.start()
 
     @property
     def texts(self) -> int:
         """How many texts are written, wait, or have their prompt read."""
-        waiting = sum(not row.order.cancelled for row in [*self._waiting])
-        return waiting + self._expected + sum(len(lane.rows) for lane in self._lanes.values())
+        with self._lock:
+            return sum(not row.order.cancelled for row in self._waiting) + self._expected + self._written
+
+    @property
+    def _written(self) -> int:
+        return sum(scribe.texts for scribe in self._scribes)
 
     def write(self, orders: Sequence[Order]) -> None:
-        """Reads the prompt of some texts, which share it, and has them written. Call it outside the writing thread.
+        """Reads the prompt of some texts, which share it, and has them written. Call it outside the writing threads.
 
         Raises Busy where there is no room, and CharrnnError where the prompt does not fit the constraint.
         """
-        with self._wake:
+        with self._lock:
             if self._closed:
-                raise Busy("the server stops; ask again when it is back")
+                raise Busy(STOPS)
             if self.texts + len(orders) > self._at_once + self._queue:
                 raise Busy(f"{self.texts} texts are written or wait already; ask again later")
             self._expected += len(orders)
@@ -87,11 +90,13 @@ class Batching:
             for row in rows:
                 row.held = held
         finally:
-            with self._wake:
+            with self._lock:
                 self._expected -= len(orders)
-        with self._wake:
+        with self._lock:
+            if self._closed:
+                raise Busy(STOPS)
             self._waiting += rows
-            self._wake.notify()
+            self._deal_out()
 
     def _read_prompt(self, prompt: tuple[int, ...]) -> Held:
         """What the model knows of a prompt."""
@@ -101,49 +106,29 @@ class Batching:
 
     def close(self) -> None:
         """Ends all texts where they are, each with a last portion."""
-        with self._wake:
+        with self._lock:
             self._closed = True
-            self._wake.notify()
-        self._thread.join()
+            left = [*self._waiting]
+            self._waiting.clear()
+        for scribe in self._scribes:
+            scribe.close()
+        self._post(lambda: [row.order.deliver(Portion(end="closed")) for row in left])
 
-    def _run(self) -> None:
-        np.seterr(all="ignore")  # a model that gives no numbers is told, in one message
-        while (fresh := self._next()) is not None:
-            delivery: Delivery = []
-            for name, lane in self._lanes.items():
-                own = [row for row in fresh if _lane_of(row.order) == name]
-                try:
-                    lane.change(own)
-                    delivery += lane.turn(hurry=self._expected > 0)
-                except Exception as error:  # the texts of the others go on
-                    delivery += [(row.order, Portion(end="error", fault=error)) for row in {*lane.rows, *own}]
-                    lane.rows = []
-            if delivery:
-                self._deliver(delivery)
-        left = [*self._waiting, *(row for lane in self._lanes.values() for row in lane.rows)]
-        self._deliver([(row.order, Portion(end="closed")) for row in left])
+    def _deal_out(self) -> None:
+        """Gives waiting texts to the threads, where there is room."""
+        with self._lock:
+            while self._waiting and self._written < self._at_once:
+                row = self._waiting.popleft()
+                if not row.order.cancelled:
+                    self._scribe_of(lane_of(row.order)).take(row)
 
-    def _next(self) -> list[Row] | None:
-        """The texts that join the batch now. Waits where there is nothing to do; None if it is closed."""
-        with self._wake:
-            while True:
-                if self._closed:
-                    return None
-                self._waiting = deque(row for row in self._waiting if not row.order.cancelled)
-                written = sum(len(lane.rows) for lane in self._lanes.values())
-                if self._waiting or written:
-                    break
-                self._wake.wait()
-            return [self._waiting.popleft() for _ in range(min(self._at_once - written, len(self._waiting)))]
+    def _scribe_of(self, lane: str) -> Scribe:
+        """Who writes the next text of a lane. Outside C one thread runs at a time: there the first writes all."""
+        if lane != "in C":
+            return self._scribes[0]
+        few = (scribe for scribe in self._scribes if scribe.texts < TOGETHER)
+        return next(few, None) or min(self._scribes, key=lambda scribe: scribe.texts)
 
-    def _deliver(self, delivery: Delivery) -> None:
-        def hand_out() -> None:
-            for order, portion in delivery:
-                order.deliver(portion)
-
-        self._post(hand_out)
-
-
-def _lane_of(order: Order) -> str:
-    """Texts of one lane are written in the same way."""
-    return "verse" if order.constraint is not None else "in C" if order.filters.only_temperature else "in NumPy"
+    def _is_to_hurry(self, scribe: Scribe) -> bool:
+        """Whether a prompt is being read of a text that this one is going to write."""
+        return self._expected > 0 and scribe is self._scribe_of("in C")

@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from charrnn.desk.orders import Order, Portion, Row
-from charrnn.generation.filters import Filters, Ints
+from charrnn.generation.filters import MEMORY, Filters, Ints
 from charrnn.generation.sampler import BLOCK, NUMBERS
 from charrnn.generation.stepper import Stepper, joined
 from charrnn.generation.within import Course, step, too_short
@@ -31,6 +31,10 @@ class Lane:
         self._model, self._vocabulary, self._never = copy(model), vocabulary, never
         self._block = 1
         self._over: set[Row] = set()
+        self._filters: list[Filters] = []
+        """Those of each row."""
+        self._recent: Ints = np.empty((0, MEMORY), np.int64)
+        """The last ids of each row. Those of a short text begin with <unk>, which is never drawn."""
 
     def change(self, fresh: Sequence[Row]) -> None:
         """Takes new texts in, and lets go of those that are over or that nobody wants any more."""
@@ -44,48 +48,56 @@ class Lane:
         self.rows = [*(self.rows[i] for i in stays), *fresh]
         if self.rows:
             self._model.resume(joined(states), range(len(self.rows)))
+        self._recent = np.concatenate([self._recent[stays], *(self._end_of_prompt(row) for row in fresh)])
+        shared: dict[Filters, Filters] = {}  # equal filters are one object, which filters its rows together
+        self._filters = [shared.setdefault(row.order.filters, row.order.filters) for row in self.rows]
         for row in fresh:
             row.held = ()
         if fresh:
             self._block = 1  # whoever has just come sees the first character at once
 
+    def drop(self) -> list[Row]:
+        """Lets go of all texts. Gives those that were not over."""
+        left = [row for row in self.rows if row not in self._over]
+        self.rows = []
+        self._over.clear()
+        return left
+
     def turn(self, hurry: bool = False) -> list[tuple[Order, Portion]]:
         """Writes a block of characters in each text, or a single one in a hurry. Gives what is to be delivered."""
         if not self.rows:
             return []
-        began = time.perf_counter(), time.process_time()
+        began = time.perf_counter(), time.thread_time()
         room = NUMBERS // (len(self.rows) * len(self._vocabulary))
         length = 1 if hurry else max(1, min(self._block, BLOCK, room, max(row.left for row in self.rows)))
         generators = [row.generator for row in self.rows]
-        chosen, gained = self._model.write(length, generators, self._filters(), self._never, self._recent())
+        chosen, gained = self._model.write(length, generators, self._filters, self._never, self._recent)
+        self._remember(chosen)
         columns = zip(self.rows, chosen.T.tolist(), (gained.T / -LN2).tolist(), strict=True)
         portions = [row.add(ids, bits) for row, ids, bits in columns]
-        self._next_block(length, min(time.perf_counter() - began[0], time.process_time() - began[1]))
+        self._next_block(length, min(time.perf_counter() - began[0], time.thread_time() - began[1]))
         return self._told(portions)
 
     def _next_block(self, length: int, took: float) -> None:
         """Chooses the length of the next block, after one that `took` so many seconds by the clock or the processor.
         Where other programs share the processor, shorter blocks would not come sooner.
         """
-        self._block = 2 * length if took < TURN / 2 else max(1, length // 2) if took > TURN else length
+        self._block = max(1, min(2 * length, int(length * TURN / took))) if took else 2 * length
+
+    def _remember(self, chosen: Ints) -> None:
+        """Takes ids `[K, N]` up among the last ones."""
+        self._recent = np.concatenate([self._recent, chosen.T], axis=1)[:, -MEMORY:]
+
+    def _end_of_prompt(self, row: Row) -> Ints:
+        """The last ids of a prompt, `[1, MEMORY]`."""
+        known = row.order.prompt[-MEMORY:]
+        return np.array([[self._vocabulary.unknown] * (MEMORY - len(known)) + [*known]], np.int64)
 
     def _told(self, portions: Sequence[Portion]) -> list[tuple[Order, Portion]]:
         """The portions that say something, each with its order. Texts that end are let go at the next change."""
         pairs = [*zip(self.rows, portions, strict=True)]
         self._over.update(row for row, portion in pairs if portion.end)
         return [(row.order, portion) for row, portion in pairs if portion.text or portion.end]
-
-    def _filters(self) -> list[Filters]:
-        """The filters of each row. Equal ones are one object, which filters its rows together."""
-        shared: dict[Filters, Filters] = {}
-        return [shared.setdefault(row.order.filters, row.order.filters) for row in self.rows]
-
-    def _recent(self) -> Ints:
-        """The last ids `[N, R]`. Those of a shorter text begin with <unk>, which is never drawn."""
-        longest = max(len(row.recent) for row in self.rows)
-        unknown = [self._vocabulary.unknown] * longest
-        padded = [unknown[len(row.recent) :] + row.recent for row in self.rows]
-        return np.array(padded, np.int64).reshape(len(self.rows), longest)
 
 
 class VerseLane(Lane):
@@ -98,7 +110,9 @@ class VerseLane(Lane):
         courses = [row.course for row in self.rows if row.course is not None]
         before = [(len(course.prices), course.log_prob) for course in courses]
         generators = [row.generator for row in self.rows]
-        chosen, faults = step(self._model, courses, self._filters(), self._recent(), generators)
+        chosen, faults = step(self._model, courses, self._filters, self._recent, generators)
+        if len(chosen):
+            self._remember(chosen[None])
         portions = []
         for number, (row, course, (taken, log_prob)) in enumerate(zip(self.rows, courses, before, strict=True)):
             if number in faults:

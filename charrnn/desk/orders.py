@@ -9,7 +9,7 @@ from typing import Literal
 
 from charrnn.errors import NoNumbers
 from charrnn.generation.constraints import Constraint, Unfit
-from charrnn.generation.filters import MEMORY, Filters
+from charrnn.generation.filters import Filters
 from charrnn.generation.sampler import Text, generator
 from charrnn.generation.stepper import Held
 from charrnn.generation.within import Course
@@ -62,8 +62,6 @@ class Row:
         self.held: Held = ()
         """What the model knows of the prompt, until the text joins the batch."""
         self.generator = generator(order.seed, order.index)
-        self.recent = [*order.prompt[-MEMORY:]]
-        """The last ids."""
         self.course: Course | None = None
         if order.constraint is not None:
             try:
@@ -78,7 +76,6 @@ class Row:
 
     def add(self, ids: Sequence[int], bits: Sequence[float]) -> Portion:
         """Takes the next ids with their bits. What comes after the end of the text is left out."""
-        self.recent = [*self.recent, *ids][-MEMORY:]
         if self._pieces is not None and len(ids) < self.left and self._boundary not in ids:
             self.left -= len(ids)  # the usual case: each id is a character, and nothing ends
             portion = Portion("".join([self._pieces[one] for one in ids]), bits)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,12 @@ class Stepper:
         Arrays of an earlier text are replaced, not changed.
         """
         raise NotImplementedError
+
+    def apart(self) -> list[Stepper]:
+        """Steppers of the same model for threads that write texts of their own at the same time, one for each thread:
+        as many as there are cores, and one where a stepper uses all cores by itself.
+        """
+        return [copy(self)]
 
     def write(
         self, length: int, generators: Generators, filters: Sequence[Filters], never: Sequence[int], recent: Ints

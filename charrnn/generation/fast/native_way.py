@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 from collections.abc import Sequence
+from copy import copy
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -98,6 +99,8 @@ class NativeStepper(Stepper):
         assert self._lib is not None
         self._counts = counts
         self._packed = Packed(plan, self._lib.sampling_panel())
+        self._threads = threads()
+        """The most threads that share the texts."""
         self._shares: list[list[_Group]] = []
         """The groups of each thread."""
 
@@ -121,7 +124,7 @@ class NativeStepper(Stepper):
         index = np.array(rows)
         self._shares = [
             [_Group(self._packed, self._lib, own, self._counts, tuple(a[index[own]] for a in state)) for own in share]
-            for share in _shares(len(index), threads())
+            for share in _shares(len(index), self._threads)
         ]
 
     def logits(self) -> Floats:
@@ -133,6 +136,12 @@ class NativeStepper(Stepper):
         for groups in self._shares:
             for group in groups:
                 group.step(np.ascontiguousarray(ids[group.rows]))
+
+    def apart(self) -> list[Stepper]:
+        """As many as there are threads, each of which writes in its own alone."""
+        own = copy(self)
+        own._threads = 1
+        return [copy(own) for _ in range(self._threads)]
 
     def write(
         self, length: int, generators: Generators, filters: Sequence[Filters], never: Sequence[int], recent: Ints
