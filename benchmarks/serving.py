@@ -5,26 +5,27 @@
 The sides take turns. `sample` is `Run.sample(samples=32)` in a process that has opened the run. `serve` is a server in
 a process of its own, of which a client reads 32 streams of `/api/sample` at once, from the first request to the last
 character. Both write the same number of characters at the run's temperature; documents write until they end. The client
-reads bytes and parses nothing while the clock runs. Other work on the machine changes what the clock says, and less
-what the processor spends: characters per second of the processor's time stand beside it. The first character is timed
-in two ways: alone, and as a 33rd text while 32 are written; each time after a prompt of its own, which nobody has read.
+is a thread of this process, on the same cores, and parses each line when it has come. Other work on the machine changes
+what the clock says, and less what the processor spends: characters per second of the server's time on the processor
+stand beside it. The first character is timed in two ways: alone, and as a 33rd text while 32 are written; each time
+after a prompt of its own, which nobody has read.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import os
 import random
+import selectors
+import socket
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from machine import describe
 
@@ -32,6 +33,8 @@ import charrnn
 
 FIRSTS = 20
 """The first characters that are timed in each turn."""
+MOST = 2**16
+"""The most bytes that are read at once."""
 
 
 def main() -> None:
@@ -53,7 +56,7 @@ def main() -> None:
         return "".join(chance.choices([own for own in run.vocabulary.characters if own.isalpha()], k=10))
 
     with server(arguments.run) as (port, process):
-        asyncio.run(crowd(port, 2, 50, 0))
+        read(crowd(port, 2, 50, 0))
         run.sample(length=50, samples=2)
         for turn in range(arguments.repeat):
             began, before = time.perf_counter(), time.process_time()
@@ -62,13 +65,13 @@ def main() -> None:
             sampled.append(count / (time.perf_counter() - began))
             spent.append(count / (time.process_time() - before))
             began, before = time.perf_counter(), processor_time(process.pid)
-            answers = asyncio.run(crowd(port, streams, length, turn))
+            answers = read(crowd(port, streams, length, turn))
             took = time.perf_counter() - began
-            count = characters([written(answer) for answer in answers])
+            count = characters([answer.text for answer in answers])
             served.append(count / took)
             spent_serving.append(count / (processor_time(process.pid) - before))
-            alone += [asyncio.run(first(port, prompts())) for _ in range(5)]
-            beside += asyncio.run(first_beside(port, streams, length, turn, prompts))
+            alone += [read([Answer(port, 20, 1, prompts())])[0].first for _ in range(5)]
+            beside += first_beside(port, streams, length, turn, prompts)
     sides = ((f"`sample --samples {streams}`", sampled, spent), (f"`serve`, {streams} streams", served, spent_serving))
     print("| | characters/s | per second of the processor |\n|---|---:|---:|")
     for name, clock, processor in sides:
@@ -97,64 +100,76 @@ def server(run: Path) -> Iterator[tuple[int, subprocess.Popen[str]]]:
             process.terminate()
 
 
-async def crowd(port: int, streams: int, length: int, turn: int) -> list[bytes]:
-    """So many streams at once, read to their ends."""
-    return list(await asyncio.gather(*(stream(port, length, 1000 * turn + i) for i in range(streams))))
+class Answer:
+    """An answer to a request for a text, as it comes."""
+
+    def __init__(self, port: int, length: int, seed: int, prompt: str | None = None) -> None:
+        """Asks for it."""
+        self.text = ""
+        self.first = 0.0
+        """The seconds from the request to the first character that is written for it."""
+        self._rest = b""
+        body = json.dumps({"prompt": prompt, "length": length, "seed": seed, "stream": True}).encode()
+        head = [f"Host: 127.0.0.1:{port}", "Content-Type: application/json", "Connection: close"]
+        head = ["POST /api/sample HTTP/1.1", *head, f"Content-Length: {len(body)}", "", ""]
+        self._began = time.perf_counter()
+        self.socket = socket.create_connection(("127.0.0.1", port))
+        self.socket.sendall("\r\n".join(head).encode() + body)
+
+    def take(self) -> bool:
+        """Takes the lines that have come. Whether there are more to come."""
+        part = self.socket.recv(MOST)
+        *lines, self._rest = (self._rest + part).split(b"\n")
+        for said in (json.loads(line) for line in lines if line.startswith(b"{")):
+            if "bits" in said:
+                self.first = self.first or time.perf_counter() - self._began
+                self.text += said["text"]
+        return bool(part)
 
 
-async def stream(port: int, length: int, seed: int) -> bytes:
-    """The answer to one request."""
-    reader, writer = await asked(port, length, seed)
-    answer = await reader.read()
-    writer.close()
-    return answer
+def crowd(port: int, streams: int, length: int, turn: int) -> list[Answer]:
+    """So many streams at once."""
+    return [Answer(port, length, 1000 * turn + i) for i in range(streams)]
 
 
-async def asked(
-    port: int, length: int, seed: int, prompt: str | None = None
-) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """A connection over which a text was asked for."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    body = json.dumps({"prompt": prompt, "length": length, "seed": seed, "stream": True}).encode()
-    head = [f"Host: 127.0.0.1:{port}", "Content-Type: application/json", "Connection: close"]
-    head = ["POST /api/sample HTTP/1.1", *head, f"Content-Length: {len(body)}", "", ""]
-    writer.write("\r\n".join(head).encode() + body)
-    return reader, writer
-
-
-async def first(port: int, prompt: str) -> float:
-    """The seconds from a request to the first character that is written for it."""
-    began = time.perf_counter()
-    reader, writer = await asked(port, 20, 1, prompt)
-    await reader.readuntil(b'"bits"')
-    took = time.perf_counter() - began
-    await reader.read()
-    writer.close()
-    return took
-
-
-async def first_beside(port: int, streams: int, length: int, turn: int, prompts: Callable[[], str]) -> list[float]:
-    """The same for texts that come one after the other, beside so many streams. Where one ends, another begins."""
-    over = asyncio.Event()
-
-    async def others(number: int) -> None:
-        seed = 5000 * turn + number
-        while not over.is_set():
-            await stream(port, length, seed)
-            seed += streams
-
-    writing = [asyncio.create_task(others(i)) for i in range(streams)]
-    await asyncio.sleep(0.1)
-    found = [await first(port, prompts()) for _ in range(FIRSTS)]
-    over.set()
-    await asyncio.gather(*writing)
+def read(answers: Iterable[Answer], another: Callable[[Answer], Answer | None] = lambda _: None) -> list[Answer]:
+    """Reads answers to their ends, and those to what is asked `another` time after one has ended."""
+    found = []
+    with selectors.DefaultSelector() as selector:
+        for answer in answers:
+            selector.register(answer.socket, selectors.EVENT_READ, answer)
+        while selector.get_map():
+            for answer in [key.data for key, _ in selector.select()]:
+                if answer.take():
+                    continue
+                selector.unregister(answer.socket)
+                answer.socket.close()
+                found.append(answer)
+                if (after := another(answer)) is not None:
+                    selector.register(after.socket, selectors.EVENT_READ, after)
     return found
 
 
-def written(answer: bytes) -> str:
-    """The text of an answer."""
-    lines: list[dict[str, Any]] = [json.loads(line) for line in answer.split(b"\n") if line.startswith(b"{")]
-    return "".join(line["text"] for line in lines if "text" in line)
+def first_beside(port: int, streams: int, length: int, turn: int, prompts: Callable[[], str]) -> list[float]:
+    """The seconds to the first characters of texts that come one after the other, beside so many streams. Where one of
+    those ends, another begins.
+    """
+    found: list[float] = []
+    seeds = iter(range(5000 * turn + streams, 5000 * (turn + 1)))
+    timed = Answer(port, 20, 1, prompts())  # this one comes with the crowd, and does not count
+
+    def another(ended: Answer) -> Answer | None:
+        nonlocal timed
+        if len(found) > FIRSTS:
+            return None
+        if ended is not timed:
+            return Answer(port, length, next(seeds))
+        found.append(timed.first)
+        timed = Answer(port, 20, 1, prompts())
+        return timed
+
+    read([*crowd(port, streams, length, 5 * turn), timed], another)
+    return found[1:]
 
 
 def processor_time(process: int) -> float:

@@ -11,7 +11,7 @@ import anyio
 import anyio.to_thread
 from anyio import CapacityLimiter
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from charrnn.desk import answers
 from charrnn.desk.batching import Busy
@@ -20,6 +20,7 @@ from charrnn.desk.limits import Limits
 from charrnn.desk.orders import Order, Portion
 from charrnn.desk.requests import Asked, Check, Fill, Next, Novelty, Sample, Score, parsed
 from charrnn.desk.shelf import Served, Shelf
+from charrnn.desk.streams import streamed
 from charrnn.desk.written import Pace, Written, ordered
 
 Body = TypeVar("Body", bound=Asked)
@@ -125,49 +126,6 @@ async def unless_left(request: Request, work: Callable[[], Awaitable[Result]]) -
     if not found:
         raise ClientDisconnect
     return found[0]
-
-
-def streamed(
-    lines: AsyncGenerator[bytes, None], kind: str, patience: float, ended: Callable[[], None] = lambda: None
-) -> Response:
-    """An answer that comes in pieces. One that nobody takes for so many seconds is given up.
-
-    `ended` is called in the end, also where the client has left before the first piece was asked of `lines`.
-    """
-    return Patient(lines, patience, kind, ended)
-
-
-class Patient(StreamingResponse):
-    """A stream that does not wait for ever for its reader."""
-
-    def __init__(
-        self, content: AsyncGenerator[bytes, None], patience: float, media_type: str, ended: Callable[[], None]
-    ) -> None:
-        super().__init__(content, media_type=media_type)
-        self._content, self._patience, self._ended = content, patience, ended
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Answers."""
-        try:
-            await super().__call__(scope, receive, send)
-        finally:
-            self._ended()
-
-    async def stream_response(self, send: Any) -> None:
-        """Sends the pieces, and closes the source in the end, however it comes."""
-
-        with anyio.CancelScope() as waiting:  # without a last piece the connection is closed
-
-            async def sending(message: Any) -> None:
-                waiting.deadline = anyio.current_time() + self._patience
-                await send(message)
-                waiting.deadline = math.inf
-
-            try:
-                await super().stream_response(sending)
-            finally:
-                with anyio.CancelScope(shield=True):
-                    await self._content.aclose()
 
 
 async def sample(request: Request, desk: Desk) -> Response:

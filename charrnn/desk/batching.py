@@ -14,7 +14,7 @@ from copy import copy
 from functools import lru_cache
 
 from charrnn.desk.orders import Order, Portion, Row
-from charrnn.desk.scribe import Scribe, lane_of
+from charrnn.desk.scribe import Scribe, hand_out, lane_of
 from charrnn.errors import CharrnnError
 from charrnn.generation.sampler import pieces_of
 from charrnn.generation.stepper import Held, Stepper
@@ -22,7 +22,7 @@ from charrnn.text.vocab import Vocabulary
 
 PROMPTS = 64
 """The prompts that are known already when they come again, as when many write from one beginning."""
-TOGETHER = 12
+TOGETHER = 6
 """The fewest texts beside which another thread is worth its work."""
 
 STOPS = "the server stops; ask again when it is back"
@@ -112,7 +112,7 @@ class Batching:
             self._waiting.clear()
         for scribe in self._scribes:
             scribe.close()
-        self._post(lambda: [row.order.deliver(Portion(end="closed")) for row in left])
+        self._post(lambda: hand_out([(row.order, Portion(end="closed")) for row in left]))
 
     def _deal_out(self) -> None:
         """Gives waiting texts to the threads, where there is room."""

@@ -16,12 +16,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from charrnn.desk import requests
-from charrnn.desk.api import Desk, Route, streamed, unless_left
+from charrnn.desk.api import Desk, Route, unless_left
 from charrnn.desk.errors import Answer, last_line, line
 from charrnn.desk.orders import Portion
 from charrnn.desk.requests import Asked, String, parsed
 from charrnn.desk.shelf import Served
 from charrnn.desk.stops import Stops
+from charrnn.desk.streams import streamed
 from charrnn.desk.written import Written
 from charrnn.errors import CharrnnError
 

@@ -97,12 +97,14 @@ class Scribe:
         return delivery
 
     def _deliver(self, delivery: Delivery) -> None:
-        def hand_out() -> None:
-            for order, portion in delivery:
-                order.deliver(portion)
-
         if delivery:
-            self._post(hand_out)
+            self._post(lambda: hand_out(delivery))
+
+
+def hand_out(delivery: Delivery) -> None:
+    """Delivers portions."""
+    for order, portion in delivery:
+        order.deliver(portion)
 
 
 def lane_of(order: Order) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from charrnn.desk.limits import Limits
 from charrnn.desk.orders import Order, Portion
@@ -46,12 +46,12 @@ class Written:
         self.prompt, self.note = prompt, note
         """The prompt as it is shown, and what was taken for what in it."""
         self._pace = pace
-        self._portions: deque[tuple[int, Portion]] = deque()
+        self._portions: list[tuple[int, Portion]] = []
         self._arrived = asyncio.Event()
         """Whether there is something to say, and it is time."""
-        self._due = 0.0
-        """When the next line may come, by the clock of the loop."""
+        self._is_time = True
         self._timer: asyncio.TimerHandle | None = None
+        """Until the next line may come."""
         self._written = self._said = len(self.orders)
         """The texts whose end has not come yet, and those whose end was not given yet."""
 
@@ -59,24 +59,21 @@ class Written:
         def take(portion: Portion) -> None:
             self._portions.append((index, portion))
             self._written -= bool(portion.end)
-            loop = asyncio.get_running_loop()
-            if not self._written or loop.time() >= self._due:
+            if self._is_time or not self._written:
                 self._arrived.set()
-            elif self._timer is None:
-                self._timer = loop.call_at(self._due, self._arrived.set)
 
         return take
 
     async def __aiter__(self) -> AsyncIterator[tuple[int, Portion]]:
         """Raises the fault of a text that could not be written, and then no longer wants the others."""
-        clock = asyncio.get_running_loop().time
+        call_later = asyncio.get_running_loop().call_later
         self._pace.answers += 1
         try:
             while self._said:
                 await self._arrived.wait()
                 self._arrived.clear()
-                self._due = clock() + self._pace.pause
-                self._forget_timer()
+                self._is_time = False
+                self._timer = call_later(self._pace.pause, self._now_is_time)
                 for index, portion in self._taken():
                     if portion.fault is not None:
                         raise portion.fault
@@ -84,20 +81,21 @@ class Written:
                     yield index, portion
         finally:
             self._pace.answers -= 1
-            self._forget_timer()
+            if self._timer is not None:
+                self._timer.cancel()
             self.cancel()
 
-    def _forget_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = None
+    def _now_is_time(self) -> None:
+        self._is_time = True
+        if self._portions:
+            self._arrived.set()
 
     def _taken(self) -> list[tuple[int, Portion]]:
         """What has come, one portion a text."""
         found: dict[int, list[Portion]] = {}
-        while self._portions:
-            index, portion = self._portions.popleft()
+        for index, portion in self._portions:
             found.setdefault(index, []).append(portion)
+        self._portions.clear()
         return [(index, _one(portions)) for index, portions in found.items()]
 
     def cancel(self) -> None:
@@ -111,7 +109,7 @@ def _one(portions: Sequence[Portion]) -> Portion:
     if len(portions) == 1:
         return portions[0]
     text = "".join([portion.text for portion in portions])
-    return replace(portions[-1], text=text, bits=[bits for portion in portions for bits in portion.bits])
+    return replace(portions[-1], text=text, bits=[*chain.from_iterable(portion.bits for portion in portions)])
 
 
 def ordered(served: Served, asked: Sample, limits: Limits) -> tuple[list[Order], str, str]:

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 pytest.importorskip("starlette", reason="the extra charrnn[serve] is not installed")
 
-from charrnn.desk.api import streamed
 from charrnn.desk.orders import Order, Portion
+from charrnn.desk.streams import streamed
 from charrnn.desk.written import Pace, Written
 
 Pieces = list[tuple[int, str]]
