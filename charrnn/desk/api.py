@@ -28,6 +28,8 @@ Result = TypeVar("Result")
 Line = dict[str, Any]
 THREADS = 4
 """The most requests that compute beside the threads that write."""
+SHORT = 1000
+"""The most characters of a prompt that are looked at without a thread."""
 
 
 @dataclass
@@ -63,18 +65,31 @@ class Desk:
         return b"".join(parts)
 
     async def order(self, served: Served, asked: Sample) -> Written:
-        """Has texts written."""
+        """Has texts written, which a thread prepares."""
         if served.batching is None:
             served.model  # noqa: B018 (raises: it cannot write)
         assert served.batching is not None
         write = served.batching.write
 
         def written() -> Written:
-            made = Written(*ordered(served, asked, self.limits), self.pace)
+            made = self._made(served, asked)
             write(made.orders)
             return made
 
         return await self.work(written)
+
+    def order_at_once(self, served: Served, asked: Sample) -> Written | None:
+        """The same without a thread, where there is little to prepare; None where there is more."""
+        if served.batching is None or asked.binds or len(asked.prompt or "") > SHORT:
+            return None
+        made = self._made(served, asked)
+        if made.orders[0].prompt not in served.batching.prompts:
+            return None
+        served.batching.write(made.orders)
+        return made
+
+    def _made(self, served: Served, asked: Sample) -> Written:
+        return Written(*ordered(served, asked, self.limits), self.pace)
 
 
 class Refused(Exception):
@@ -132,7 +147,9 @@ async def sample(request: Request, desk: Desk) -> Response:
     """Writes texts."""
     asked = parsed(await desk.body(request), Sample)
     served = desk.shelf.find(asked.run)
-    written = await unless_left(request, lambda: desk.order(served, asked))
+    written = desk.order_at_once(served, asked)
+    if written is None:
+        written = await unless_left(request, lambda: desk.order(served, asked))
     if asked.stream:
         return streamed(_sample_lines(served, written), "application/x-ndjson", desk.limits.patience, written.cancel)
     return Answer(await unless_left(request, lambda: _sampled(served, written)))

@@ -10,21 +10,17 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from copy import copy
-from functools import lru_cache
 
 from charrnn.desk.orders import Order, Portion, Row
+from charrnn.desk.prompts import Prompts
 from charrnn.desk.scribe import Scribe, hand_out, lane_of
 from charrnn.errors import CharrnnError
 from charrnn.generation.sampler import pieces_of
-from charrnn.generation.stepper import Held, Stepper
+from charrnn.generation.stepper import Stepper
 from charrnn.text.vocab import Vocabulary
 
-PROMPTS = 64
-"""The prompts that are known already when they come again, as when many write from one beginning."""
 TOGETHER = 6
 """The fewest texts beside which another thread is worth its work."""
-
 STOPS = "the server stops; ask again when it is back"
 
 
@@ -49,9 +45,9 @@ class Batching:
         `post` runs a function that hands out what was written, such as `loop.call_soon_threadsafe`.
         """
         self.vocabulary, self.documents = vocabulary, documents
-        self._model, self._at_once, self._queue, self._post = model, at_once, queue, post
+        self._at_once, self._queue, self._post = at_once, queue, post
         self._pieces = pieces_of(vocabulary)
-        self._read = lru_cache(PROMPTS)(self._read_prompt)
+        self.prompts = Prompts(model, vocabulary.boundary)
         self._waiting: deque[Row] = deque()
         self._lock = threading.RLock()
         self._expected = 0
@@ -86,7 +82,7 @@ class Batching:
             self._expected += len(orders)
         try:
             rows = [Row(order, self.vocabulary, self._pieces, self.documents) for order in orders]
-            held = self._read(tuple(orders[0].prompt))
+            held = self.prompts.read(orders[0].prompt)
             for row in rows:
                 row.held = held
         finally:
@@ -98,12 +94,6 @@ class Batching:
             self._waiting += rows
             self._deal_out()
 
-    def _read_prompt(self, prompt: tuple[int, ...]) -> Held:
-        """What the model knows of a prompt."""
-        model = copy(self._model)
-        model.begin([self.vocabulary.boundary, *prompt], 1)
-        return model.state()
-
     def close(self) -> None:
         """Ends all texts where they are, each with a last portion."""
         with self._lock:
@@ -112,7 +102,8 @@ class Batching:
             self._waiting.clear()
         for scribe in self._scribes:
             scribe.close()
-        self._post(lambda: hand_out([(row.order, Portion(end="closed")) for row in left]))
+        if left:
+            self._post(lambda: hand_out([(row.order, Portion(end="closed")) for row in left]))
 
     def _deal_out(self) -> None:
         """Gives waiting texts to the threads, where there is room."""

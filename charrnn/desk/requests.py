@@ -57,6 +57,11 @@ class Verse(Asked):
         None, description="Write no run of so many characters, 2 to 4,096, that stands in the training text."
     )
 
+    @property
+    def binds(self) -> bool:
+        """Whether anything of it is asked for."""
+        return any(getattr(self, name) != known.default for name, known in Verse.model_fields.items())
+
 
 class Sample(Streamed, Verse):
     """A text to be written."""
