@@ -7,8 +7,9 @@ a process of its own, of which a client reads 32 streams of `/api/sample` at onc
 character. Both write the same number of characters at the run's temperature; documents write until they end. The client
 is a thread of this process, on the same cores, and parses each line when it has come. Other work on the machine changes
 what the clock says, and less what the processor spends: characters per second of the server's time on the processor
-stand beside it. The first character is timed in two ways: alone, and as a 33rd text while 32 are written; each time
-after a prompt of its own, which nobody has read.
+stand beside it. The first character is timed in three ways: alone, and as a 33rd text while 32 are written, each time
+after a prompt of its own, which nobody has read; and for the 32 streams that ask at the same moment, from the prompt of
+the config. Those 32 beside which a text is timed end one after the other, and another comes for each.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ def main() -> None:
     streams, length = arguments.streams, arguments.length
     run = charrnn.load(arguments.run)
     print(f"{describe()}; {run}; medians of {arguments.repeat} turns\n")
-    sampled, served, alone, beside = [], [], [], []
+    sampled, served, alone, beside, together = [], [], [], [], []
     spent, spent_serving = [], []
     chance = random.Random(0)
 
@@ -56,7 +57,7 @@ def main() -> None:
         return "".join(chance.choices([own for own in run.vocabulary.characters if own.isalpha()], k=10))
 
     with server(arguments.run) as (port, process):
-        read(crowd(port, 2, 50, 0))
+        read(crowd(port, [50, 50], 0))
         run.sample(length=50, samples=2)
         for turn in range(arguments.repeat):
             began, before = time.perf_counter(), time.process_time()
@@ -65,11 +66,12 @@ def main() -> None:
             sampled.append(count / (time.perf_counter() - began))
             spent.append(count / (time.process_time() - before))
             began, before = time.perf_counter(), processor_time(process.pid)
-            answers = read(crowd(port, streams, length, turn))
+            answers = read(crowd(port, [length] * streams, turn))
             took = time.perf_counter() - began
             count = characters([answer.text for answer in answers])
             served.append(count / took)
             spent_serving.append(count / (processor_time(process.pid) - before))
+            together += [answer.first for answer in answers]
             alone += [read([Answer(port, 20, 1, prompts())])[0].first for _ in range(5)]
             beside += first_beside(port, streams, length, turn, prompts)
     sides = ((f"`sample --samples {streams}`", sampled, spent), (f"`serve`, {streams} streams", served, spent_serving))
@@ -81,7 +83,12 @@ def main() -> None:
     print(
         "\n| first character | times | median | 99 % within | slowest | within 50 ms |\n|---|---:|---:|---:|---:|---:|"
     )
-    for name, times in (("alone", alone), (f"while {streams} texts are written", beside)):
+    ways = (
+        ("alone", alone),
+        (f"while {streams} texts are written", beside),
+        (f"of {streams} that ask at the same moment", together),
+    )
+    for name, times in ways:
         most = sorted(times)[-1 - len(times) // 100]
         row = (f"{1000 * one:.0f} ms" for one in (statistics.median(times), most, max(times)))
         soon = sum(one <= 0.05 for one in times) / len(times)
@@ -127,9 +134,9 @@ class Answer:
         return bool(part)
 
 
-def crowd(port: int, streams: int, length: int, turn: int) -> list[Answer]:
-    """So many streams at once."""
-    return [Answer(port, length, 1000 * turn + i) for i in range(streams)]
+def crowd(port: int, lengths: Iterable[int], turn: int) -> list[Answer]:
+    """Streams of so many characters at once."""
+    return [Answer(port, length, 1000 * turn + i) for i, length in enumerate(lengths)]
 
 
 def read(answers: Iterable[Answer], another: Callable[[Answer], Answer | None] = lambda _: None) -> list[Answer]:
@@ -168,7 +175,8 @@ def first_beside(port: int, streams: int, length: int, turn: int, prompts: Calla
         timed = Answer(port, 20, 1, prompts())
         return timed
 
-    read([*crowd(port, streams, length, 5 * turn), timed], another)
+    lengths = [max(1, length * i // streams) for i in range(1, streams + 1)]
+    read([*crowd(port, lengths, 5 * turn), timed], another)
     return found[1:]
 
 

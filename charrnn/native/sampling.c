@@ -124,7 +124,7 @@ static void norm(const Op *op, int64_t row) {
 }
 
 /* Each text reads one character; ids is [rows]. */
-void sampling_step(const Op *ops, int64_t count, int64_t rows, const int64_t *ids) {
+static void apply(const Op *ops, int64_t count, int64_t rows, const int64_t *ids) {
     for (const Op *op = ops; op < ops + count; op++) {
         if (op->kind == MATRIX || op->kind == MORE) {
             matrix(op, rows, op->kind == MORE);
@@ -155,17 +155,24 @@ void sampling_step(const Op *ops, int64_t count, int64_t rows, const int64_t *id
     }
 }
 
-void sampling_count(const Counts *c, int64_t rows, int32_t *ranks, const int64_t *ids) {
-    for (int64_t row = 0; row < rows; row++) count_one(c, ranks + row * (c->order - 1), ids[row]);
-}
-
 /* logits = a ln p of the network + b ln p of the n-gram, with the powers of the context that is known. `seen` has room for
    all logits, and is zeros before and after. */
-void sampling_mix(const Counts *c, int64_t rows, const int32_t *ranks, float *logits, int64_t padded, float *seen) {
+static void mix(const Counts *c, int64_t rows, const int32_t *ranks, float *logits, int64_t padded, float *seen) {
     for (int64_t row = 0; row < rows; row++, ranks += c->order - 1, logits += padded) {
         int64_t known = longest_known(c, ranks);
         counted(c, ranks, logits, c->trust[2 * known], c->trust[2 * known + 1], seen);
     }
+}
+
+/* Each text reads `length` characters, ids is [length][rows]. The logits are those after the last one. `counts` may be
+   null. */
+void sampling_step(const Op *ops, int64_t count, int64_t rows, int64_t length, const int64_t *ids, float *logits,
+                   int64_t padded, const Counts *counts, int32_t *ranks, float *seen) {
+    for (int64_t k = 0; k < length; k++, ids += rows) {
+        apply(ops, k < length - 1 ? count - 1 : count, rows, ids); /* the last operation gives the logits */
+        for (int64_t row = 0; counts && row < rows; row++) count_one(counts, ranks + row * (counts->order - 1), ids[row]);
+    }
+    if (counts) mix(counts, rows, ranks, logits, padded, seen);
 }
 
 INLINE float largest(const float *x, int64_t n) {
@@ -212,11 +219,7 @@ void sampling_write(const Op *ops, int64_t count, int64_t rows, int64_t length, 
         for (int64_t row = 0; row < rows; row++)
             chosen[row] = draw(logits + row * padded, vocabulary, padded, temperature[row], never, nevers,
                                race + (row * length + k) * vocabulary, scratch, gained + row);
-        sampling_step(ops, count, rows, chosen);
-        if (counts) {
-            sampling_count(counts, rows, ranks, chosen);
-            sampling_mix(counts, rows, ranks, logits, padded, seen);
-        }
+        sampling_step(ops, count, rows, 1, chosen, logits, padded, counts, ranks, seen);
     }
 }
 

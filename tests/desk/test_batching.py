@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from copy import copy
 
 import pytest
@@ -12,14 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from charrnn.config import ModelConfig
-from charrnn.desk.batching import Batching, Busy
+from charrnn.desk.batching import TOGETHER, Batching, Busy
 from charrnn.desk.lanes import Lane
 from charrnn.desk.orders import Order, Portion, Row
+from charrnn.desk.prompts import Prompts
 from charrnn.desk.stops import Stops
 from charrnn.errors import CharrnnError
 from charrnn.generation.constraints import Without
 from charrnn.generation.filters import Filters
 from charrnn.generation.sampler import Sampler, never_drawn, pieces_of
+from charrnn.generation.stepper import Stepper
 from charrnn.generation.torch_stepper import TorchStepper
 from charrnn.models import build_model
 from charrnn.text.vocab import Vocabulary
@@ -33,6 +35,16 @@ FILTERS = [
     Filters(0.9, top_k=2),
     Filters(1.0, top_p=0.8, repetition_penalty=1.3),
 ]
+
+
+class Several(TorchStepper):
+    """A stepper of which three threads write."""
+
+    def apart(self) -> list[Stepper]:
+        return [copy(self) for _ in range(3)]
+
+
+SEVERAL = Several(MODEL._model)
 
 
 class Told:
@@ -59,9 +71,10 @@ def documents(request: pytest.FixtureRequest) -> bool:
     return bool(request.param)
 
 
-@pytest.fixture
-def batching(documents: bool) -> Iterator[Batching]:
-    made = Batching(MODEL, VOCABULARY, documents, at_once=5, queue=20)
+@pytest.fixture(params=[MODEL, SEVERAL], ids=["one thread", "several"])
+def batching(request: pytest.FixtureRequest, documents: bool, monkeypatch: pytest.MonkeyPatch) -> Iterator[Batching]:
+    monkeypatch.setattr("charrnn.desk.batching.TOGETHER", 2)
+    made = Batching(request.param, VOCABULARY, documents, at_once=8, queue=20)
     yield made
     made.close()
 
@@ -105,8 +118,9 @@ def test_what_nobody_wants_any_more_is_not_written_on(batching: Batching, docume
     assert documents or not left.over.is_set()  # a document may have ended before
 
 
-def test_the_queue_has_an_end_and_closing_ends_every_text() -> None:
-    batching = Batching(MODEL, VOCABULARY, False, at_once=2, queue=3)
+@pytest.mark.parametrize("model", [MODEL, SEVERAL])
+def test_the_queue_has_an_end_and_closing_ends_every_text(model: Stepper) -> None:
+    batching = Batching(model, VOCABULARY, False, at_once=2, queue=3)
     told = [Told() for _ in range(5)]
     for one in told:
         batching.write([Order([], 10**7, 0, deliver=one.take)])
@@ -116,6 +130,46 @@ def test_the_queue_has_an_end_and_closing_ends_every_text() -> None:
     assert [one.portions[-1].end for one in told] == ["closed"] * 5
     with pytest.raises(Busy):
         batching.write([Order([], 5, 0)])
+
+
+def test_who_closes_while_a_prompt_is_read_is_told_and_waits_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    batching = Batching(SEVERAL, VOCABULARY, False, at_once=2, queue=3)
+    begin = TorchStepper.begin
+
+    def closes(self: TorchStepper, ids: list[int], count: int) -> None:
+        batching.close()
+        begin(self, ids, count)
+
+    monkeypatch.setattr(TorchStepper, "begin", closes)
+    with pytest.raises(Busy):
+        batching.write([Order([1], 10**7, 0)])
+    assert batching.texts == 0
+
+
+def test_many_texts_are_shared_out_among_the_threads() -> None:
+    threads: set[int] = set()
+
+    def post(deliver: Callable[[], None]) -> None:
+        threads.add(threading.get_ident())
+        deliver()
+
+    batching = Batching(SEVERAL, VOCABULARY, False, at_once=4 * TOGETHER, queue=0, post=post)
+    told = [Told() for _ in range(3 * TOGETHER)]
+    batching.write([Order([], 10**7, 0, index, deliver=one.take) for index, one in enumerate(told)])
+    deadline = time.monotonic() + 30
+    while not all(one.portions for one in told) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    batching.close()
+    assert len(threads) == 3
+    assert [one.portions[-1].end for one in told] == ["closed"] * len(told)
+
+
+def test_the_prompts_that_came_last_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("charrnn.desk.prompts.MOST", 2)
+    prompts = Prompts(MODEL, VOCABULARY.boundary)
+    for prompt in ([1], [2], [1], [3]):
+        prompts.read(prompt)
+    assert [[one] in prompts for one in (1, 2, 3)] == [True, False, True]
 
 
 def test_one_text_that_cannot_be_written_ends_alone(batching: Batching) -> None:

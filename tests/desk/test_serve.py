@@ -69,6 +69,18 @@ def test_a_sample_is_that_of_the_library(client: TestClient, served: list[Run], 
     assert sum("end" in portion for portion in portions) == 3
 
 
+def test_a_prompt_that_is_known_needs_no_thread(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    body = {"run": "play", "prompt": "be: that", "seed": 5, "length": 25}
+    first = client.post("/api/sample", json=body).json()
+
+    async def refused(*_: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr("charrnn.desk.api.Desk.order", refused)
+    assert client.post("/api/sample", json=body).json() == first
+    assert client.post("/api/sample", json={**body, "without": ["z"]}).status_code == 500
+
+
 def test_verse_is_kept(client: TestClient, served: list[Run]) -> None:
     pytest.importorskip("pypinyin", reason="the extra charrnn[verse] is not installed")
     body = {"form": "5x4", "acrostic": "春夜花床", "seed": 1}

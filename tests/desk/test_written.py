@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
+import anyio
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -83,3 +85,33 @@ def test_a_client_that_left_before_the_first_line_ends_its_text() -> None:
 
     asyncio.run(answer())
     assert left == [True]
+
+
+def test_an_answer_that_nobody_takes_is_given_up() -> None:
+    closed: list[bool] = []
+
+    async def lines() -> Any:
+        try:
+            while True:
+                yield b"a line"
+        finally:
+            closed.append(True)
+
+    async def receive() -> dict[str, str]:
+        await asyncio.Event().wait()
+        return {}
+
+    taken: list[object] = []
+
+    async def send(message: object) -> None:
+        taken.append(message)
+        if len(taken) == 5:
+            await asyncio.Event().wait()
+
+    async def answer() -> None:
+        response = streamed(lines(), "text/plain", 0.05)
+        with suppress(anyio.get_cancelled_exc_class()):
+            await response({"type": "http", "asgi": {"spec_version": "2.4"}, "method": "POST"}, receive, send)
+
+    asyncio.run(asyncio.wait_for(answer(), 30))
+    assert closed == [True] and len(taken) == 5

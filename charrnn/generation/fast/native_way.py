@@ -40,7 +40,18 @@ def library() -> ctypes.CDLL | None:
         number, pointer, real = ctypes.c_int64, ctypes.c_void_p, ctypes.c_float
         lib.sampling_panel.restype = number
         lib.sampling_step.restype = None
-        lib.sampling_step.argtypes = [pointer, number, number, pointer]
+        lib.sampling_step.argtypes = [
+            pointer,  # ops
+            number,  # count
+            number,  # rows
+            number,  # length
+            pointer,  # ids
+            pointer,  # logits
+            number,  # padded
+            pointer,  # counts
+            pointer,  # ranks
+            pointer,  # seen
+        ]
         lib.sampling_write.restype = None
         lib.sampling_write.argtypes = [
             pointer,  # ops
@@ -62,9 +73,6 @@ def library() -> ctypes.CDLL | None:
             pointer,  # ranks
             pointer,  # seen
         ]
-        lib.sampling_count.restype = lib.sampling_mix.restype = None
-        lib.sampling_count.argtypes = [pointer, number, pointer, pointer]
-        lib.sampling_mix.argtypes = [pointer, number, pointer, pointer, number, pointer]
         lib.sampling_read.restype = real
         lib.sampling_read.argtypes = [pointer, number, number]
     return lib
@@ -107,9 +115,7 @@ class NativeStepper(Stepper):
     def begin(self, ids: Sequence[int], count: int) -> None:
         """Reads a text in one row, with the output for the last character only, and copies the row to all rows."""
         first = _Group(self._packed, self._lib, slice(0, 1), self._counts)
-        for i in ids[:-1]:
-            first.step(np.array([i]), whole=False)
-        first.step(np.array(ids[-1:]))
+        first.read(np.array(ids, np.int64)[:, None])
         if count == 1:
             self._shares = [[first]]
         else:
@@ -135,7 +141,7 @@ class NativeStepper(Stepper):
         """Reads one more character in each row, ids `[N]`, by all operations."""
         for groups in self._shares:
             for group in groups:
-                group.step(np.ascontiguousarray(ids[group.rows]))
+                group.read(np.ascontiguousarray(ids[None, group.rows]))
 
     def apart(self) -> list[Stepper]:
         """As many as there are threads, each of which writes in its own alone."""
@@ -193,16 +199,18 @@ class _Group:
         """The registers that are carried, with their padding, the logits, and the contexts of the n-gram."""
         return (*self._carried, self._ranks) if self._counts is not None else tuple(self._carried)
 
-    def step(self, ids: Ints, whole: bool = True) -> None:
-        """Reads a character in each row, ids `[N]`; unless `whole`, without the last operation, which gives logits."""
-        ops, read = len(self._ops) - (not whole), ids.ctypes.data
-        self._lib.sampling_step(self._ops.ctypes.data, ops, self._count, read)
-        if self._counts is not None:
-            counts, ranks = self._counts.address, self._ranks.ctypes.data
-            self._lib.sampling_count(counts, self._count, ranks, read)
-            if whole:
-                logits, padded = self.logits.ctypes.data, self.logits.shape[1]
-                self._lib.sampling_mix(counts, self._count, ranks, logits, padded, self._seen.ctypes.data)
+    def read(self, ids: Ints) -> None:
+        """Reads characters in each row, ids `[K, N]`. The logits are those after the last one."""
+        self._lib.sampling_step(
+            self._ops.ctypes.data,
+            len(self._ops),
+            self._count,
+            len(ids),
+            ids.ctypes.data,
+            self.logits.ctypes.data,
+            self.logits.shape[1],
+            *self._mixing,
+        )
 
     def write(self, race: Doubles, warmth: Floats, never: Ints, chosen: Ints, gained: Floats) -> None:
         """Draws and reads K characters with the numbers `race` `[N, K, V]`, into `chosen` and `gained` `[K, N]`.
@@ -226,11 +234,15 @@ class _Group:
             chosen.ctypes.data,
             gained.ctypes.data,
             chosen.strides[0] // chosen.itemsize,
-            *((None, None, None) if self._counts is None else self._pointers(self._counts)),
+            *self._mixing,
         )
 
-    def _pointers(self, counts: MixedCounts) -> tuple[int, int, int]:
-        return counts.address, self._ranks.ctypes.data, self._seen.ctypes.data
+    @property
+    def _mixing(self) -> tuple[int, int, int] | tuple[None, None, None]:
+        """The addresses of the n-gram of a mixture."""
+        if self._counts is None:
+            return None, None, None
+        return self._counts.address, self._ranks.ctypes.data, self._seen.ctypes.data
 
 
 def _shares(count: int, workers: int) -> list[list[slice]]:
