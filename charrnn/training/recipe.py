@@ -31,7 +31,9 @@ SHORT_FILE = 5_000
 """The most characters of the median file of a folder of documents."""
 CONFIGS = (".yaml", ".yml")
 """The endings of a config's name."""
-MARKS = {"<|endoftext|>": "<|endoftext|>", "\n%\n": "/^%$/", "\n***\n": r"/^\*\*\*$/", "\n---\n": "/^---$/"}
+END = "<|endoftext|>"
+"""The mark that stands nowhere else than between texts."""
+MARKS = {END: END, "\n%\n": "/^%$/", "\n***\n": r"/^\*\*\*$/", "\n---\n": "/^---$/"}
 """Marks that stand between texts, with the separator for each."""
 LARGE = 500
 """An alphabet of more characters is one of ideographs: its output layer is most of the work."""
@@ -124,7 +126,9 @@ class Documents:
             return cls("file", f"{len(text.files):,} short files: each is a text of its own", text.lengths)
         for mark, separator in MARKS.items():
             if (count := sum(one.count(mark) for one in text.texts)) >= MANY:
-                return cls(separator, f"{count:,} marks divide it", [*map(len, text.documents(separator))])
+                lengths = [*map(len, text.documents(separator))]
+                if mark == END or middle(lengths) <= SHORT_FILE:  # other marks also stand between chapters
+                    return cls(separator, f"{count:,} marks divide it", lengths)
         songs = [*map(len, text.documents("blank-lines: 2"))]
         if len(songs) >= MANY and _are_songs(songs, text):
             return cls("blank-lines: 2", f"several blank lines divide {len(songs):,} songs or poems", songs)

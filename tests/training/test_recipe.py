@@ -46,6 +46,8 @@ def documents(folder: Path, *texts: str) -> Documents:
         (("CHAPTER\n\n" + STANZA * 60 + "\n\n") * 30, None),
         ("A joke.\nIt is short.\n%\n" * 30, "/^%$/"),
         ("A text of several lines,\nand another.<|endoftext|>" * 30, "<|endoftext|>"),
+        (("A chapter of a book. " * 400 + "\n***\n") * 30, None),
+        ((SPEECH * 400 + "<|endoftext|>") * 30, "<|endoftext|>"),
         (CODE * 30, None),
         ("\n".join(f"Anna{'abcde'[i % 5]} Miller" for i in range(40)), "line"),
         ("\n".join(["李白", "杜甫", "王維", "白居易"] * 10), "line"),
