@@ -53,8 +53,9 @@ class Batching:
         self._expected = 0
         """The texts whose prompts are being read."""
         self._closed = False
+        most = -(-at_once // TOGETHER)
         self._scribes = [
-            Scribe(one, vocabulary, documents, post, self._is_to_hurry, self._deal_out) for one in model.apart()
+            Scribe(one, vocabulary, documents, post, self._is_to_hurry, self._deal_out) for one in model.apart()[:most]
         ]
         for scribe in self._scribes:
             scribe.start()
@@ -108,10 +109,10 @@ class Batching:
     def _deal_out(self) -> None:
         """Gives waiting texts to the threads, where there is room."""
         with self._lock:
+            self._waiting = deque(row for row in self._waiting if not row.order.cancelled)
             while self._waiting and self._written < self._at_once:
                 row = self._waiting.popleft()
-                if not row.order.cancelled:
-                    self._scribe_of(lane_of(row.order)).take(row)
+                self._scribe_of(lane_of(row.order)).take(row)
 
     def _scribe_of(self, lane: str) -> Scribe:
         """Who writes the next text of a lane. Outside C one thread runs at a time: there the first writes all."""
