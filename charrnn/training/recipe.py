@@ -80,9 +80,9 @@ class Processor(NamedTuple):
 CPU = Processor(
     where="",
     streams=32,
-    window=32,
-    letters=[Size(0, 10, 128, 25_000), Size(7, 10, 160, 17_000), Size(20, 10, 224, 10_000)],
-    ideographs=[Size(0, 5, 192, 14_000), Size(7, 6, 256, 8_500), Size(20, 6, 320, 6_000)],
+    window=64,
+    letters=[Size(0, 8, 128, 33_000), Size(7, 10, 160, 20_000), Size(20, 10, 224, 12_000)],
+    ideographs=[Size(0, 5, 192, 19_000), Size(7, 6, 256, 11_000), Size(20, 6, 320, 8_000)],
 )
 """Two cores with bfloat16."""
 GPU = Processor(
@@ -94,7 +94,8 @@ GPU = Processor(
 )
 """A large one, on which a step takes as long with few characters as with 16,384."""
 BATCHES = 25
-"""The fewest full batches of a text: with fewer it is trained on as on a CPU, because a pass would be too few steps."""
+"""The fewest full batches of a text; a pass over it should not be too few steps. A shorter text has shorter windows, and
+is trained on as on a CPU."""
 
 DROPOUTS = [(2, 0.0), (REREAD, 0.05), (12, 0.15), (25, 0.3), (float("inf"), 0.4)]
 """Dropout by the passes over the text, up to each."""
@@ -348,11 +349,11 @@ def _windows(processor: Processor, text: Survey, documents: Documents) -> tuple[
     """
     if documents.separator is None:
         batch = max(1, min(processor.streams, text.characters // 1_000))
-        return batch, max(1, min(processor.window, text.characters // (2 * batch)))
+        return batch, max(1, min(processor.window, text.characters // (BATCHES * batch)))
     lengths = documents.lengths
     longest = sorted(lengths)[int(0.95 * (len(lengths) - 1))]
     window = min(128, max(8, longest + 1))
-    return max(1, min(len(lengths) // 2, max(16, 2 * processor.batch // window))), window
+    return max(1, min(len(lengths) // 2, max(16, processor.batch // window))), window
 
 
 def _sample_length(documents: Documents) -> Line:
