@@ -54,6 +54,8 @@ class Beginning:
                     f"weights fit no other; only {', '.join(FREE)} may differ"
                 )
         own = config.model.model_dump(include=set(FREE))
+        if trained.bidirectional:  # no n-gram stands beside it, whatever a recipe chooses
+            own["ngram"] = None
         data = config.model_dump() | {"model": trained.model_dump() | own}
         return validate(data, f"the config with the model of {self.run.path}")
 
@@ -66,8 +68,8 @@ class Beginning:
             return None
         assert isinstance(self.run.model, Mixture)
         assert config.ngram is not None
-        ids = _ids(vocabulary, self.run.vocabulary).numpy()
-        return in_alphabet(self.run.model.ngram, ids, len(vocabulary), config.ngram.order_for(len(vocabulary)))
+        ids, size = vocabulary.ids_of(self.run.vocabulary), len(vocabulary)
+        return in_alphabet(self.run.model.ngram, ids, size, config.ngram.order_for(size))
 
     def _keeps(self, config: ModelConfig) -> bool:
         return self.run.config.model.ngram is not None and config.ngram is not None and config.ngram.keep != 0
@@ -85,7 +87,7 @@ class Beginning:
                 f"{self.run.path}: its model reads {old.kind}s, and this config says vocab.kind {vocabulary.kind}; set "
                 f"‹overrides=vocab.kind={old.kind}›"
             )
-        rows = _ids(old, vocabulary)
+        rows = torch.from_numpy(old.ids_of(vocabulary))
         trained, by_character = self.network.state_dict(), self._by_character()
         for name, weight in model.learner.state_dict().items():
             value = trained[name]
@@ -100,7 +102,7 @@ class Beginning:
         return {name for name, weight in self.network.state_dict().items() if weight.shape != larger[name].shape}
 
     def told(self, config: Config, vocabulary: Vocabulary) -> str:
-        """In words: the model, what becomes of its alphabet, and what is not kept."""
+        """In words: the model, and what becomes of its alphabet and its counts."""
         known = sum(character in vocabulary for character in self.run.vocabulary.characters)
         new, left = len(vocabulary.characters) - known, len(self.run.vocabulary.characters) - known
         kind = {"char": "characters", "byte": "bytes"}[vocabulary.kind]
@@ -114,17 +116,6 @@ class Beginning:
             f"{known:,} {kind} are known, {new:,} are new and begin at the mean of all that were known, "
             f"{left:,} are left out{beside}"
         )
-
-
-def _ids(of: Vocabulary, other: Vocabulary) -> Tensor:
-    """The ids that the characters of another alphabet have in one, -1 for those that it does not know."""
-    ids = {meaning: i for i, meaning in enumerate(_meanings(of))}
-    return torch.tensor([ids.get(meaning, -1) for meaning in _meanings(other)])
-
-
-def _meanings(vocabulary: Vocabulary) -> list[str]:
-    """What each id stands for."""
-    return [*vocabulary.characters, "<unk>", "<boundary>"]
 
 
 def keep_frozen(network: LanguageModel, beginnings: Sequence[str]) -> None:

@@ -359,13 +359,14 @@ def _trainer(
     model = build_model(config.model, len(vocabulary), training.seed)
     if beginning is not None:
         beginning.give(model, vocabulary)
-        background = beginning.counts(config.model, vocabulary)
     keep_frozen(model.learner, training.freeze)
     mixing = ALONE
     if config.model.ngram is not None:
         assert isinstance(model, Mixture)
         whole, (part, aside) = part, set_aside(part, len(vocabulary))
         if workers.rank == 0:
+            if beginning is not None:
+                background = beginning.counts(config.model, vocabulary)
             mixing = Mixing(model, whole, part, aside, background, config.model.ngram.keep)
     batches = training_batches(
         part,

@@ -138,6 +138,12 @@ def test_the_architecture_is_the_runs_and_dropout_and_ngram_the_configs() -> Non
     assert (alone.config.model.ngram, alone.config.model.dropout) == (None, 0.1)
 
 
+def test_a_text_can_be_learnt_from_a_model_that_reads_both_ways() -> None:
+    train("old", OLD, MODELS["bidirectional"])
+    new = charrnn.train("old.txt", init_from="old", steps=1, quiet=True, device="cpu")
+    assert (new.config.model.bidirectional, new.config.model.ngram) == (True, None)
+
+
 @pytest.mark.parametrize("optimizer", ["adamw", "muon", "adam", "rmsprop", "sgd"])
 @pytest.mark.parametrize("frozen", [["embedding"], ["trunk"], ["embedding", "trunk"], ["trunk", "output"]], ids=str)
 def test_frozen_weights_do_not_move_and_the_others_do(optimizer: str, frozen: list[str]) -> None:
