@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from charrnn.cli.options import Json, TextEncoding, complete_config
+from charrnn.cli.options import Device, Json, TextEncoding, complete_config
 from charrnn.cli.output import show, show_json
 from charrnn.cli.usage import Command, Group
 from charrnn.errors import CharrnnError
@@ -70,11 +70,12 @@ def recipe(
         float | None, typer.Option(help="The length of the training in minutes. Default: 5.", min=0.01)
     ] = None,
     encoding: TextEncoding = "auto",
+    device: Device = "auto",
 ) -> None:
     """Print the config that `charrnn train TEXT` takes, each line with its reason, to be changed and kept."""
     from charrnn.training.recipe import find_recipe
 
-    show(str(find_recipe(texts, minutes, False, encoding, "‹encoding›")).rstrip("\n"))
+    show(str(find_recipe(texts, minutes, False, encoding, "‹encoding›", device)).rstrip("\n"))
 
 
 @app.command("show", cls=Command)

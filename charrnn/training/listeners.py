@@ -10,8 +10,10 @@ from typing import Any
 from charrnn.config import Config
 from charrnn.errors import CharrnnError
 from charrnn.files import open_to_append
+from charrnn.generation.fast import stepper as fast_stepper
 from charrnn.generation.filters import Filters
 from charrnn.generation.sampler import Sampler
+from charrnn.generation.stepper import Stepper
 from charrnn.generation.torch_stepper import TorchStepper
 from charrnn.run import Run
 from charrnn.store.history import cut_history, read_history
@@ -119,18 +121,17 @@ class Samples:
     def __init__(self, run: Run, training: Training, quiet: bool) -> None:
         self._run, self._quiet = run, quiet
         self._model = training.model
-        filters = Filters.of(run.config.sampling)
-        self._sampler = Sampler(TorchStepper(self._model), run.vocabulary, filters, run.is_documents)
         self._prompt = encode_prompt(run.config, run.vocabulary)
 
     def hear(self, event: Event) -> None:
         """Writes a sample at a `sample` event, if the model can write."""
         if event.kind != "sample" or not self._model.causal:
             return
-        model, step = self._model, event.progress.steps
-        model.eval()
-        sample = self._sampler.sample(self._prompt, self._run.config.sampling.length, step)[0]
-        model.train()
+        run, step = self._run, event.progress.steps
+        self._model.eval()
+        sampler = Sampler(self._stepper(), run.vocabulary, Filters.of(run.config.sampling), run.is_documents)
+        sample = sampler.sample(self._prompt, run.config.sampling.length, step)[0]
+        self._model.train()
         try:
             with open_to_append(self._run.path / "samples.txt") as file:
                 file.write(f"=== step {step}\n{sample.text}\n\n".encode())
@@ -138,6 +139,11 @@ class Samples:
             warn(f"{self._run.path}/samples.txt: cannot be written: {error.strerror}; going on without this sample")
         if not self._quiet:
             say(f"--- sample at step {step:,}\n{sample.text}\n---")
+
+    def _stepper(self) -> Stepper:
+        """The fastest one, with the weights of now, also on a GPU: a training of a minute has no time for seconds."""
+        weights = {name: tensor.cpu().numpy() for name, tensor in self._model.state_dict().items()}
+        return fast_stepper(self._run.config.model, len(self._run.vocabulary), weights) or TorchStepper(self._model)
 
     def close(self) -> None:
         """Does nothing: no file is open."""

@@ -1,7 +1,7 @@
 """The recipe: the config that is taken for a text of which only its file is given. docs/recipes.md says why.
 
-That page also says which figures were measured and which were not. A recipe depends on the text and the minutes alone,
-never on how busy a machine is, so that the same command trains the same model.
+That page also says which figures were measured and which were not. A recipe depends on the text, the minutes and
+whether there is a GPU, never on how busy a machine is, so that the same command trains the same model.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
+from charrnn.device import find_device, is_cpu
 from charrnn.errors import CharrnnError
 from charrnn.loading import MAX_BYTES, dump_value, ready_made
 from charrnn.store.folder import is_run
@@ -31,7 +32,9 @@ SHORT_FILE = 5_000
 """The most characters of the median file of a folder of documents."""
 CONFIGS = (".yaml", ".yml")
 """The endings of a config's name."""
-MARKS = {"<|endoftext|>": "<|endoftext|>", "\n%\n": "/^%$/", "\n***\n": r"/^\*\*\*$/", "\n---\n": "/^---$/"}
+END = "<|endoftext|>"
+"""The mark that stands nowhere else than between texts."""
+MARKS = {END: END, "\n%\n": "/^%$/", "\n***\n": r"/^\*\*\*$/", "\n---\n": "/^---$/"}
 """Marks that stand between texts, with the separator for each."""
 LARGE = 500
 """An alphabet of more characters is one of ideographs: its output layer is most of the work."""
@@ -46,8 +49,6 @@ REREAD = 6.0
 
 SAMPLE, LONGEST_SAMPLE = 300, 5_000
 """The fewest and the most characters to which the recipe lets a sample grow."""
-FULL = 32 * 32
-"""The characters of a full batch, with which `Size.speed` was measured."""
 
 
 class Size(NamedTuple):
@@ -57,11 +58,44 @@ class Size(NamedTuple):
     layers: int
     width: int
     speed: float
-    """Characters a second in training with full batches, roughly, on two cores with bfloat16."""
+    """Characters a second in training with full batches, roughly."""
 
 
-LETTERS = [Size(0, 10, 128, 25_000), Size(7, 10, 160, 17_000), Size(20, 10, 224, 10_000)]
-IDEOGRAPHS = [Size(0, 5, 192, 14_000), Size(7, 6, 256, 8_500), Size(20, 6, 320, 6_000)]
+class Processor(NamedTuple):
+    """What a processor is given to do: full batches, and networks by the size of the alphabet and the minutes."""
+
+    where: str
+    """How a title names it."""
+    streams: int
+    window: int
+    letters: list[Size]
+    ideographs: list[Size]
+
+    @property
+    def batch(self) -> int:
+        """The characters of a full batch."""
+        return self.streams * self.window
+
+
+CPU = Processor(
+    where="",
+    streams=32,
+    window=64,
+    letters=[Size(0, 8, 128, 33_000), Size(7, 10, 160, 20_000), Size(20, 10, 224, 12_000)],
+    ideographs=[Size(0, 5, 192, 19_000), Size(7, 6, 256, 11_000), Size(20, 6, 320, 8_000)],
+)
+"""Two cores with bfloat16."""
+GPU = Processor(
+    where=" on a GPU",
+    streams=128,
+    window=128,
+    letters=[Size(0, 6, 512, 500_000)],
+    ideographs=[Size(0, 5, 512, 380_000)],
+)
+"""A large one, on which a step takes as long with few characters as with 16,384."""
+BATCHES = 25
+"""The fewest full batches of a text; a pass over it should not be too few steps. A shorter text has shorter windows, and
+is trained on as on a CPU."""
 
 DROPOUTS = [(2, 0.0), (REREAD, 0.05), (12, 0.15), (25, 0.3), (float("inf"), 0.4)]
 """Dropout by the passes over the text, up to each."""
@@ -124,7 +158,9 @@ class Documents:
             return cls("file", f"{len(text.files):,} short files: each is a text of its own", text.lengths)
         for mark, separator in MARKS.items():
             if (count := sum(one.count(mark) for one in text.texts)) >= MANY:
-                return cls(separator, f"{count:,} marks divide it", [*map(len, text.documents(separator))])
+                lengths = [*map(len, text.documents(separator))]
+                if mark == END or middle(lengths) <= SHORT_FILE:  # other marks also stand between chapters
+                    return cls(separator, f"{count:,} marks divide it", lengths)
         songs = [*map(len, text.documents("blank-lines: 2"))]
         if len(songs) >= MANY and _are_songs(songs, text):
             return cls("blank-lines: 2", f"several blank lines divide {len(songs):,} songs or poems", songs)
@@ -218,29 +254,34 @@ def find_recipe(
     quiet: bool = True,
     encoding: str = "auto",
     option: str = OPTION,
+    device: str = "cpu",
 ) -> Recipe:
     """The recipe for a text, which may be several files. `encoding` and `option` are those of `survey`.
 
-    `quiet` shows no progress bar. Raises CharrnnError where the text cannot be read.
+    `device` is where the training will be; `auto` a GPU if there is one. `quiet` shows no progress bar. Raises
+    CharrnnError where the text cannot be read, or this machine has no such device.
     """
+    processor = CPU if is_cpu(device) or find_device(device).type == "cpu" else GPU
     named = [str(path) for path in paths]
     for path in named:
         if is_run(Path(path)):
             raise CharrnnError(f"{path}: a run, not a text; go on with it: ‹resume={path}›")
     files = find_files(named, "text")
     with reading("look at", sum(file.stat().st_size for file in files), quiet) as bar:
-        return recipe(survey(files, lambda count: advance(bar, count), encoding, option), named, minutes)
+        return recipe(survey(files, lambda count: advance(bar, count), encoding, option), named, minutes, processor)
 
 
-def recipe(text: Survey, paths: list[str], minutes: float | None = None) -> Recipe:
+def recipe(text: Survey, paths: list[str], minutes: float | None = None, processor: Processor = CPU) -> Recipe:
     """The recipe for a text that was surveyed. `paths` are what the user named; `minutes` are MINUTES by default."""
     minutes = MINUTES if minutes is None else minutes
     if not minutes > 0:
         raise CharrnnError(f"‹minutes={minutes:g}›: a length above 0 was expected")
     documents = Documents.of(text)
-    size = _size(text.alphabet, minutes)
-    shape = _windows(text, documents)
-    possible = size.speed * _share_of_speed(shape) * 60 * minutes / text.characters
+    if text.characters < BATCHES * processor.batch:
+        processor = CPU
+    size = _size(processor, text.alphabet, minutes)
+    shape = _windows(processor, text, documents)
+    possible = size.speed * _share_of_speed(processor, shape) * 60 * minutes / text.characters
     passes = min(possible, PASSES)
     is_small = text.characters < SMALL
     tied = "one matrix for reading and writing a large alphabet"
@@ -292,26 +333,27 @@ def recipe(text: Survey, paths: list[str], minutes: float | None = None) -> Reci
     if not documents.separator:
         lines.append(Line("training.forget", 0.2, "reads well from a fresh state too, and forgets what went wrong"))
     lines += [_sample_length(documents), Line("sampling.temperature", 0.7)]
-    return Recipe(_name(paths[0]), _title(text, paths, minutes), lines)
+    return Recipe(_name(paths[0]), _title(text, paths, minutes, processor), lines)
 
 
-def _size(alphabet: int, minutes: float) -> Size:
+def _size(processor: Processor, alphabet: int, minutes: float) -> Size:
     """The network for an alphabet and a time."""
-    return next(s for s in reversed(LETTERS if alphabet <= LARGE else IDEOGRAPHS) if minutes >= s.minutes)
+    sizes = processor.letters if alphabet <= LARGE else processor.ideographs
+    return next(size for size in reversed(sizes) if minutes >= size.minutes)
 
 
-def _windows(text: Survey, documents: Documents) -> tuple[int, int]:
+def _windows(processor: Processor, text: Survey, documents: Documents) -> tuple[int, int]:
     """How many texts are read side by side, and the window: as many and as long as the text has characters for.
 
     A document is read as a whole, up to a length that most have.
     """
     if documents.separator is None:
-        batch = max(1, min(32, text.characters // 1_000))
-        return batch, max(1, min(32, text.characters // (2 * batch)))
+        batch = max(1, min(processor.streams, text.characters // 1_000))
+        return batch, max(1, min(processor.window, text.characters // (BATCHES * batch)))
     lengths = documents.lengths
     longest = sorted(lengths)[int(0.95 * (len(lengths) - 1))]
     window = min(128, max(8, longest + 1))
-    return max(1, min(len(lengths) // 2, max(16, 2048 // window))), window
+    return max(1, min(len(lengths) // 2, max(16, processor.batch // window))), window
 
 
 def _sample_length(documents: Documents) -> Line:
@@ -326,22 +368,22 @@ def _sample_length(documents: Documents) -> Line:
     return Line("sampling.length", length, "documents end by themselves, 95 % of them within so many characters")
 
 
-def _share_of_speed(shape: tuple[int, int]) -> float:
+def _share_of_speed(processor: Processor, shape: tuple[int, int]) -> float:
     """The share of its speed that a network has in batches of this shape. A third of a full step's time remains for the
     smallest one (measured with 64, 288 and 960 characters).
     """
-    full = min(1.0, shape[0] * shape[1] / FULL)
+    full = min(1.0, shape[0] * shape[1] / processor.batch)
     return full / (1 / 3 + 2 / 3 * full)
 
 
-def _title(text: Survey, paths: list[str], minutes: float) -> str:
+def _title(text: Survey, paths: list[str], minutes: float, processor: Processor) -> str:
     encodings = text.encodings.partition(": ")[2]
     table = f"\n{text.table}" if text.table else ""
     named = paths[0] if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
     files = f", {len(text.files):,} files" if len(text.files) > 1 else ""
     return (
         f"{named}{files}: {text.characters:,} characters in {encodings}, an alphabet of {text.alphabet:,}, "
-        f"{minutes:g} minutes. Why these values: docs/recipes.md.{table}"
+        f"{minutes:g} minutes{processor.where}. Why these values: docs/recipes.md.{table}"
     )
 
 

@@ -97,7 +97,7 @@ def train(
         overrides = [*overrides, f"training.seed={seed}"]
     if freeze is not None:
         overrides = [*overrides, f"training.freeze={json.dumps(list(freeze))}"]
-    name, chosen, needed = _chosen(config, minutes, overrides, length, quiet)
+    name, chosen, needed = _chosen(config, minutes, overrides, length, device, quiet)
     beginning = None
     if init_from is not None:
         beginning = Beginning.of(Run.open(init_from, "cpu"))
@@ -279,6 +279,7 @@ def _chosen(
     minutes: float | None,
     overrides: Sequence[str],
     length: Sequence[str],
+    device: str,
     quiet: bool,
 ) -> tuple[str, Config, list[Path]]:
     """The name of a new run, its config, and the config's own file. `length` is an override too."""
@@ -289,7 +290,8 @@ def _chosen(
     if not isinstance(given, str | Path) or is_text(given):
         paths = [given] if isinstance(given, str | Path) else given
         values = {key.strip(): value.strip() for key, _, value in (one.partition("=") for one in overrides)}
-        recipe = find_recipe(paths, minutes, quiet, values.get("corpus.encoding", "auto").strip("'\""))
+        encoding = values.get("corpus.encoding", "auto").strip("'\"")
+        recipe = find_recipe(paths, minutes, quiet, encoding, device=device)
         if "corpus.separator" in values and not {"corpus.mode", "corpus.field"} & values.keys():
             overrides, values = [*overrides, "corpus.mode=documents"], values | {"corpus.mode": "documents"}
         if {"corpus.mode", "corpus.field"} & values.keys():  # the user says whether it is a stream

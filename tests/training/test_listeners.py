@@ -135,3 +135,14 @@ def test_a_section_of_another_config_takes_overrides() -> None:
     assert (run.config.model.hidden_size, run.config.model.embedding_size) == (5, 4)
     assert config.model.hidden_size == 8
     assert json.loads((run.path / "run.json").read_text(encoding="utf-8"))["parameters"] == run.facts.parameters
+
+
+@pytest.mark.parametrize("ngram", [None, {"order": 3}])
+def test_a_training_shows_what_the_run_writes(ngram: dict[str, int] | None) -> None:
+    sections = SECTIONS | {"model": {"cell": "gru", "hidden_size": 8, "embedding_size": 4, "ngram": ngram}}
+    sections["training"] = SECTIONS["training"] | {"sample_every": "1 steps"}
+    charrnn.train(sections, steps=4, out="run", quiet=True)
+    shown = Path("run/samples.txt").read_text(encoding="utf-8")
+    assert [f"=== step {step}\n" in shown for step in range(1, 5)] == [True] * 4
+    last = charrnn.load("run", checkpoint="last").sample(length=5, seed=4)[0].text
+    assert shown.endswith(f"=== step 4\n{last}\n\n")

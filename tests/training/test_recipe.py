@@ -6,8 +6,10 @@ import re
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
+import torch
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -15,6 +17,7 @@ from charrnn.config import Config
 from charrnn.errors import CharrnnError
 from charrnn.loading import parse_config
 from charrnn.text.survey import Survey, survey
+from charrnn.training import recipe as recipes
 from charrnn.training.recipe import FILES, PASSES, Documents, Recipe, find_recipe, is_text, namesake, recipe
 from charrnn.training.session import train
 
@@ -46,6 +49,8 @@ def documents(folder: Path, *texts: str) -> Documents:
         (("CHAPTER\n\n" + STANZA * 60 + "\n\n") * 30, None),
         ("A joke.\nIt is short.\n%\n" * 30, "/^%$/"),
         ("A text of several lines,\nand another.<|endoftext|>" * 30, "<|endoftext|>"),
+        (("A chapter of a book. " * 400 + "\n***\n") * 30, None),
+        ((SPEECH * 400 + "<|endoftext|>") * 30, "<|endoftext|>"),
         (CODE * 30, None),
         ("\n".join(f"Anna{'abcde'[i % 5]} Miller" for i in range(40)), "line"),
         ("\n".join(["李白", "杜甫", "王維", "白居易"] * 10), "line"),
@@ -241,3 +246,22 @@ def test_few_minutes_count_for_a_small_text_too(tmp_path: Path, minutes: float) 
     (tmp_path / "a.txt").write_text(NOVEL * 200, encoding="utf-8")
     config = parse_config(str(find_recipe([tmp_path / "a.txt"], minutes)))
     assert config.training.minutes == minutes and config.corpus.split == [1, 0, 0]
+
+
+def test_a_gpu_is_given_a_larger_network_and_larger_batches_where_the_text_fills_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(recipes, "is_cpu", lambda device: device == "cpu")
+    monkeypatch.setattr(recipes, "find_device", torch.device)
+    Path("small.txt").write_text(NOVEL * 300, encoding="utf-8")
+    Path("large.txt").write_text(NOVEL * (recipes.BATCHES * recipes.GPU.batch // len(NOVEL) + 1), encoding="utf-8")
+
+    def values(text: str, device: str) -> dict[str, Any]:
+        return {line.key: line.value for line in find_recipe([text], 2, device=device).lines}
+
+    assert values("small.txt", "cuda") == values("small.txt", "cpu")
+    here, there = values("large.txt", "cpu"), values("large.txt", "cuda")
+    for key in ("model.hidden_size", "training.batch_size", "training.window"):
+        assert there[key] > here[key]
+    config = parse_config(str(find_recipe(["large.txt"], 2, device="cuda")), "the recipe")
+    assert config.model.hidden_size == there["model.hidden_size"]
