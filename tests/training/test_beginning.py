@@ -239,6 +239,13 @@ def test_a_training_that_keeps_counts_goes_on_without_the_run_that_they_are_of()
     assert all(torch.equal(tensor, parts[name]) for name, tensor in whole.items())
 
 
+def test_a_run_that_keeps_counts_can_be_replaced() -> None:
+    train("old", OLD, COUNTED)
+    first = keeping("new", "auto")
+    again = charrnn.train("new.yaml", out="new", overwrite=True, init_from="old", quiet=True, device="cpu")
+    assert first.facts.id != again.facts.id
+
+
 def test_counts_that_are_kept_are_read_without_pytorch_too(monkeypatch: pytest.MonkeyPatch) -> None:
     train("old", OLD, COUNTED)
     keeping("kept", 0.5)
