@@ -27,7 +27,7 @@ from charrnn.experiments.compare import runs_in
 from charrnn.models import LanguageModel, Mixture, NGramModel
 from charrnn.models.mixture import Piece, mixed
 from charrnn.text.dataset import Part
-from charrnn.training.mixing import read_apart
+from charrnn.training.aside import read_apart
 
 
 def main() -> None:

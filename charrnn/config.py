@@ -200,6 +200,10 @@ class NGramConfig(Section):
     order: Annotated[int, Field(ge=1, le=8)] | Literal["auto"] = "auto"
     """Length of the n-grams in characters, with the predicted one. `auto`: 8 for an alphabet of at most 300, else 6."""
 
+    keep: Annotated[float, Field(ge=0, le=1)] | Literal["auto"] = "auto"
+    """The weight of what the n-gram of another run has counted, where a training begins from that run (`init_from`):
+    0 keeps nothing, 1 all. `auto` finds the weight on text that neither has learnt from."""
+
     def order_for(self, vocab_size: int) -> int:
         """The order for an alphabet."""
         if self.order == "auto":

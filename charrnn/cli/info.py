@@ -122,7 +122,17 @@ def _parts(evaluations: list[Line]) -> list[list[str]]:
     bits = [evaluations[-1][f"aside_{part}"] / math.log(2) for part in ("network", "ngram", "both")]
     told = "network alone {:.3f} bits per character, n-gram alone {:.3f}, both {:.3f}, on a piece of the training part "
     told += "that was set aside and not learnt from (best is on the held-out part)"
-    return [["parts", told.format(*bits)]]
+    return [["parts", told.format(*bits)], *_kept(evaluations[-1])]
+
+
+def _kept(line: Line) -> list[list[str]]:
+    """What the counts of another run, which stand behind those of the text, give to the n-gram."""
+    if "kept_weight" not in line:
+        return []
+    before = line["aside_ngram_unkept"] / math.log(2)
+    told = "the counts of the run that it began from, behind its own, with the weight {:.3g}; without them the n-gram "
+    told += "alone would give {:.3f}"
+    return [["kept", told.format(line["kept_weight"], before)]]
 
 
 def _checkpoints(run: Run, evaluations: list[Line]) -> list[Line]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -74,7 +74,7 @@ class NGramModel(LanguageModel):
     @property
     def size(self) -> int:
         """The number of stored n-grams of all orders; V of them are the characters."""
-        return self.vocab_size + sum(len(self._table(m)[0]) - 1 for m in range(2, self.order + 1))
+        return self.vocab_size + sum(len(self.table(m)[0]) - 1 for m in range(2, self.order + 1))
 
     @property
     def nbytes(self) -> int:
@@ -112,7 +112,7 @@ class NGramModel(LanguageModel):
         left = torch.ones(len(flat), dtype=torch.float64, device=flat.device)
         places, values = [], []
         for m in range(self.order, 1, -1):
-            keys, own, gamma = self._table(m)
+            keys, own, gamma = self.table(m)
             h = flat[:, m - 2]
             first = torch.searchsorted(keys, h * self.vocab_size)
             count = torch.searchsorted(keys, (h + 1) * self.vocab_size) - first
@@ -131,7 +131,7 @@ class NGramModel(LanguageModel):
         """Ranks `[..., order - 1]` to log-probabilities `[..., V]` in float32, for a mixture; on a CPU in C."""
         if contexts.device.type == "cpu":
             if self._counts is None:
-                tables = [[tensor.numpy() for tensor in self._table(m)] for m in range(2, self.order + 1)]
+                tables = [[tensor.numpy() for tensor in self.table(m)] for m in range(2, self.order + 1)]
                 self._counts = Counts(self.p_1.numpy(), tables)
             if (found := ln_p(self._counts, contexts, self.vocab_size)) is not None:
                 return found
@@ -144,7 +144,7 @@ class NGramModel(LanguageModel):
         """
         lengths = torch.zeros(contexts.shape[:-1], dtype=torch.long, device=contexts.device)
         for m in range(2, self.order + 1):
-            lengths += self._table(m)[2][contexts[..., m - 2]] < 1
+            lengths += self.table(m)[2][contexts[..., m - 2]] < 1
         return lengths
 
     def log_prob(self, ids: Tensor, targets: Tensor, state: State) -> tuple[Tensor, State]:
@@ -152,14 +152,19 @@ class NGramModel(LanguageModel):
 
         The result equals the targets' entries of the logits; the rest of the vocabulary is not computed.
         """
-        contexts, state = self.features(ids, state)
         there, targets = targets != IGNORE, targets.clamp(min=0)
+        contexts, state = self.features(ids, state)
         p = self.p_1[targets]
-        for m in range(2, self.order + 1):
-            _, own, gamma = self._table(m)
-            h = contexts[..., m - 2]
-            p = own[self._find(m, h, targets)] + gamma[h] * p
+        for own, gamma in self.shares(contexts, targets):
+            p = own + gamma * p
         return p.log() * there, state
+
+    def shares(self, contexts: Tensor, targets: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """own(hw) and gamma(h) of each order from 2 on, of targets `[...]` after contexts `[..., order - 1]`."""
+        for m in range(2, self.order + 1):
+            _, own, gamma = self.table(m)
+            h = contexts[..., m - 2]
+            yield own[self._find(m, h, targets)], gamma[h]
 
     def fit(self, part: Part, progress: Callable[[int], None] = lambda _: None) -> None:
         """Counts a text, and forgets what was counted before. Calls `progress(1)` after each order.
@@ -191,25 +196,27 @@ class NGramModel(LanguageModel):
             if m == 1:
                 self.p_1.copy_(torch.from_numpy(own + gamma / self.vocab_size))
             else:
-                self._store(m, keys, own, gamma)
+                self.store(m, keys, own, gamma)
             if m < self.order:
                 contexts = len(keys)
                 keys, rank = longer_keys, longer_rank
                 occurrences = longer_occurrences
             progress(1)
-        self._counts = None
 
-    def _table(self, m: int) -> tuple[Tensor, Tensor, Tensor]:
+    def table(self, m: int) -> tuple[Tensor, Tensor, Tensor]:
+        """The buffers of an order from 2 on: `keys_m`, `own_m` and `gamma_m`."""
         return self.get_buffer(f"keys_{m}"), self.get_buffer(f"own_{m}"), self.get_buffer(f"gamma_{m}")
 
-    def _store(self, m: int, keys: Ints, own: Floats, gamma: Floats) -> None:
+    def store(self, m: int, keys: Ints, own: Floats, gamma: Floats) -> None:
+        """Replaces the buffers of an order, given without their last entries."""
+        self._counts = None
         unseen = ("keys", keys, LAST), ("own", own, 0.0), ("gamma", gamma, 1.0)
         for name, values, last in unseen:
             setattr(self, f"{name}_{m}", torch.from_numpy(np.append(values, last)).to(self.p_1.device))
 
     def _find(self, m: int, h: Tensor, w: Tensor) -> Tensor:
         """The ranks of the m-grams h w from the ranks of their contexts h and the characters w; -1 if not seen."""
-        keys = self._table(m)[0]
+        keys = self.table(m)[0]
         key = h * self.vocab_size + w  # below 0 where the context was not seen
         place = torch.searchsorted(keys, key)
         return torch.where(keys[place] == key, place, -1)

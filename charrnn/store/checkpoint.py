@@ -11,9 +11,9 @@ import errno
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,9 @@ from charrnn.terminal import warn
 
 if TYPE_CHECKING:  # PyTorch is imported only where it is needed: writing on a CPU does without it
     from torch import Tensor
+
+    Shared = Mapping[str, Callable[[], dict[str, Tensor]]]
+    """Files of tensors that no training changes, each with what gives them."""
 
 Which = str | int
 """A checkpoint: `best`, `last`, or its step."""
@@ -76,8 +79,8 @@ class Snapshot:
     """Where the training stands, for `state.json`."""
     best: bool
     """Whether this is the best checkpoint so far."""
-    counted: Callable[[], dict[str, Tensor]] | None = None
-    """Gives the tensors that no training changes, if there are any. The checkpoints of a run share their file."""
+    shared: Shared = field(default_factory=dict)
+    """The files that all checkpoints of the run share."""
 
 
 @dataclass(frozen=True)
@@ -134,8 +137,8 @@ class Checkpoints:
             save_file(snapshot.tensors, temporary / TRAINING)
             facts = snapshot.facts | {"is_best": snapshot.best}
             (temporary / STATE).write_text(json.dumps(facts, indent=1), encoding="utf-8")
-            if snapshot.counted is not None:
-                self._share(temporary / COUNTS, snapshot.counted)
+            for shared, tensors in snapshot.shared.items():
+                self._share(temporary / shared, tensors)
             files = {file.name: _digest(file) for file in sorted(temporary.iterdir())}
             manifest = {"run": self._run_id, "files": files}
             (temporary / "manifest.json").write_text(json.dumps(manifest, indent=1), encoding="utf-8")
@@ -168,15 +171,16 @@ class Checkpoints:
         files = {file.name: _digest(file) for file in sorted(target.iterdir())}
         write_json(target / "manifest.json", {"run": self._run_id, "files": files})
 
-    def _share(self, file: Path, counted: Callable[[], dict[str, Tensor]]) -> None:
+    def _share(self, file: Path, tensors: Callable[[], dict[str, Tensor]]) -> None:
         """Gives a checkpoint the file of an earlier one, or writes it. A link takes no time and no room."""
         for earlier in self._newest_first():
             with suppress(CharrnnError, OSError, KeyError):
                 manifest = read_record(earlier / "manifest.json", Manifest)
-                if manifest.run == self._run_id and not _fault_of_file(earlier / COUNTS, manifest.files[COUNTS]):
-                    os.link(earlier / COUNTS, file)
+                same = earlier / file.name
+                if manifest.run == self._run_id and not _fault_of_file(same, manifest.files[file.name]):
+                    os.link(same, file)
                     return
-        save_file(counted(), file)
+        save_file(tensors(), file)
 
     def _forget_old(self, keep: int) -> None:
         newest = self._newest_first()

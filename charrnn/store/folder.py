@@ -15,7 +15,8 @@ from charrnn.store.lock import holder_of, is_lock
 LOCKS = re.compile(r"lock|\.lock-[0-9]+(\.stale)?")
 OWN = re.compile(
     rf"config\.yaml|run\.json|vocab\.json|headings\.json|metrics\.jsonl|samples\.txt|{LOCKS.pattern}|\.[a-z.]+\.tmp"
-    r"|checkpoints(/\.?step-[0-9]+(\.tmp|\.old)?(/(model|training|counts)\.safetensors|/(state|manifest)\.json)?)?"
+    r"|checkpoints(/\.?step-[0-9]+(\.tmp|\.old)?"
+    r"(/(model|training|counts|background)\.safetensors|/(state|manifest)\.json)?)?"
     r"|tensorboard(/(events\.out\.tfevents\..+|projector_config\.pbtxt|[0-9]+(/embedding(/(tensors|metadata)\.tsv)?)?))?"
 )
 """The names of all that a training leaves in its folder."""

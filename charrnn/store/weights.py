@@ -23,6 +23,8 @@ if TYPE_CHECKING:  # PyTorch is imported only where it is needed: writing on a C
 Array = npt.NDArray[Any]
 COUNTS = "counts.safetensors"
 """The file of tensors that no training changes (`LanguageModel.counted`), beside the weights."""
+BACKGROUND = "background.safetensors"
+"""The file of what an older text gave to these counts, which only a training needs (`models.background`)."""
 MAX_HEADER = 10_000_000
 """The most bytes of a safetensors header. A tensor takes a hundred, and the deepest model has some hundred tensors."""
 DTYPES = ("F64", "F32", "F16", "BF16", "I64", "I32", "I16", "I8", "U8", "BOOL")

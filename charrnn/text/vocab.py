@@ -113,6 +113,10 @@ class Vocabulary:
         table[[ord(character) for character in self.characters]] = np.arange(len(self.characters))
         return table
 
+    def ids_of(self, other: Vocabulary) -> npt.NDArray[np.int64]:
+        """The ids here of the ids of another alphabet of the same kind, `[len(other)]`; -1 for a character not here."""
+        return np.array([*(self._ids.get(one, -1) for one in other.characters), self.unknown, self.boundary])
+
     def missing(self, text: str) -> list[str]:
         """The characters of `text` that are not in the vocabulary, each once, in the order of the text."""
         return [character for character in dict.fromkeys(text) if character not in self]

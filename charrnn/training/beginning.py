@@ -15,7 +15,8 @@ from torch import Tensor
 from charrnn.config import Config, ModelConfig
 from charrnn.errors import CharrnnError
 from charrnn.loading import validate
-from charrnn.models import LanguageModel, model_shape
+from charrnn.models import LanguageModel, Mixture, NGramModel, model_shape
+from charrnn.models.background import in_alphabet
 from charrnn.run import Run
 from charrnn.text.vocab import Vocabulary
 
@@ -29,7 +30,7 @@ class Beginning:
 
     run: Run
     network: LanguageModel
-    """Its network, without the n-gram that may stand beside it: that has counted another text."""
+    """Its network, without the n-gram that may stand beside it."""
 
     @classmethod
     def of(cls, run: Run) -> Beginning:
@@ -53,8 +54,25 @@ class Beginning:
                     f"weights fit no other; only {', '.join(FREE)} may differ"
                 )
         own = config.model.model_dump(include=set(FREE))
+        if trained.bidirectional:  # no n-gram stands beside it, whatever a recipe chooses
+            own["ngram"] = None
         data = config.model_dump() | {"model": trained.model_dump() | own}
         return validate(data, f"the config with the model of {self.run.path}")
+
+    def counts(self, config: ModelConfig, vocabulary: Vocabulary) -> NGramModel | None:
+        """What the n-gram beside its network has counted, in the alphabet `vocabulary`, for the model of a config.
+
+        None where one of them has no n-gram, or nothing is to be kept.
+        """
+        if not self._keeps(config):
+            return None
+        assert isinstance(self.run.model, Mixture)
+        assert config.ngram is not None
+        ids, size = vocabulary.ids_of(self.run.vocabulary), len(vocabulary)
+        return in_alphabet(self.run.model.ngram, ids, size, config.ngram.order_for(size))
+
+    def _keeps(self, config: ModelConfig) -> bool:
+        return self.run.config.model.ngram is not None and config.ngram is not None and config.ngram.keep != 0
 
     def give(self, model: LanguageModel, vocabulary: Vocabulary) -> None:
         """Gives the weights to the network of a new model with the alphabet `vocabulary`.
@@ -69,8 +87,7 @@ class Beginning:
                 f"{self.run.path}: its model reads {old.kind}s, and this config says vocab.kind {vocabulary.kind}; set "
                 f"‹overrides=vocab.kind={old.kind}›"
             )
-        ids = {meaning: i for i, meaning in enumerate(_meanings(old))}
-        rows = torch.tensor([ids.get(meaning, -1) for meaning in _meanings(vocabulary)])
+        rows = torch.from_numpy(old.ids_of(vocabulary))
         trained, by_character = self.network.state_dict(), self._by_character()
         for name, weight in model.learner.state_dict().items():
             value = trained[name]
@@ -85,22 +102,20 @@ class Beginning:
         return {name for name, weight in self.network.state_dict().items() if weight.shape != larger[name].shape}
 
     def told(self, config: Config, vocabulary: Vocabulary) -> str:
-        """In words: the model, what becomes of its alphabet, and what is not kept."""
+        """In words: the model, and what becomes of its alphabet and its counts."""
         known = sum(character in vocabulary for character in self.run.vocabulary.characters)
         new, left = len(vocabulary.characters) - known, len(self.run.vocabulary.characters) - known
         kind = {"char": "characters", "byte": "bytes"}[vocabulary.kind]
-        counts = "\nthe n-gram beside it counts this text alone" if config.model.ngram else ""
+        counts = "the counts of its n-gram are kept behind those of this text"
+        if not self._keeps(config.model):
+            counts = "the n-gram beside it counts this text alone"
+        beside = f"\n{counts}" if config.model.ngram else ""
         return (
             f"the weights and the model are those of {self.run.path}, step {self.run.checkpoint.step:,}: "
             f"{config.model.describe()}\n"
             f"{known:,} {kind} are known, {new:,} are new and begin at the mean of all that were known, "
-            f"{left:,} are left out{counts}"
+            f"{left:,} are left out{beside}"
         )
-
-
-def _meanings(vocabulary: Vocabulary) -> list[str]:
-    """What each id stands for."""
-    return [*vocabulary.characters, "<unk>", "<boundary>"]
 
 
 def keep_frozen(network: LanguageModel, beginnings: Sequence[str]) -> None:

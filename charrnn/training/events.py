@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from charrnn.models import LanguageModel
+    from charrnn.store.checkpoint import Shared
 
 
 @dataclass(frozen=True)
@@ -94,8 +95,8 @@ class Training(Protocol):
     recall: Callable[[Any], None]
     """Restores the training from its last checkpoint. Whoever saves the checkpoints sets this function."""
 
-    counted: Callable[[], dict[str, Tensor]]
-    """Gives the tensors of the model that no training changes (`LanguageModel.counted`)."""
+    shared: Shared
+    """The files that its checkpoints share."""
 
     @property
     def model(self) -> LanguageModel:

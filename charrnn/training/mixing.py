@@ -4,62 +4,24 @@ that neither it nor the network has seen.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from threading import Thread
+from typing import TYPE_CHECKING, Literal
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from charrnn.device import to_device
-from charrnn.evaluation.likelihood import evaluation_batches, some_characters
-from charrnn.models import Mixture, NGramModel, State
-from charrnn.models.mixture import Piece, mixed
-from charrnn.text.batches import IGNORE
-from charrnn.text.dataset import Array, Part
-from charrnn.training.validation import SHORT_RUN_UP
+from charrnn.device import copied
+from charrnn.models import Mixture, NGramModel
+from charrnn.models.background import put_behind
+from charrnn.models.mixture import mixed
+from charrnn.store.weights import BACKGROUND, COUNTS
+from charrnn.text.dataset import Part
+from charrnn.training.aside import likeliest_weight, read_apart
 
-SHARE = 50
-"""One character of so many is set aside."""
-MOST = 20_000
-"""The most characters that are set aside."""
-LOGITS = 2**23
-"""The most logits of a fit: of a text with thousands of characters in its alphabet, less is set aside."""
-STREAM = 500
-"""The characters of each piece of a stream that is set aside."""
-
-
-def set_aside(part: Part, vocab_size: int) -> tuple[Part, Part]:
-    """A training part as two: what the network learns from, and a small rest to which the mixture is fitted."""
-    wanted = max(1, min(part.characters // SHARE, MOST, LOGITS // vocab_size))
-    if part.documents is None:
-        aside = some_characters(part, wanted, STREAM)
-        return Part(part.ids, pieces=_between(part.spans, aside.spans)), aside
-    lengths = (part.documents[:, 1] - part.documents[:, 0])[::-1].cumsum()
-    cut = len(lengths) - max(1, int((lengths <= wanted).sum()))
-    return Part(part.ids, part.documents[:cut]), Part(part.ids, part.documents[cut:])
-
-
-@torch.no_grad()
-def read_apart(mixture: Mixture, part: Part, run_up: int) -> list[Piece]:
-    """What network and n-gram say of each character of a part, after a run-up that is not counted."""
-    pieces: list[Piece] = []
-    state: State = ()
-    for batch in evaluation_batches(mixture, part, run_up=run_up):
-        if batch.fresh:
-            state = mixture.initial_state(batch.inputs.shape[1])
-        features, state = mixture.features(to_device(batch.inputs, mixture.device), state)
-        counted = batch.targets != IGNORE if batch.counted is None else (batch.targets != IGNORE) & batch.counted
-        there = to_device(counted.flatten(), mixture.device)
-        x, known = mixture.experts(features.flatten(0, 1)[there])
-        pieces.append((x, known, to_device(batch.targets.flatten(), mixture.device)[there]))
-    return pieces
-
-
-def _between(spans: Array, taken: Array) -> Array:
-    """The pieces `[P, 2]` of `spans` that are left between those that are `taken` from inside them."""
-    bounds = np.sort(np.concatenate([spans, taken]).ravel())  # begin, taken from, taken to, ..., end
-    left = bounds.reshape(-1, 2)
-    return left[left[:, 1] > left[:, 0]]
+if TYPE_CHECKING:
+    from charrnn.store.checkpoint import Shared
 
 
 class Alone:
@@ -71,7 +33,8 @@ class Alone:
     def wait(self) -> None:
         """Waits until all is counted. Raises what made that impossible."""
 
-    def tables(self) -> dict[str, Tensor]:
+    @property
+    def shared(self) -> Shared:
         """What was counted, for the checkpoints."""
         return {}
 
@@ -87,13 +50,24 @@ class Mixing(Alone):
     """Counts the n-gram of a mixture, and fits the mixture to the text that was set aside.
 
     Two n-grams are counted. That of the mixture counts the whole training part. The other one leaves out what is set
-    aside, and stands for it in the fit: the first one has seen that text.
+    aside, and stands for it in the fit: the first one has seen that text. A background, where there is one, is put
+    behind both, with the weight `keep`, or the one that the text set aside is likeliest under.
     """
 
-    def __init__(self, model: Mixture, whole: Part, rest: Part, aside: Part) -> None:
+    def __init__(
+        self,
+        model: Mixture,
+        whole: Part,
+        rest: Part,
+        aside: Part,
+        background: NGramModel | None = None,
+        keep: float | Literal["auto"] = "auto",
+    ) -> None:
         self._model, self._aside = model, aside
         self._stand_in = NGramModel(model.vocab_size, model.ngram.order)
         self._whole, self._rest = whole, rest
+        self._background, self._keep = background, keep
+        self._kept: dict[str, float] = {}
         self._counting = Thread(target=self._count, daemon=True)
         self._error: BaseException | None = None
 
@@ -105,11 +79,27 @@ class Mixing(Alone):
         try:
             self._model.ngram.fit(self._whole)
             self._stand_in.to(self._model.device).fit(self._rest)
+            if self._background is not None:
+                self._put_behind(self._background)
         except BaseException as error:
             self._error = error
 
-    def tables(self) -> dict[str, Tensor]:
-        """The tables of the mixture's n-gram, when they are counted."""
+    def _put_behind(self, background: NGramModel) -> None:
+        found, nats = likeliest_weight(self._stand_in, background.to(self._model.device), self._aside)
+        weight = found if self._keep == "auto" else self._keep
+        for ngram in (self._model.ngram, self._stand_in):
+            put_behind(ngram, background, weight)
+        self._kept = {"kept_weight": weight, "aside_ngram_unkept": nats}
+
+    @property
+    def shared(self) -> Shared:
+        """The tables of the mixture's n-gram, when they are counted, and its background."""
+        files: dict[str, Callable[[], dict[str, Tensor]]] = {COUNTS: self._tables}
+        if self._background is not None:
+            files[BACKGROUND] = partial(copied, self._background.state_dict())
+        return files
+
+    def _tables(self) -> dict[str, Tensor]:
         self.wait()
         state = self._model.state_dict()
         return {name: state[name].cpu() for name in self._model.counted}
@@ -119,12 +109,13 @@ class Mixing(Alone):
         """Fits the weights of the mixture to the network as it is.
 
         Gives the nats per character of the text that was set aside: of network and n-gram, each alone, and of both.
+        Where there is a background, gives also its weight, and the nats of the n-gram without it.
         """
         self.wait()
         together = Mixture(self._model.network, self._stand_in)
         training = together.network.training
         together.eval()
-        pieces = read_apart(together, self._aside, SHORT_RUN_UP)
+        pieces = read_apart(together, self._aside)
         together.network.train(training)
         if not pieces:
             return {}
@@ -135,7 +126,7 @@ class Mixing(Alone):
             ways = torch.stack([network, ngram, mixed(network, ngram, self._model.trust[known])])
             nats -= ways[:, torch.arange(len(came), device=came.device), came].sum(1, dtype=torch.float64).cpu()
         mean = nats / sum(len(came) for *_, came in pieces)
-        return dict(zip(("aside_network", "aside_ngram", "aside_both"), mean.tolist(), strict=True))
+        return dict(zip(("aside_network", "aside_ngram", "aside_both"), mean.tolist(), strict=True)) | self._kept
 
     def wait(self) -> None:
         """Waits until all is counted. Raises what made that impossible."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -19,13 +20,16 @@ from charrnn.training.schedule import Progress
 from charrnn.training.standing import Standing
 from charrnn.training.validation import Validation, metrics
 
+if TYPE_CHECKING:
+    from charrnn.store.checkpoint import Shared
+
 
 class NGramTrainer:
     """Counts a text, evaluates, samples and saves, with the events of a training. It cannot be resumed."""
 
     recall: Callable[[Any], None] = staticmethod(lambda _: None)
     """Does nothing: counting cannot explode."""
-    counted: Callable[[], dict[str, Tensor]] = staticmethod(dict)
+    shared: Shared = MappingProxyType({})
     """Nothing: the n-gram is the model."""
 
     def __init__(

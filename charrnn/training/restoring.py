@@ -6,11 +6,14 @@ from pathlib import Path
 
 from torch import Tensor
 
+from charrnn.config import ModelConfig
 from charrnn.errors import CharrnnError
 from charrnn.files import read_record
+from charrnn.models import NGramModel
 from charrnn.store.checkpoint import STATE, TRAINING, WEIGHTS
-from charrnn.store.weights import fill, load_tensors
+from charrnn.store.weights import BACKGROUND, fill, load_tensors
 from charrnn.text.batches import Position
+from charrnn.text.vocab import Vocabulary
 from charrnn.training.optimizer import vectors
 from charrnn.training.standing import Standing
 from charrnn.training.step import Learner
@@ -39,6 +42,16 @@ def restore(learner: Learner, folder: Path, anew: bool = False) -> None:
         learner.batches.position = Position(epoch=standing.position.epoch)
     _check_optimizers(learner, folder)
     _check_position(learner, folder)
+
+
+def find_background(folder: Path, config: ModelConfig, vocabulary: Vocabulary) -> NGramModel | None:
+    """The older counts that a training puts behind its own, from its checkpoint in a folder; None if it has none."""
+    if config.ngram is None or not (file := folder / BACKGROUND).is_file():
+        return None
+    size = len(vocabulary)
+    background = NGramModel(size, config.ngram.order_for(size))
+    fill(background, file)
+    return background
 
 
 def _check_optimizers(learner: Learner, folder: Path) -> None:

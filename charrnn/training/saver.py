@@ -53,13 +53,11 @@ class CheckpointSaver:
         training, step = self._training, self._training.standing.step
         if event.is_best or (event.kind == "checkpoint" and self._copied != step):
             self._wait()
-            shared = set(training.model.counted)
-            own = {name: tensor for name, tensor in training.model.state_dict().items() if name not in shared}
+            counted = set(training.model.counted)
+            own = {name: tensor for name, tensor in training.model.state_dict().items() if name not in counted}
             weights, tensors = copied(own), copied(training.state())
-            snapshot = Snapshot(
-                *(step, weights, tensors, training.standing.model_dump(), event.is_best),
-                counted=training.counted if shared else None,
-            )
+            facts = training.standing.model_dump()
+            snapshot = Snapshot(step, weights, tensors, facts, event.is_best, training.shared)
             self._unsaved = [old for old in self._unsaved if old.best and not snapshot.best] + [snapshot]
             self._copied, self._exploded = step, False
             self._thread = threading.Thread(target=self._write, daemon=True)

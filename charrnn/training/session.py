@@ -27,6 +27,7 @@ from charrnn.text.batches import training_batches
 from charrnn.text.corpora import resolve
 from charrnn.text.dataset import Dataset, load_dataset
 from charrnn.text.reader import find_files
+from charrnn.training.aside import set_aside
 from charrnn.training.attendance import WorkerLost
 from charrnn.training.beginning import Beginning, keep_frozen
 from charrnn.training.closing import closing_line, next_command
@@ -34,11 +35,11 @@ from charrnn.training.distributed import Workers, joined, own_device
 from charrnn.training.events import Event, Listener, Training, as_listeners
 from charrnn.training.headline import headline, undivided
 from charrnn.training.listeners import Bar, Log, Samples, encode_prompt
-from charrnn.training.mixing import ALONE, Mixing, set_aside
+from charrnn.training.mixing import ALONE, Mixing
 from charrnn.training.ngram_trainer import NGramTrainer
 from charrnn.training.pace import Pace
 from charrnn.training.recipe import find_recipe, is_text, namesake
-from charrnn.training.restoring import restore
+from charrnn.training.restoring import find_background, restore
 from charrnn.training.saver import CheckpointSaver
 from charrnn.training.schedule import Progress
 from charrnn.training.settling import fitted, settled
@@ -214,12 +215,14 @@ def _restored(run: Run, overrides: Sequence[str], workers: Workers) -> tuple[Run
         )
     dataset = workers.one_first(lambda: run.dataset(config.corpus if named else None))
     config, changed = fitted(config, dataset, workers.count)
-    trainer = _trainer(config, dataset, run.device, workers)
+    last = None if workers.rank or run.checkpoints.none_yet else run.checkpoints.find("last").folder
+    background = None if last is None else find_background(last, config.model, dataset.vocabulary)
+    trainer = _trainer(config, dataset, run.device, workers, background=background)
     if workers.rank:
         return run, trainer
     if changed:
         say(changed)
-    if run.checkpoints.none_yet:
+    if last is None:
         if run.facts.init_from:
             raise CharrnnError(
                 f"{run.path}: holds no checkpoint yet, and so not the weights that it was to begin with; train it "
@@ -230,7 +233,7 @@ def _restored(run: Run, overrides: Sequence[str], workers: Workers) -> tuple[Run
         was, now = run.config.training.batch_size, config.training.batch_size
         if was != now:
             say(f"training.batch_size was {was} and is {now} now: the text is read from its beginning again")
-        restore(trainer, run.checkpoints.find("last").folder, anew=was != now)
+        restore(trainer, last, anew=was != now)
     if trainer.progress.fraction >= 1:
         raise CharrnnError(f"{run.path}: {_finished(config.training, trainer.progress)}")
     if trainer.out_of_patience:
@@ -335,7 +338,12 @@ def _training(
 
 
 def _trainer(
-    config: Config, dataset: Dataset, device: torch.device, workers: Workers, beginning: Beginning | None = None
+    config: Config,
+    dataset: Dataset,
+    device: torch.device,
+    workers: Workers,
+    beginning: Beginning | None = None,
+    background: NGramModel | None = None,
 ) -> Trainer:
     training, vocabulary = config.training, dataset.vocabulary
     part, validation = (dataset.part(name, config.corpus) for name in ("train", "val"))
@@ -355,10 +363,13 @@ def _trainer(
         beginning.give(model, vocabulary)
     keep_frozen(model.learner, training.freeze)
     mixing = ALONE
-    if isinstance(model, Mixture):
+    if config.model.ngram is not None:
+        assert isinstance(model, Mixture)
         whole, (part, aside) = part, set_aside(part, len(vocabulary))
         if workers.rank == 0:
-            mixing = Mixing(model, whole, part, aside)
+            if beginning is not None:
+                background = beginning.counts(config.model, vocabulary)
+            mixing = Mixing(model, whole, part, aside, background, config.model.ngram.keep)
     batches = training_batches(
         part,
         training.batch_size,

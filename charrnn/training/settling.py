@@ -10,7 +10,7 @@ from charrnn.loading import absolute
 from charrnn.text import corpora
 from charrnn.text.batches import fitting
 from charrnn.text.dataset import Dataset
-from charrnn.training.mixing import set_aside
+from charrnn.training.aside import set_aside
 
 
 def settled(config: Config) -> tuple[Config, str]:

@@ -46,7 +46,7 @@ class Trainer(Learner):
     ) -> None:
         super().__init__(model.to(device), batches, config, clock, workers or Workers())
         self.validation = Validation(validation, config.evaluate_characters)
-        self.mixing, self.counted = mixing, mixing.tables
+        self.mixing, self.shared = mixing, mixing.shared
         self.recall: Callable[[Trainer], None] = no_checkpoint
 
     def events(self) -> Iterator[Event]:

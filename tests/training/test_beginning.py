@@ -138,6 +138,12 @@ def test_the_architecture_is_the_runs_and_dropout_and_ngram_the_configs() -> Non
     assert (alone.config.model.ngram, alone.config.model.dropout) == (None, 0.1)
 
 
+def test_a_text_can_be_learnt_from_a_model_that_reads_both_ways() -> None:
+    train("old", OLD, MODELS["bidirectional"])
+    new = charrnn.train("old.txt", init_from="old", steps=1, quiet=True, device="cpu")
+    assert (new.config.model.bidirectional, new.config.model.ngram) == (True, None)
+
+
 @pytest.mark.parametrize("optimizer", ["adamw", "muon", "adam", "rmsprop", "sgd"])
 @pytest.mark.parametrize("frozen", [["embedding"], ["trunk"], ["embedding", "trunk"], ["trunk", "output"]], ids=str)
 def test_frozen_weights_do_not_move_and_the_others_do(optimizer: str, frozen: list[str]) -> None:
@@ -170,6 +176,85 @@ def test_a_resumed_training_goes_on_with_them_frozen(model: dict[str, Any]) -> N
         resume("parts", overrides=["training.steps=9", "training.freeze=[]"], quiet=True, device="cpu")
 
 
+RUNS = "whole", "parts"
+COUNTED: dict[str, Any] = {"cell": "gru", "ngram": {"order": 4}}
+
+
+def sentences(count: int, seed: int) -> str:
+    draw = random.Random(seed)
+    words = [
+        *[
+            "the",
+            "cat",
+            "dog",
+            "bird",
+            "zebra",
+            "sat",
+            "sang",
+            "lay",
+            "ran",
+            "on",
+            "in",
+            "under",
+            "a",
+            "tree",
+            "mat",
+            "log",
+            "house",
+            "and",
+            "then",
+            "too",
+        ]
+    ]
+    return "".join(" ".join(draw.choices(words, k=6)).capitalize() + ".\n" for _ in range(count))
+
+
+def keeping(out: str, keep: float | str, **training: Any) -> Run:
+    model = COUNTED | {"ngram": {"order": 3, "keep": keep}}
+    return train(out, sentences(50, 2), model, begin={"init_from": "old"}, **training)
+
+
+def test_the_counts_of_the_run_are_kept_with_the_weight_that_pays() -> None:
+    train("old", sentences(900, 1), COUNTED)
+    alone, kept = keeping("alone", 0), keeping("kept", "auto")
+    last, without = kept.history()[-1], alone.history()[-1]
+    assert last["kept_weight"] > 0.5  # both texts are of one kind
+    assert last["aside_ngram_unkept"] == pytest.approx(without["aside_ngram"], abs=1e-4)
+    assert last["aside_ngram"] < without["aside_ngram"]
+    assert "kept_weight" not in without
+    assert not [*Path("alone").rglob("background.safetensors")]
+    Path("part.txt").write_text(sentences(50, 3))
+    assert kept.evaluate("part.txt").bits_per_char < alone.evaluate("part.txt").bits_per_char
+
+
+def test_a_training_that_keeps_counts_goes_on_without_the_run_that_they_are_of() -> None:
+    train("old", OLD, COUNTED)
+    keeping("whole", "auto", steps=6, schedule="constant", evaluate_every="1 steps")
+    keeping("parts", "auto", steps=3, schedule="constant", evaluate_every="1 steps")
+    shutil.rmtree("old")
+    resume("parts", overrides=["training.steps=6"], quiet=True, device="cpu")
+    whole, parts = (load_file(next(Path(run).glob("checkpoints/step-*6")) / "counts.safetensors") for run in RUNS)
+    assert all(torch.equal(tensor, parts[name]) for name, tensor in whole.items())
+    whole, parts = (weights(run, 6) for run in RUNS)
+    assert all(torch.equal(tensor, parts[name]) for name, tensor in whole.items())
+
+
+def test_a_run_that_keeps_counts_can_be_replaced() -> None:
+    train("old", OLD, COUNTED)
+    first = keeping("new", "auto")
+    again = charrnn.train("new.yaml", out="new", overwrite=True, init_from="old", quiet=True, device="cpu")
+    assert first.facts.id != again.facts.id
+
+
+def test_counts_that_are_kept_are_read_without_pytorch_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    train("old", OLD, COUNTED)
+    keeping("kept", 0.5)
+    fast = charrnn.load("kept").sample("The ", length=60, samples=3)
+    monkeypatch.setattr("charrnn.generation.fast.library", lambda: None)
+    slow = charrnn.load("kept").sample("The ", length=60, samples=3)
+    assert [one.text for one in fast] == [one.text for one in slow]
+
+
 def test_without_its_first_checkpoint_a_training_does_not_begin_from_nothing() -> None:
     train("old", OLD)
     train("new", NEW, begin={"init_from": "old"})
@@ -194,6 +279,7 @@ def test_mistakes_are_told() -> None:
         ({"init_from": "old", "overrides": ["model.hidden_size=13"]}, r"model.hidden_size=13.*has hidden_size 12"),
         ({"init_from": "old", "overrides": [" model . cell=rnn"]}, "has cell gru"),
         ({"init_from": "old", "freeze": ["embeding"]}, r"'embeding': no weight.*embedding\.weight, trunk"),
+        ({"init_from": "old", "overrides": ["model.ngram.keep=2"]}, r"model\.ngram\.keep"),
         ({"freeze": ["embedding", "trunk", "output"]}, "these are all weights"),
         ({"freeze": [""]}, "at least 1 character"),
         ({"freeze": ["e"], "overrides": ["model={cell: ngram}"]}, "a section and a key"),

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 import charrnn
 from charrnn.models import Mixture
 from charrnn.text.dataset import Part
-from charrnn.training.mixing import set_aside
+from charrnn.training.aside import set_aside
 
 TEXT = "The cat sat on the mat.\nA dog sat on the log.\n\nA bird sang in the tree, and the cat looked up.\n\n" * 60
 
