@@ -1,7 +1,7 @@
 """Loss against time on tiny-shakespeare: the time of the whole command `charrnn train`, and its validation loss.
 
     python benchmarks/loss_against_time.py                             # every row below, one after the other
-    python benchmarks/loss_against_time.py shakespeare-fast "shakespeare-fast training.minutes=1.4"
+    python benchmarks/loss_against_time.py shakespeare-fast "shakespeare-60s model.ngram={}"
 
 Each row is a config and the keys that are set in it. The seconds are those of the whole command, with the import of
 PyTorch, reading the text, evaluations and checkpoints. The loss is that of the best checkpoint on the last tenth of the
@@ -31,7 +31,6 @@ ROWS = [
     "shakespeare-60s",
     LSTM + " training.minutes=0.93",
     GRU + " training.minutes=0.93",
-    "shakespeare-fast training.minutes=1.43 training.optimizer=adamw training.learning_rate=5e-3 model.dropout=0.0",
     "shakespeare-fast",
     "shakespeare-600s",
     LSTM + LONG,

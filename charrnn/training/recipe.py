@@ -94,8 +94,8 @@ GPU = Processor(
 )
 """A large one, on which a step takes as long with few characters as with 16,384."""
 BATCHES = 25
-"""The fewest full batches of a text; a pass over it should not be too few steps. A shorter text has shorter windows, and
-is trained on as on a CPU."""
+"""The fewest full batches of a text: a pass over it should not be too few steps. A shorter text has shorter windows,
+and is trained on as on a CPU."""
 
 DROPOUTS = [(2, 0.0), (REREAD, 0.05), (12, 0.15), (25, 0.3), (float("inf"), 0.4)]
 """Dropout by the passes over the text, up to each."""
