@@ -192,6 +192,9 @@ class VocabConfig(Section):
     characters, which loses none."""
     max_size: Annotated[int, Field(ge=1)] | None = None
     """Only this many characters are kept, the most frequent; the others become <unk>. null keeps all."""
+    also: str = ""
+    """Characters that belong to the alphabet whether the text has them or not. A training that begins from a run
+    (`init_from`) has the run's characters here."""
 
 
 class NGramConfig(Section):

@@ -257,7 +257,8 @@ class _Source:
         how = self.corpus.model_dump(include={"mode", "separator", "encoding", "normalization", "simplify"})
         how |= self.corpus.model_dump(include={"errors", "field"}, exclude_defaults=True)  # keys of later versions
         seam = [len(self.files)] if self.other else []
-        start = json.dumps([CACHE_FORMAT, how, self.vocab.model_dump(), *seam], sort_keys=True).encode()
+        vocab = self.vocab.model_dump(exclude=None if self.vocab.also else {"also"})  # as before there was such a key
+        start = json.dumps([CACHE_FORMAT, how, vocab, *seam], sort_keys=True).encode()
         return hashlib.sha256(b"".join([start, *self.digests, *self.other_digests])).hexdigest()
 
     def text(self, at_end: Callable[[], None] = lambda: None, damage: Damage | None = None) -> Iterator[str]:
@@ -334,7 +335,7 @@ def _alphabet(source: _Source) -> tuple[Vocabulary, Rare | None]:
     for piece in source.text():
         count(piece, counts)
     counts[0xD800:0xE000] = 0  # BOUNDARY, and halves of surrogate pairs, which a few codecs (utf-7) give
-    vocabulary = Vocabulary.from_counts(counts, source.vocab.min_count, source.vocab.max_size)
+    vocabulary = Vocabulary.from_counts(counts, source.vocab.min_count, source.vocab.max_size, source.vocab.also)
     return vocabulary, vocabulary.rare(counts)
 
 

@@ -84,9 +84,14 @@ class Vocabulary:
 
     @classmethod
     def from_counts(
-        cls, counts: npt.NDArray[np.int64], min_count: int | Literal["auto"] = 1, max_size: int | None = None
+        cls,
+        counts: npt.NDArray[np.int64],
+        min_count: int | Literal["auto"] = 1,
+        max_size: int | None = None,
+        also: str = "",
     ) -> Vocabulary:
-        """The vocabulary of the characters that occur at least `min_count` times, the `max_size` most frequent ones.
+        """The vocabulary of the characters that occur at least `min_count` times, the `max_size` most frequent ones,
+        and of those that are `also` wanted.
 
         `auto` is 1 for a short text, otherwise 2. `counts[c]` is the number of occurrences of code point c. Of equally
         frequent characters the lower one stays.
@@ -96,6 +101,7 @@ class Vocabulary:
         present = np.flatnonzero(counts >= min_count)
         if max_size is not None and len(present) > max_size:
             present = np.sort(present[np.argsort(-counts[present], kind="stable")[:max_size]])
+        present = np.union1d(present, [ord(character) for character in also]).astype(np.int64)
         return cls("char", [chr(point) for point in present])
 
     def rare(self, counts: npt.NDArray[np.int64]) -> Rare | None:

@@ -22,6 +22,8 @@ from charrnn.text.vocab import Vocabulary
 
 FREE = [key for key in ModelConfig.model_fields if "dropout" in key or key == "ngram"]
 """The keys of `model` that a config may set as it likes, because no weight of the network depends on them."""
+ALSO = "vocab.also"
+"""The characters that the alphabet has besides those of the text."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,8 @@ class Beginning:
         return cls(run, run.model.learner)
 
     def config(self, config: Config, overrides: Sequence[str] = ()) -> Config:
-        """The config with this model's architecture. Of its own `model`, only the keys that are FREE stay.
+        """The config with this model's architecture and its characters, unless an override says others. Of its own
+        `model`, only the keys that are FREE stay.
 
         Raises CharrnnError where an override asks for another architecture.
         """
@@ -57,6 +60,8 @@ class Beginning:
         if trained.bidirectional:  # no n-gram stands beside it, whatever a recipe chooses
             own["ngram"] = None
         data = config.model_dump() | {"model": trained.model_dump() | own}
+        if self.run.vocabulary.kind == "char" and not any(one.partition("=")[0].strip() == ALSO for one in overrides):
+            data["vocab"]["also"] = "".join(self.run.vocabulary.characters)
         return validate(data, f"the config with the model of {self.run.path}")
 
     def counts(self, config: ModelConfig, vocabulary: Vocabulary) -> NGramModel | None:
@@ -110,11 +115,12 @@ class Beginning:
         if not self._keeps(config.model):
             counts = "the n-gram beside it counts this text alone"
         beside = f"\n{counts}" if config.model.ngram else ""
+        if left:
+            beside = f", {left:,} are left out{beside}"
         return (
             f"the weights and the model are those of {self.run.path}, step {self.run.checkpoint.step:,}: "
             f"{config.model.describe()}\n"
-            f"{known:,} {kind} are known, {new:,} are new and begin at the mean of all that were known, "
-            f"{left:,} are left out{beside}"
+            f"{known:,} {kind} are known, {new:,} are new and begin at the mean of all that were known{beside}"
         )
 
 

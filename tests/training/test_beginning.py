@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -303,10 +304,23 @@ def test_several_workers_begin_from_it_too(monkeypatch: pytest.MonkeyPatch, capf
         assert not exit.value.code
         told = capfd.readouterr().err
         assert told.count("the weights and the model are those of old, step 4: lstm 1 × 12, embedding 8") == 1
-        assert told.count(f"{len(set(OLD) & set(NEW))} characters are known, {len(set(NEW) - set(OLD))} are new") == 1
-        assert "(192 of them frozen)" in told
+        assert told.count(f"{len(set(OLD))} characters are known, {len(set(NEW) - set(OLD))} are new") == 1
+        assert f"({8 * (len(set(OLD + NEW)) + 2)} of them frozen)" in told
     first, one, two = weights("one", 0), weights("one", 4), weights("two", 4)
     for name, weight in first.items():
         assert torch.equal(weight, weights("two", 0)[name])
         torch.testing.assert_close(one[name], two[name], atol=1e-4, rtol=1e-3)
     assert torch.equal(first["embedding.weight"], two["embedding.weight"])
+
+
+def test_the_alphabet_is_that_of_both_texts_unless_it_is_said(capfd: pytest.CaptureFixture[str]) -> None:
+    train("old", OLD)
+    both = train("both", NEW, begin={"init_from": "old"})
+    assert set(both.vocabulary.characters) == set(OLD) | set(NEW)
+    assert "left out" not in capfd.readouterr().err
+    charrnn.train("both.yaml", init_from="old", overrides=["vocab.also="], out="own", device="cpu")
+    assert set(charrnn.load("own").vocabulary.characters) == set(NEW)
+    assert f"{len(set(OLD) - set(NEW))} are left out" in capfd.readouterr().err
+    again = charrnn.resume(both.path, steps=6, quiet=True, device="cpu")
+    assert again.vocabulary.characters == both.vocabulary.characters
+    assert np.isfinite(again.evaluate().bits_per_char)
