@@ -23,6 +23,7 @@ from charrnn.models.background import in_alphabet, put_behind
 from charrnn.text.corpora import resolve
 from charrnn.text.dataset import Dataset, Part, load_dataset
 from charrnn.training.aside import likeliest_weight, set_aside
+from charrnn.training.beginning import ids_in
 from charrnn.training.recipe import find_recipe
 from charrnn.training.settling import settled
 
@@ -39,7 +40,7 @@ def main() -> None:
     (old, old_corpus), (new, corpus) = (read(text) for text in given.texts)
     older, size = NGramModel(len(old.vocabulary), 6), len(new.vocabulary)
     older.fit(old.part("train", old_corpus))
-    background = in_alphabet(older, new.vocabulary.ids_of(old.vocabulary), size, 6)
+    background = in_alphabet(older, ids_in(new.vocabulary, old.vocabulary), size, 6)
     train, held_out = (new.part(name, corpus) for name in ("train", "val"))
     weights = " | ".join(f"{weight:g}" for weight in WEIGHTS)
     print(f"{describe()}\n\n| characters | alone | {weights} | found |\n|---:|{'---:|' * (len(WEIGHTS) + 2)}")

@@ -335,7 +335,9 @@ def _alphabet(source: _Source) -> tuple[Vocabulary, Rare | None]:
     for piece in source.text():
         count(piece, counts)
     counts[0xD800:0xE000] = 0  # BOUNDARY, and halves of surrogate pairs, which a few codecs (utf-7) give
-    vocabulary = Vocabulary.from_counts(counts, source.vocab.min_count, source.vocab.max_size, source.vocab.also)
+    vocabulary = Vocabulary.from_counts(counts, source.vocab.min_count, source.vocab.max_size)
+    if source.vocab.also:
+        vocabulary = Vocabulary("char", sorted({*vocabulary.characters, *source.vocab.also}))
     return vocabulary, vocabulary.rare(counts)
 
 

@@ -84,14 +84,9 @@ class Vocabulary:
 
     @classmethod
     def from_counts(
-        cls,
-        counts: npt.NDArray[np.int64],
-        min_count: int | Literal["auto"] = 1,
-        max_size: int | None = None,
-        also: str = "",
+        cls, counts: npt.NDArray[np.int64], min_count: int | Literal["auto"] = 1, max_size: int | None = None
     ) -> Vocabulary:
-        """The vocabulary of the characters that occur at least `min_count` times, the `max_size` most frequent ones,
-        and of those that are `also` wanted.
+        """The vocabulary of the characters that occur at least `min_count` times, the `max_size` most frequent ones.
 
         `auto` is 1 for a short text, otherwise 2. `counts[c]` is the number of occurrences of code point c. Of equally
         frequent characters the lower one stays.
@@ -101,7 +96,6 @@ class Vocabulary:
         present = np.flatnonzero(counts >= min_count)
         if max_size is not None and len(present) > max_size:
             present = np.sort(present[np.argsort(-counts[present], kind="stable")[:max_size]])
-        present = np.union1d(present, [ord(character) for character in also]).astype(np.int64)
         return cls("char", [chr(point) for point in present])
 
     def rare(self, counts: npt.NDArray[np.int64]) -> Rare | None:
@@ -118,10 +112,6 @@ class Vocabulary:
         table = np.full(CODE_POINTS, self.unknown, np.uint32)
         table[[ord(character) for character in self.characters]] = np.arange(len(self.characters))
         return table
-
-    def ids_of(self, other: Vocabulary) -> npt.NDArray[np.int64]:
-        """The ids here of the ids of another alphabet of the same kind, `[len(other)]`; -1 for a character not here."""
-        return np.array([*(self._ids.get(one, -1) for one in other.characters), self.unknown, self.boundary])
 
     def missing(self, text: str) -> list[str]:
         """The characters of `text` that are not in the vocabulary, each once, in the order of the text."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,6 +18,7 @@ from charrnn.errors import CharrnnError
 from charrnn.loading import validate
 from charrnn.models import LanguageModel, Mixture, NGramModel, model_shape
 from charrnn.models.background import in_alphabet
+from charrnn.models.ngram import Ints
 from charrnn.run import Run
 from charrnn.text.vocab import Vocabulary
 
@@ -73,7 +75,7 @@ class Beginning:
             return None
         assert isinstance(self.run.model, Mixture)
         assert config.ngram is not None
-        ids, size = vocabulary.ids_of(self.run.vocabulary), len(vocabulary)
+        ids, size = ids_in(vocabulary, self.run.vocabulary), len(vocabulary)
         return in_alphabet(self.run.model.ngram, ids, size, config.ngram.order_for(size))
 
     def _keeps(self, config: ModelConfig) -> bool:
@@ -92,7 +94,7 @@ class Beginning:
                 f"{self.run.path}: its model reads {old.kind}s, and this config says vocab.kind {vocabulary.kind}; set "
                 f"‹overrides=vocab.kind={old.kind}›"
             )
-        rows = torch.from_numpy(old.ids_of(vocabulary))
+        rows = torch.from_numpy(ids_in(old, vocabulary))
         trained, by_character = self.network.state_dict(), self._by_character()
         for name, weight in model.learner.state_dict().items():
             value = trained[name]
@@ -122,6 +124,12 @@ class Beginning:
             f"{config.model.describe()}\n"
             f"{known:,} {kind} are known, {new:,} are new and begin at the mean of all that were known{beside}"
         )
+
+
+def ids_in(vocabulary: Vocabulary, other: Vocabulary) -> Ints:
+    """The ids in an alphabet of the ids of another one of the same kind, `[len(other)]`; -1 for a missing character."""
+    ids = {character: i for i, character in enumerate(vocabulary.characters)}
+    return np.array([*(ids.get(one, -1) for one in other.characters), vocabulary.unknown, vocabulary.boundary])
 
 
 def keep_frozen(network: LanguageModel, beginnings: Sequence[str]) -> None:
