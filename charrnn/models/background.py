@@ -50,7 +50,7 @@ def in_alphabet(ngram: NGramModel, ids: Ints, vocab_size: int, order: int) -> NG
 def put_behind(ngram: NGramModel, background: NGramModel, weight: float) -> None:
     """Puts a background behind the counts of an n-gram, which has the same alphabet and order.
 
-    p_1 stays: each character of the alphabet is one of the new text, which knows best how frequent it is.
+    p_1 stays: the new text knows best how frequent a character is in it, also one that it does not have.
     """
     size = contexts = ngram.vocab_size
     new = old = np.arange(size)  # the ranks of the contexts of each among those of both

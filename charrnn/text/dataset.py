@@ -255,9 +255,11 @@ class _Source:
     def fingerprint(self) -> str:
         """The SHA-256 of the text's bytes and of the settings by which they become ids."""
         how = self.corpus.model_dump(include={"mode", "separator", "encoding", "normalization", "simplify"})
-        how |= self.corpus.model_dump(include={"errors", "field"}, exclude_defaults=True)  # keys of later versions
+        vocab = self.vocab.model_dump(exclude={"also"})
+        # Keys of later versions: where they are not used, the fingerprint is that of before.
+        how |= self.corpus.model_dump(include={"errors", "field"}, exclude_defaults=True)
+        vocab |= self.vocab.model_dump(include={"also"}, exclude_defaults=True)
         seam = [len(self.files)] if self.other else []
-        vocab = self.vocab.model_dump(exclude=None if self.vocab.also else {"also"})  # as before there was such a key
         start = json.dumps([CACHE_FORMAT, how, vocab, *seam], sort_keys=True).encode()
         return hashlib.sha256(b"".join([start, *self.digests, *self.other_digests])).hexdigest()
 
