@@ -62,7 +62,7 @@ def shown(bits: list[float]) -> str:
 
 def together(network: LanguageModel, ngram: NGramModel, part: Part, share: int) -> tuple[float, float, float]:
     """The nats per character of a network, of an n-gram, and of both, each half by weights of the other one."""
-    mixture = Mixture(network, ngram).eval()
+    mixture = Mixture(network, ngram, recent=0).eval()
     halves = [read_apart(mixture, half, RUN_UP) for half in in_turns(part, share)]
     nats, characters = torch.zeros(3, dtype=torch.float64), 0
     for own, other in ((0, 1), (1, 0)):
@@ -85,8 +85,8 @@ def sums(mixture: Mixture, pieces: list[Piece]) -> torch.Tensor:
     """The nats of network, n-gram and both on some pieces, `[3]`."""
     nats = torch.zeros(3, dtype=torch.float64)
     for x, known, came in pieces:
-        one, two = x.unbind(1)
-        ways = torch.stack([one, two, mixed(one, two, mixture.trust[known])])
+        experts = x.unbind(1)
+        ways = torch.stack([*experts, mixed(experts, mixture.trust[known])])
         nats -= ways[:, torch.arange(len(came)), came].sum(1, dtype=torch.float64)
     return nats
 

@@ -198,10 +198,13 @@ class VocabConfig(Section):
 
 
 class NGramConfig(Section):
-    """An n-gram beside a network: it counts, and the network learns what counting does not know."""
+    """An n-gram beside a network, and a second one that counts only what was read lately."""
 
     order: Annotated[int, Field(ge=1, le=8)] | Literal["auto"] = "auto"
     """Length of the n-grams in characters, with the predicted one. `auto`: 8 for an alphabet of at most 300, else 6."""
+
+    recent: Annotated[int, Field(ge=0, le=100_000)] = 1000
+    """Number of the last characters that are counted too, as names and turns come again. 0 counts nothing of them."""
 
     keep: Annotated[float, Field(ge=0, le=1)] | Literal["auto"] = "auto"
     """The weight of what the n-gram of another run has counted, where a training begins from that run (`init_from`):

@@ -116,13 +116,17 @@ def _text(run: Run) -> list[list[str]]:
 
 
 def _parts(evaluations: list[Line]) -> list[list[str]]:
-    """What network and n-gram of a mixture give, each alone and both, at the last evaluation."""
+    """What the experts of a mixture give, each alone and all together, at the last evaluation."""
     if not evaluations or "aside_both" not in evaluations[-1]:
         return []
-    bits = [evaluations[-1][f"aside_{part}"] / math.log(2) for part in ("network", "ngram", "both")]
-    told = "network alone {:.3f} bits per character, n-gram alone {:.3f}, both {:.3f}, on a piece of the training part "
-    told += "that was set aside and not learnt from (best is on the held-out part)"
-    return [["parts", told.format(*bits)], *_kept(evaluations[-1])]
+    bits = {name: nats / math.log(2) for name, nats in evaluations[-1].items() if name.startswith("aside_")}
+    lately = ", with what was read lately {aside_recent:.3f}" if "aside_recent" in bits else ""
+    told = (
+        f"network alone {{aside_network:.3f}} bits per character, n-gram alone {{aside_ngram:.3f}}{lately}, together "
+    )
+    told += "{aside_both:.3f}, on a piece of the training part that was set aside and not learnt from (best is on the "
+    told += "held-out part)"
+    return [["parts", told.format(**bits)], *_kept(evaluations[-1])]
 
 
 def _kept(line: Line) -> list[list[str]]:

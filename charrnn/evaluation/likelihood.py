@@ -69,6 +69,12 @@ def surprisal(model: LanguageModel, batch: Batch, state: State) -> tuple[Tensor,
     return -log_probs, state
 
 
+def begin(model: LanguageModel, batch: Batch) -> State:
+    """The state before a fresh batch."""
+    state = model.initial_state(batch.inputs.shape[1])
+    return state if batch.before is None else model.recall(state, to_device(batch.before, model.device))
+
+
 @torch.no_grad()
 def surprisals(model: LanguageModel, batches: Iterable[Batch]) -> Iterator[tuple[Batch, Tensor]]:
     """Each batch with its `surprisal`. The state is carried from batch to batch where the texts go on."""
@@ -77,7 +83,7 @@ def surprisals(model: LanguageModel, batches: Iterable[Batch]) -> Iterator[tuple
     state: State = ()
     for batch in batches:
         if batch.fresh:
-            state = model.initial_state(batch.inputs.shape[1])
+            state = begin(model, batch)
         nats, state = surprisal(model, batch, state)
         yield batch, nats
     model.train(training)
@@ -130,14 +136,17 @@ def ratio_error(nats: Array, characters: Array, fraction: float = 0.0) -> float 
 def evaluation_batches(
     model: LanguageModel, part: Part, *, block: int | None = None, run_up: int = RUN_UP
 ) -> Iterator[Batch]:
-    """Batches that count every character of a part once. They are those of `reading_order`, unless there are blocks."""
+    """Batches that count every character of a part once. They are those of `reading_order`, unless there are blocks.
+
+    Of the RUN_UP characters before a stream, `run_up` are read, and the others only told.
+    """
     largest = largest_block(model.vocab_size)
     if block is not None:
         return blocks(part, block, max(1, largest // block), model.boundary)
     spans = reading_order(part)
     side_by_side = max(1, min(MAX_STREAMS, len(spans)))
     windows = 256, max(1, min(256, largest // side_by_side))
-    return once(part, spans, side_by_side, windows, model.boundary, run_up)
+    return once(part, spans, side_by_side, windows, model.boundary, run_up, max(0, RUN_UP - run_up))
 
 
 def reading_order(part: Part) -> Array:

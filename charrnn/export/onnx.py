@@ -88,7 +88,7 @@ def _cost(run: Run) -> str:
     if not nats:
         return ", which then predicts worse"
     alone, both = (nats[-1][key] / np.log(2) for key in ("aside_network", "aside_both"))
-    return f", which has {alone:.3f} bits per character where both have {both:.3f}"
+    return f", which has {alone:.3f} bits per character where the whole model has {both:.3f}"
 
 
 def _facts(run: Run, about: About) -> dict[str, str]:

@@ -16,10 +16,10 @@ WINDOW = 256
 
 
 class TorchStepper(Stepper):
-    """A stepper that calls `model.step`."""
+    """A stepper that calls `step` of what writes in a model."""
 
     def __init__(self, model: LanguageModel) -> None:
-        self._model = model
+        self._model = model.writer
         self._logits: torch.Tensor
         self._state: State
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import chain
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -51,6 +49,10 @@ class LanguageModel(nn.Module):
         """The state in the middle of a text, where what stands before is not known."""
         return self.initial_state(batch)
 
+    def recall(self, state: State, before: Tensor) -> State:
+        """A fresh state that knows of the ids `[K, B]` just before, -1 for none; only a model that counts them does."""
+        return state
+
     def features(self, ids: Tensor, state: State) -> tuple[Tensor, State]:
         """ids `[T, B]` and a state to the input of the last layer, `[T, B, D]`, and the new state."""
         raise NotImplementedError
@@ -87,6 +89,11 @@ class LanguageModel(nn.Module):
     @property
     def learner(self) -> LanguageModel:
         """The part that learns by gradient: the model itself, or the network in a mixture."""
+        return self
+
+    @property
+    def writer(self) -> LanguageModel:
+        """The part that writes: the model itself, unless it reads by what is no evidence where it writes."""
         return self
 
     @property
@@ -156,14 +163,3 @@ class RecurrentLayer(nn.Module):
         y, after = functional_call(self, weights, (x, state))  # with these weights instead of its own
         # A window hands on a state of the type that it was given, also where products are made in bfloat16.
         return y, tuple(now.to(before.dtype) for now, before in zip(after, state, strict=True))
-
-
-class Stack(NamedTuple):
-    """Recurrences one after the other. Each maps x to x + dropout(layer(norm(x))); without a residual connection, to
-    dropout(layer(norm(x))).
-    """
-
-    layers: Sequence[RecurrentLayer]
-    norms: Sequence[nn.Module]
-    residual: Sequence[bool]
-    dropouts: Sequence[Dropout]

@@ -9,7 +9,7 @@ from typing import Literal
 from torch import Tensor, nn
 
 from charrnn.config import ModelConfig
-from charrnn.models.base import LanguageModel, RecurrentLayer, Stack, State
+from charrnn.models.base import LanguageModel, RecurrentLayer, State
 from charrnn.models.fast import windows
 from charrnn.models.layers import Dropout, Embedding, dropout, fully_connected, normalisation
 
@@ -110,7 +110,7 @@ class Trunk(nn.Module):
         alphabet, `[V, E]`.
         """
         x = self.input_layers(self.input_dropout(x))
-        stack = Stack(self.layers, list(self.norms)[:-1], self.residual, self.dropouts)
+        stack = windows.Stack(self.layers, list(self.norms)[:-1], self.residual, self.dropouts)
         if self.kernels == "auto":
             x, state = windows.run(stack, x, state, ids)
         else:
@@ -134,7 +134,7 @@ class Trunk(nn.Module):
         return self.output_dropout(self.output_layers(x)) if len(self.output_layers) else x
 
 
-def through(stack: Stack, x: Tensor, state: State) -> tuple[Tensor, State]:
+def through(stack: windows.Stack, x: Tensor, state: State) -> tuple[Tensor, State]:
     """x `[T, B, D]` and a state to `[T, B, H]` and the new state, through the `forward` of each layer."""
     rest: list[Tensor] = list(state)
     after: State = ()

@@ -26,7 +26,8 @@ def model_of(config: ModelConfig, vocab_size: int) -> LanguageModel:
     """
     if config.ngram is not None:
         alone = config.model_copy(update={"ngram": None})
-        return Mixture(model_of(alone, vocab_size), NGramModel(vocab_size, config.ngram.order_for(vocab_size)))
+        ngram = NGramModel(vocab_size, config.ngram.order_for(vocab_size))
+        return Mixture(model_of(alone, vocab_size), ngram, config.ngram.recent)
     source = _class_of(CELLS[config.cell])
     if issubclass(source, RecurrentLayer):
         model = BidirectionalModel if config.bidirectional else RecurrentModel

@@ -140,7 +140,7 @@ def memory(
     `progress` is given numbers of targets that were predicted. Raises CharrnnError for a bidirectional model, and for
     one whose predictions are not finite.
     """
-    model = run.model
+    model = run.model.writer  # what is counted of the last characters is no memory of the network
     if not model.causal:
         raise CharrnnError(
             f"{run.path}: a bidirectional model sees what comes after, and not only the last characters; take one that "

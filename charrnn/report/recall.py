@@ -94,7 +94,7 @@ def recall(run: Run, documents: int = DOCUMENTS, progress: Callable[[int], None]
 @torch.no_grad()
 def _judged(run: Run, made: Synthetic, part: Part, spans: Array) -> list[tuple[int, bool, float]]:
     """For each decided place of some documents: its distance, whether the model is right, and the chance of a guess."""
-    model, vocabulary, ids = run.model, run.vocabulary, np.asarray(part.ids)
+    model, vocabulary, ids = run.model.writer, run.vocabulary, np.asarray(part.ids)
     texts = [vocabulary.decode(ids[begin:end].tolist()) for begin, end in spans]
     places = [(column, text, one) for column, text in enumerate(texts) for one in made.decided(text)]
     read, state = [], model.initial_state(len(spans))

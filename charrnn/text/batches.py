@@ -43,6 +43,8 @@ class Batch:
     """The number of predicted characters in the whole batch."""
     counted: npt.NDArray[np.bool_] | None = None
     """The columns whose characters are counted, `[B]`; the others are only read. None: all are counted."""
+    before: Array | None = None
+    """The ids `[K, B]` that stand before those of a fresh batch and are not read, -1 where there is none."""
 
     @property
     def lengths(self) -> Array:
@@ -221,13 +223,20 @@ class DocumentBatches:
 
 
 def once(
-    part: Part, spans: Array, batch_size: int, windows: tuple[int, int], boundary: int, run_up: int = 0
+    part: Part,
+    spans: Array,
+    batch_size: int,
+    windows: tuple[int, int],
+    boundary: int,
+    run_up: int = 0,
+    before: int = 0,
 ) -> Iterator[Batch]:
     """One reading of some `spans` `[S, 2]` of a part, `batch_size` of them side by side, in their order.
 
     Documents are read from boundary to boundary. A span of a stream is read after its run-up: up to `run_up` characters
     that stand before it in the text, whichever part they belong to. They are read and not counted. Where the text
-    begins, the run-up does. `windows` are the numbers of characters of a batch in a run-up, and where some are counted.
+    begins, the run-up does. The `before` characters that stand before that are told and not read. `windows` are the
+    numbers of characters of a batch in a run-up, and where some are counted.
     """
     ids, closed = np.asarray(part.ids), part.documents is not None
     for i in range(0, len(spans), batch_size):
@@ -238,7 +247,11 @@ def once(
             start, counted = stop, past <= stop
             stop = min(start + windows[int(counted.any())], longest, *past[~counted])
             batch = read(ids, begins - past, ends, start, stop, boundary, closed)
-            yield replace(batch, characters=int(batch.lengths[counted].sum()), counted=counted)
+            told = None
+            if start == 0 and not closed:
+                place = begins - past - np.arange(before, 0, -1)[:, None]
+                told = np.where(place < 0, -1, ids[place.clip(0)].astype(np.int64))
+            yield replace(batch, characters=int(batch.lengths[counted].sum()), counted=counted, before=told)
 
 
 def blocks(part: Part, block: int, batch_size: int, boundary: int) -> Iterator[Batch]:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from charrnn.device import to_device
-from charrnn.evaluation.likelihood import evaluation_batches, some_characters
+from charrnn.evaluation.likelihood import begin, evaluation_batches, some_characters
 from charrnn.models import LanguageModel, Mixture, NGramModel, State
 from charrnn.models.background import WEIGHTS, with_each_weight
 from charrnn.models.mixture import Piece
@@ -42,12 +42,11 @@ def set_aside(part: Part, vocab_size: int) -> tuple[Part, Part]:
 
 @torch.no_grad()
 def read_apart(mixture: Mixture, part: Part, run_up: int = SHORT_RUN_UP) -> list[Piece]:
-    """What network and n-gram say of each character of a part, after a run-up that is not counted."""
+    """What each expert says of each character of a part, after a run-up that is not counted."""
     pieces: list[Piece] = []
     state: State = ()
-    for ids, targets, there, is_fresh in _texts(mixture, part, run_up):
-        if is_fresh:
-            state = mixture.initial_state(ids.shape[1])
+    for ids, targets, there, fresh in _texts(mixture, part, run_up):
+        state = state if fresh is None else fresh
         features, state = mixture.features(ids, state)
         x, known = mixture.experts(features[there])
         pieces.append((x, known, targets[there]))
@@ -60,22 +59,24 @@ def likeliest_weight(ngram: NGramModel, background: NGramModel, part: Part) -> t
 
     Gives also the nats per character of the n-gram without it.
     """
-    nats, count, state = torch.zeros(len(WEIGHTS), dtype=torch.float64), 0, ngram.initial_state(1)
-    for ids, targets, there, is_fresh in _texts(ngram, part, SHORT_RUN_UP):
-        if is_fresh:
-            state = ngram.initial_state(ids.shape[1])
+    nats, count = torch.zeros(len(WEIGHTS), dtype=torch.float64), 0
+    state: State = ()
+    for ids, targets, there, fresh in _texts(ngram, part, SHORT_RUN_UP):
+        state = state if fresh is None else fresh
         log_p, state = with_each_weight(ngram, background, ids, targets.clamp(min=0), state)
         nats -= log_p[there].sum(0).cpu()
         count += int(there.sum())
     return WEIGHTS[int(nats.argmin())], float(nats[0]) / max(count, 1)
 
 
-def _texts(model: LanguageModel, part: Part, run_up: int) -> Iterator[tuple[Tensor, Tensor, Tensor, bool]]:
-    """A part as it is read here: ids, targets, and which of these are counted, `[T, B]`; and whether texts begin."""
+def _texts(model: LanguageModel, part: Part, run_up: int) -> Iterator[tuple[Tensor, Tensor, Tensor, State | None]]:
+    """A part as it is read here: ids, targets, and which of these are counted, `[T, B]`; and the state where texts
+    begin.
+    """
     for batch in evaluation_batches(model, part, run_up=run_up):
         counted = batch.targets != IGNORE if batch.counted is None else (batch.targets != IGNORE) & batch.counted
         ids, targets, there = (to_device(one, model.device) for one in (batch.inputs, batch.targets, counted))
-        yield ids, targets, there, batch.fresh
+        yield ids, targets, there, begin(model, batch) if batch.fresh else None
 
 
 def _between(spans: Array, taken: Array) -> Array:

@@ -44,7 +44,7 @@ class Beginning:
         return cls(run, run.model.learner)
 
     def config(self, config: Config, overrides: Sequence[str] = ()) -> Config:
-        """The config with this model's architecture and its characters, unless an override says others. Of its own
+        """The config with this model's architecture and its characters too, unless an override says which. Of its own
         `model`, only the keys that are FREE stay.
 
         Raises CharrnnError where an override asks for another architecture.
@@ -63,7 +63,7 @@ class Beginning:
             own["ngram"] = None
         data = config.model_dump() | {"model": trained.model_dump() | own}
         if self.run.vocabulary.kind == "char" and not any(one.partition("=")[0].strip() == ALSO for one in overrides):
-            data["vocab"]["also"] = "".join(self.run.vocabulary.characters)
+            data["vocab"]["also"] += "".join(self.run.vocabulary.characters)
         return validate(data, f"the config with the model of {self.run.path}")
 
     def counts(self, config: ModelConfig, vocabulary: Vocabulary) -> NGramModel | None:

@@ -108,11 +108,11 @@ class Mixing(Alone):
     def fit(self) -> dict[str, float]:
         """Fits the weights of the mixture to the network as it is.
 
-        Gives the nats per character of the text that was set aside: of network and n-gram, each alone, and of both.
+        Gives the nats per character of the text that was set aside: of each expert alone, and of all together.
         Where there is a background, gives also its weight, and the nats of the n-gram without it.
         """
         self.wait()
-        together = Mixture(self._model.network, self._stand_in)
+        together = Mixture(self._model.network, self._stand_in, self._model.recent)
         training = together.network.training
         together.eval()
         pieces = read_apart(together, self._aside)
@@ -120,13 +120,14 @@ class Mixing(Alone):
         if not pieces:
             return {}
         self._model.fit(pieces)
-        nats = torch.zeros(3, dtype=torch.float64)
+        nats = torch.zeros(1 + pieces[0][0].shape[1], dtype=torch.float64)
         for x, known, came in pieces:
-            network, ngram = x.unbind(1)
-            ways = torch.stack([network, ngram, mixed(network, ngram, self._model.trust[known])])
+            experts = x.unbind(1)
+            ways = torch.stack([mixed(experts, self._model.trust[known]), *experts])
             nats -= ways[:, torch.arange(len(came), device=came.device), came].sum(1, dtype=torch.float64).cpu()
         mean = nats / sum(len(came) for *_, came in pieces)
-        return dict(zip(("aside_network", "aside_ngram", "aside_both"), mean.tolist(), strict=True)) | self._kept
+        names = ("aside_both", "aside_network", "aside_ngram", "aside_recent")
+        return dict(zip(names, mean.tolist(), strict=False)) | self._kept
 
     def wait(self) -> None:
         """Waits until all is counted. Raises what made that impossible."""

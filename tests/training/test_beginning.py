@@ -321,6 +321,10 @@ def test_the_alphabet_is_that_of_both_texts_unless_it_is_said(capfd: pytest.Capt
     charrnn.train("both.yaml", init_from="old", overrides=["vocab.also="], out="own", device="cpu")
     assert set(charrnn.load("own").vocabulary.characters) == set(NEW)
     assert f"{len(set(OLD) - set(NEW))} are left out" in capfd.readouterr().err
+    more = charrnn.load_config(written("more", NEW))
+    more.vocab.also = "☃"
+    begun = charrnn.train(more, init_from="old", out="more", quiet=True, device="cpu")
+    assert set(begun.vocabulary.characters) == set(OLD) | set(NEW) | {"☃"}
     again = charrnn.resume(both.path, steps=6, quiet=True, device="cpu")
     assert again.vocabulary.characters == both.vocabulary.characters
     assert np.isfinite(again.evaluate().bits_per_char)

@@ -24,9 +24,11 @@ class MixedCounts(Tables):
         """Raises CharrnnError where the tables are not those of such an n-gram."""
         own = {name.removeprefix(PREFIX): array for name, array in weights.items() if name.startswith(PREFIX)}
         super().__init__(order, vocab_size, own)
-        if "trust" not in weights or weights["trust"].shape != (order, 2):
+        trust = weights.get("trust")
+        if trust is None or trust.ndim != 2 or len(trust) != order or trust.shape[1] not in (2, 3):
             raise misfit("trust is missing, or of another shape")
-        self.trust: Floats = weights["trust"].astype(np.float32)
+        # Nothing is counted lately where the model writes: that expert is then the n-gram.
+        self.trust: Floats = np.stack([trust[:, 0], trust[:, 1:].sum(axis=1)], axis=1).astype(np.float32)
 
     @cached_property
     def address(self) -> int:

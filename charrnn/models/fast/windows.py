@@ -12,20 +12,32 @@ Each way gives the results of the layer's own `forward`, up to rounding, as a te
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from charrnn.models.base import RecurrentLayer, Stack, State
+from charrnn.models.base import RecurrentLayer, State
 from charrnn.models.fast import kernels, parallel
 from charrnn.models.fast.scan import scan
 from charrnn.models.gru import GRULayer
+from charrnn.models.layers import Dropout
 from charrnn.models.lstm import LSTMLayer
 from charrnn.models.minimal import MinGRULayer, MinLSTMLayer
 from charrnn.models.rnn import RNNLayer
+
+
+class Stack(NamedTuple):
+    """Recurrences one after the other. Each maps x to x + dropout(layer(norm(x))); without a residual connection, to
+    dropout(layer(norm(x))).
+    """
+
+    layers: Sequence[RecurrentLayer]
+    norms: Sequence[nn.Module]
+    residual: Sequence[bool]
+    dropouts: Sequence[Dropout]
 
 
 def alphabet(embedding: nn.Embedding) -> Tensor:

@@ -19,7 +19,7 @@ from charrnn import native
 from charrnn.cells import cells_with, recurrent_cells
 from charrnn.config import ModelConfig
 from charrnn.models import build_model, set_dropout_generator, set_kernels
-from charrnn.models.base import RecurrentLayer, Stack, State
+from charrnn.models.base import RecurrentLayer, State
 from charrnn.models.fast import kernels, windows
 from charrnn.models.gru import GRULayer
 from charrnn.models.layers import Dropout
@@ -50,7 +50,7 @@ class Window(nn.Module):
     def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         if self.kernels == "plain":
             return self.layer.through(x, state)
-        return windows.run(Stack([self.layer], [self.norm], [False], [self.dropout]), x, state)
+        return windows.run(windows.Stack([self.layer], [self.norm], [False], [self.dropout]), x, state)
 
 
 def everything(module: nn.Module, inputs: Tensor, state: list[Tensor], seed: int) -> list[Tensor]:
