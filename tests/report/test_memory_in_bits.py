@@ -66,7 +66,7 @@ def test_each_value_is_that_of_reading_step_by_step(mode: str, model: dict[str, 
     run = trained(TEXT if mode == "stream" else POEMS, mode, **model)
     (part,) = part_of([run])
     targets = targets_of(part, 6)
-    boundary = run.model.boundary
+    reader, boundary = run.model.writer, run.model.boundary
     found = memory(run, targets, (1, 3, 20, 100))
     by_step: dict[int | None, list[float]] = {k: [] for k in (*found.known, None)}
     for place, span in zip(targets.places, targets.spans[targets.span], strict=True):
@@ -76,9 +76,9 @@ def test_each_value_is_that_of_reading_step_by_step(mode: str, model: dict[str, 
         wanted = boundary if ended else int(part.ids[place])
         for k, bits in by_step.items():
             blank = k is not None and k < len(before)
-            state = run.model.blank_state(1) if blank else run.model.initial_state(1)
+            state = reader.blank_state(1) if blank else reader.initial_state(1)
             for character in before[-k:] if blank and k else before[-1001:]:
-                logits, state = run.model.step(torch.tensor([character]), state)
+                logits, state = reader.step(torch.tensor([character]), state)
             bits.append(float(-logits[0].double().log_softmax(-1)[wanted] / math.log(2)))
     assert found.everything == pytest.approx(np.mean(by_step[None]), abs=1e-4)
     assert found.bits == pytest.approx([np.mean(by_step[k]) for k in found.known], abs=1e-4)
