@@ -120,12 +120,13 @@ def _parts(evaluations: list[Line]) -> list[list[str]]:
     if not evaluations or "aside_both" not in evaluations[-1]:
         return []
     bits = {name: nats / math.log(2) for name, nats in evaluations[-1].items() if name.startswith("aside_")}
-    lately = ", with what was read lately {aside_recent:.3f}" if "aside_recent" in bits else ""
-    told = (
-        f"network alone {{aside_network:.3f}} bits per character, n-gram alone {{aside_ngram:.3f}}{lately}, together "
+    told = "network alone {aside_network:.3f} bits per character, n-gram alone {aside_ngram:.3f}, "
+    if "aside_recent" in bits:
+        told += "with what was read lately {aside_recent:.3f}, "
+    told += (
+        "together {aside_both:.3f}, on a piece of the training part that was set aside and not learnt from (best is on "
     )
-    told += "{aside_both:.3f}, on a piece of the training part that was set aside and not learnt from (best is on the "
-    told += "held-out part)"
+    told += "the held-out part)"
     return [["parts", told.format(**bits)], *_kept(evaluations[-1])]
 
 

@@ -48,6 +48,7 @@ class Mixture(LanguageModel):
         """Until `fit`, the n-gram predicts alone, because a fresh network knows nothing."""
         super().__init__(network.vocab_size)
         self.network, self.ngram, self.recent = network, ngram, recent
+        self._length = max(recent, ngram.order - 1)  # of the last characters that it knows
         self.register_buffer("trust", torch.tensor([[0.0, 1.0, 0.0][: 3 if recent else 2]]).repeat(ngram.order, 1))
 
     @property
@@ -79,7 +80,7 @@ class Mixture(LanguageModel):
 
     def _unread(self, state: State) -> Tensor:
         """The characters of the n-gram's state, and as many before them as are counted: none, -1."""
-        return F.pad(state[0], (max(self.recent - state[0].shape[1], 0), 0), value=-1)
+        return F.pad(state[0], (self._length - state[0].shape[1], 0), value=-1)
 
     def recall(self, state: State, before: Tensor) -> State:
         """The state with the characters `[K, B]` as the last ones."""
@@ -109,17 +110,16 @@ class Mixture(LanguageModel):
 
     def _said(self, features: Tensor) -> tuple[list[Tensor], Tensor]:
         """What each expert says, the network up to a constant; and the lengths of the known contexts."""
-        length = max(self.recent, self.ngram.order - 1)
-        width = features.shape[-1] - length
+        width = features.shape[-1] - self._length
         network = self.network.readout(features[..., :width].to(next(self.network.parameters())))
         last = features[..., width:].int()
-        ranks = self._contexts(last[..., length - self.ngram.order + 1 :].long())
+        ranks = self._contexts(last[..., self._length - self.ngram.order + 1 :].long())
         if network.dtype == torch.float64:
             found = [network, self.ngram.probabilities(ranks, network.dtype).log_()]
         else:
             found = [network, self.ngram.ln_p(ranks)]
         if self.recent:
-            found.append(ln_p(last[..., length - self.recent :], self.ngram.order, found[1]))
+            found.append(ln_p(last[..., self._length - self.recent :], self.ngram.order, found[1]))
         return found, self.ngram.known(ranks)
 
     def _contexts(self, last: Tensor) -> Tensor:
@@ -161,17 +161,12 @@ def _newton(pieces: Sequence[Piece], start: Tensor, damping: float, pooled: bool
         gradient, hessian = torch.zeros_like(start), start.new_zeros(*start.shape, several)
         for x, known, came in pieces:
             m = torch.zeros_like(known) if pooled else known
-            own = x.unbind(1)
-            p = mixed(own, weights[m])
+            p = mixed(x.unbind(1), weights[m])
             likelihood += p.gather(1, came[:, None]).sum().double()
             p.exp_()
-            mean = torch.stack([_sums(p, one) for one in own], dim=1)
-            square = mean.new_empty(*mean.shape, several)
-            for i, one in enumerate(own):
-                weighted = p * one
-                for j in range(i, several):
-                    square[:, i, j] = square[:, j, i] = _sums(weighted, own[j])
-            covariance = square - mean[:, :, None] * mean[:, None]
+            weighted = p[:, None] * x
+            mean = weighted.sum(2)
+            covariance = weighted @ x.transpose(1, 2) - mean[:, :, None] * mean[:, None]
             groups = F.one_hot(m, len(start)).double().t()  # a product, because a GPU adds at indices in any order
             gradient += groups @ (x.gather(2, came[:, None, None].expand(-1, several, 1))[..., 0] - mean).double()
             hessian += (groups @ covariance.flatten(1).double()).view_as(hessian)
@@ -188,8 +183,3 @@ def _newton(pieces: Sequence[Piece], start: Tensor, damping: float, pooled: bool
             break
         weights = weights + step
     return weights
-
-
-def _sums(x: Tensor, y: Tensor) -> Tensor:
-    """The sums of x y over the alphabet: `[N, V]` and `[N, V]` to `[N]`, without a product in memory."""
-    return torch.einsum("nv,nv->n", x, y)
