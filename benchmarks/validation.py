@@ -2,11 +2,12 @@
 
     python benchmarks/validation.py [--minutes 1.5] [NAME ...]
 
-Trains a small model on each text, by default on four: 红楼梦, 水浒传, tiny-shakespeare and the poems of tang. At the
-first evaluation, in the middle and at the end it prints both losses in nats, the standard error that the training
-shows, how many of these lie between the losses, and the share of the training's time that evaluations have taken. The
-last column is the loss of streams of 1,000 characters without a run-up, which trainings showed before. The texts come
-from CHARRNN_MIRROR, if it is set; 水浒传 is read from SHUIHU, a file.
+Trains a small model on each text, by default on four: 红楼梦, 水浒传, tiny-shakespeare and the poems of tang; and on
+each again with an n-gram beside it, which is called "红楼梦 +" here. At the first evaluation, in the middle and at the
+end it prints both losses in nats, the standard error that the training shows, how many of these lie between the losses,
+and the share of the training's time that evaluations have taken, with the fit of the mixture. The last column is the
+loss of streams of 1,000 characters without a run-up, which trainings showed before. The texts come from CHARRNN_MIRROR,
+if it is set; 水浒传 is read from SHUIHU, a file.
 """
 
 from __future__ import annotations
@@ -14,18 +15,23 @@ from __future__ import annotations
 import argparse
 import os
 import time
+from collections.abc import Callable
+from typing import TypeVar
 
 import torch
 from machine import describe
 
 from charrnn.evaluation.likelihood import likelihood, some_characters
 from charrnn.loading import load_config
-from charrnn.models import build_model
+from charrnn.models import Mixture, build_model
 from charrnn.text.batches import training_batches
 from charrnn.text.corpora import resolve, settled
 from charrnn.text.dataset import load_dataset
+from charrnn.training.aside import set_aside
+from charrnn.training.mixing import Alone, Mixing
 from charrnn.training.trainer import Trainer
 
+T = TypeVar("T")
 SMALL = ["model.hidden_size=96", "model.embedding_size=64", "model.dropout=0"]
 TEXTS = {
     "红楼梦": ["novel", "corpus.name=hongloumeng", *SMALL],
@@ -33,7 +39,8 @@ TEXTS = {
     "tiny-shakespeare": ["shakespeare", "model.hidden_size=128"],
     "tang": ["tang", "model.tie_embedding=false", *SMALL],
 }
-SHOWN = {1: "start", 5: "middle", 10: "end"}
+TEXTS |= {f"{name} +": [*given, "model.ngram={}"] for name, given in TEXTS.items()}
+SHOWN = {1: "start", 3: "middle", 5: "end"}
 
 
 def main() -> None:
@@ -53,25 +60,32 @@ def main() -> None:
 def compare(name: str, minutes: float) -> None:
     """Trains on a text and prints a row for three evaluations."""
     config, *overrides = TEXTS[name]
-    whole = load_config(config, [*overrides, f"training.minutes={minutes}"])
+    whole = load_config(config, [*overrides, f"training.minutes={minutes}", "training.evaluate_every=20%"])
     files, corpus = resolve(settled(whole.corpus))
     dataset, training = load_dataset(files, corpus, whole.vocab), whole.training
     train, validation = dataset.part("train", corpus), dataset.part("val", corpus)
     boundary, count = dataset.vocabulary.boundary, 0
-    batches = training_batches(train, training.batch_size, training.window, boundary, 0)
     clock = Clock()
-    model = build_model(whole.model, len(dataset.vocabulary), 0)
-    trainer = Trainer(model, batches, validation, training, torch.device("cpu"), clock=clock)
-    measure, spent = trainer.validation.measure, 0.0
+    model, mixing = build_model(whole.model, len(dataset.vocabulary), 0), Alone()
+    if isinstance(model, Mixture):
+        rest, aside = set_aside(train, len(dataset.vocabulary))
+        train, mixing = rest, Mixing(model, train, rest, aside)
+    batches = training_batches(train, training.batch_size, training.window, boundary, 0)
+    trainer = Trainer(model, batches, validation, training, torch.device("cpu"), clock=clock, mixing=mixing)
+    spent = 0.0
 
-    def timed(*arguments: object) -> object:
-        nonlocal spent
-        started = time.perf_counter()
-        result = measure(*arguments)  # type: ignore[arg-type]
-        spent += time.perf_counter() - started
-        return result
+    def timed(measure: Callable[..., T]) -> Callable[..., T]:
+        def measured(*arguments: object) -> T:
+            nonlocal spent
+            started = time.perf_counter()
+            result = measure(*arguments)
+            spent += time.perf_counter() - started
+            return result
 
-    trainer.validation.measure = timed  # type: ignore[method-assign, assignment]
+        return measured
+
+    trainer.validation.measure = timed(trainer.validation.measure)  # type: ignore[method-assign]
+    mixing.fit = timed(mixing.fit)  # type: ignore[method-assign]
     for event in trainer.events():
         if event.kind != "evaluation":
             continue

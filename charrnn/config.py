@@ -382,9 +382,9 @@ class TrainingConfig(Section):
     evaluate_every: Every = "10%"
     """How often the validation loss is measured. The best loss so far is saved as a checkpoint."""
     evaluate_characters: Annotated[int, Field(ge=1)] | Literal["auto", "all"] = "auto"
-    """The most validation characters of an evaluation, from evenly spread places. `auto`: one for 60 characters that
-    were learnt from before the first evaluation (some 1 % of the time), at least 12,000 (then the standard error
-    is some 1 % of the loss), and all for an n-gram."""
+    """The most validation characters of an evaluation, from evenly spread places. `auto`: so many that the standard
+    error is 1 % of the loss (3,000 to 12,000), or one for 200 characters that were learnt from before the first
+    evaluation, which is some 1 % of the time; and all for an n-gram."""
     checkpoint_every: Every = "10%"
     """How often a checkpoint is written, from which a training can be resumed."""
     keep: Annotated[int, Field(ge=1, le=1000)] = 2

@@ -89,15 +89,21 @@ def surprisals(model: LanguageModel, batches: Iterable[Batch]) -> Iterator[tuple
     model.train(training)
 
 
-def likelihood(
-    model: LanguageModel, part: Part, *, block: int | None = None, run_up: int = RUN_UP, of: int | None = None
-) -> Likelihood:
+def likelihood(model: LanguageModel, part: Part, *, block: int | None = None, run_up: int = RUN_UP) -> Likelihood:
     """The likelihood of every character of `part`. Streams carry the state; each document has a fresh one.
 
     A long text is read as some 64 streams side by side, each after a run-up of the characters that stand before it.
     With `block` it is read in blocks of so many characters, each from a fresh state after the character before it;
-    nanoGPT reports this for its window. `of` is the number of characters of which `part` is a sample: the error is then
-    that of the sample.
+    nanoGPT reports this for its window.
+    """
+    nats, characters = by_text(model, part, block=block, run_up=run_up)
+    error = None if block is not None else ratio_error(nats, characters)
+    return Likelihood(float(nats.sum()), int(characters.sum()), error)
+
+
+def by_text(model: LanguageModel, part: Part, *, block: int | None = None, run_up: int = RUN_UP) -> tuple[Array, Array]:
+    """The nats and the characters `[C]` of each text that `likelihood` reads by itself, in an order that is the same
+    for all models.
     """
     sums, lengths = [], []
     for batch, own in surprisals(model, evaluation_batches(model, part, block=block, run_up=run_up)):
@@ -107,10 +113,8 @@ def likelihood(
         sums[-1] += own.sum(0, dtype=torch.float64)
         lengths[-1] += batch.lengths
     if not sums:
-        return Likelihood(0.0, 0)
-    nats, characters = torch.cat(sums).cpu().numpy(), np.concatenate(lengths)
-    error = None if block is not None else ratio_error(nats, characters, part.characters / of if of else 0.0)
-    return Likelihood(float(nats.sum()), int(characters.sum()), error)
+        return np.zeros(0), np.zeros(0, np.int64)
+    return torch.cat(sums).cpu().numpy(), np.concatenate(lengths)
 
 
 def ratio_error(nats: Array, characters: Array, fraction: float = 0.0) -> float | None:

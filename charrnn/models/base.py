@@ -7,11 +7,9 @@ from itertools import chain
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
-from torch.nn import functional as F
 
 from charrnn.config import ModelConfig
-from charrnn.models.layers import Dropout
-from charrnn.text.batches import IGNORE
+from charrnn.models.layers import Dropout, cross_entropies
 
 State = tuple[Tensor, ...]
 """All that a model remembers of what it has read: a flat tuple of tensors `[B, ...]`. Every caller can detach, index,
@@ -82,9 +80,7 @@ class LanguageModel(nn.Module):
     def log_prob(self, ids: Tensor, targets: Tensor, state: State) -> tuple[Tensor, State]:
         """ln p `[T, B]` of the targets `[T, B]` after ids `[T, B]`, 0 where a target is IGNORE, and the new state."""
         features, state = self.read(ids, targets, state)
-        logits = self.readout(features).flatten(0, 1).float()
-        nats = F.cross_entropy(logits, targets.flatten(), ignore_index=IGNORE, reduction="none")
-        return -nats.view_as(targets), state
+        return -cross_entropies(self.readout, features, targets, self.vocab_size), state
 
     @property
     def learner(self) -> LanguageModel:
@@ -95,6 +91,11 @@ class LanguageModel(nn.Module):
     def writer(self) -> LanguageModel:
         """The part that writes: the model itself, unless it reads by what is no evidence where it writes."""
         return self
+
+    @property
+    def yardstick(self) -> LanguageModel | None:
+        """A part that reads many times as fast as the model, and finds the same places hard; None if there is none."""
+        return None
 
     @property
     def counted(self) -> list[str]:

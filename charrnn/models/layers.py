@@ -7,12 +7,16 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from charrnn.config import ModelConfig
+from charrnn.text.batches import IGNORE
 
 Activation = Literal["tanh", "relu"]
 RecurrentInit = Literal["identity", "orthogonal", "gaussian"] | None
 ForgetBias = float | Literal["chrono"]
+CACHED = 2**19
+"""So many logits are computed and used at once where many are needed: 2 MB stay in the cache of a processor."""
 
 
 class Dropout(nn.Module):
@@ -83,6 +87,14 @@ def fully_connected(
     for i in range(count):
         layers += [nn.Linear(hidden_size if i else input_size, hidden_size), activation()]
     return nn.Sequential(*layers)
+
+
+def cross_entropies(readout: Callable[[Tensor], Tensor], features: Tensor, targets: Tensor, vocab_size: int) -> Tensor:
+    """-ln p of targets `[T, B]`, 0 where one is IGNORE, from features `[T, B, D]` and the last layer."""
+    rows = max(1, CACHED // vocab_size)
+    some = zip(torch.split(features.flatten(0, 1), rows), torch.split(targets.flatten(), rows), strict=True)
+    nats = [F.cross_entropy(readout(x).float(), own, ignore_index=IGNORE, reduction="none") for x, own in some]
+    return torch.cat(nats).view_as(targets)
 
 
 def normalisation(kind: str, width: int) -> nn.Module:

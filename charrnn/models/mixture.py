@@ -15,7 +15,9 @@ from charrnn.models.recent import ln_p
 
 STEPS = 20
 """The most steps of Newton's method; some six are needed."""
-DAMPING = 20.0
+NEAR = 1e-4
+"""The step of Newton's method that ends it."""
+DAMPING = 5.0
 """The strength with which the weights of each length are held to those of all lengths: that of so many characters."""
 
 
@@ -64,6 +66,11 @@ class Mixture(LanguageModel):
     def learner(self) -> LanguageModel:
         """The network."""
         return self.network
+
+    @property
+    def yardstick(self) -> LanguageModel:
+        """The n-gram."""
+        return self.ngram
 
     @property
     def counted(self) -> list[str]:
@@ -174,12 +181,14 @@ def _newton(pieces: Sequence[Piece], start: Tensor, damping: float, pooled: bool
         if likelihood <= here:  # too far, or there already
             step /= 2
             weights = weights - step
+            if step.abs().max() < NEAR:
+                break
             continue
         here = float(likelihood)
         gradient -= damping * (weights - start)
         hessian += (damping + 1e-6) * torch.eye(several, dtype=start.dtype, device=start.device)
         step = torch.linalg.solve(hessian, gradient)
-        if step.abs().max() < 1e-4:
+        if step.abs().max() < NEAR:
             break
         weights = weights + step
     return weights

@@ -14,6 +14,7 @@ from charrnn.device import to_device
 from charrnn.evaluation.likelihood import begin, evaluation_batches, some_characters
 from charrnn.models import LanguageModel, Mixture, NGramModel, State
 from charrnn.models.background import WEIGHTS, with_each_weight
+from charrnn.models.layers import CACHED
 from charrnn.models.mixture import Piece
 from charrnn.text.batches import IGNORE
 from charrnn.text.dataset import Array, Part
@@ -21,7 +22,7 @@ from charrnn.training.validation import SHORT_RUN_UP
 
 SHARE = 50
 """One character of so many is set aside."""
-MOST = 20_000
+MOST = 10_000
 """The most characters that are set aside."""
 LOGITS = 2**23
 """The most logits of a fit: of a text with thousands of characters in its alphabet, less is set aside."""
@@ -48,8 +49,9 @@ def read_apart(mixture: Mixture, part: Part, run_up: int = SHORT_RUN_UP) -> list
     for ids, targets, there, fresh in _texts(mixture, part, run_up):
         state = state if fresh is None else fresh
         features, state = mixture.features(ids, state)
-        x, known = mixture.experts(features[there])
-        pieces.append((x, known, targets[there]))
+        rows = max(1, CACHED // mixture.vocab_size)
+        for own, came in zip(torch.split(features[there], rows), torch.split(targets[there], rows), strict=True):
+            pieces.append((*mixture.experts(own), came))
     return pieces
 
 

@@ -18,25 +18,22 @@ from charrnn.device import find_device
 from charrnn.errors import CharrnnError
 from charrnn.loading import absolute, config_of, find_config, load_config, parse_config, parse_run_config
 from charrnn.mistakes import check_values
-from charrnn.models import Mixture, NGramModel, build_model
 from charrnn.run import Run
 from charrnn.store.folder import check_folders, new_folder
 from charrnn.store.lock import locked
 from charrnn.terminal import advance, reading, say
-from charrnn.text.batches import training_batches
 from charrnn.text.corpora import resolve
 from charrnn.text.dataset import Dataset, load_dataset
 from charrnn.text.reader import find_files
 from charrnn.training.aside import set_aside
+from charrnn.training.assembly import new_trainer, new_training
 from charrnn.training.attendance import WorkerLost
-from charrnn.training.beginning import Beginning, keep_frozen
+from charrnn.training.beginning import Beginning
 from charrnn.training.closing import closing_line, next_command
 from charrnn.training.distributed import Workers, joined, own_device
 from charrnn.training.events import Event, Listener, Training, as_listeners
 from charrnn.training.headline import headline, undivided
 from charrnn.training.listeners import Bar, Log, Samples, encode_prompt
-from charrnn.training.mixing import ALONE, Mixing
-from charrnn.training.ngram_trainer import NGramTrainer
 from charrnn.training.pace import Pace
 from charrnn.training.recipe import find_recipe, is_text, namesake
 from charrnn.training.restoring import find_background, restore
@@ -126,7 +123,7 @@ def _train(
         dataset = workers.one_first(lambda: _read_corpus(config, quiet or workers.rank > 0))
         _check_divided(config, dataset)
         config, changed = fitted(config, dataset, workers.count)
-        training = _training(config, dataset, where, workers, beginning)
+        training = new_training(config, dataset, where, workers, beginning)
         encode_prompt(
             config, dataset.vocabulary.in_encoding(config.corpus.encoding)
         )  # an unknown character is told now, not after an hour
@@ -217,7 +214,7 @@ def _restored(run: Run, overrides: Sequence[str], workers: Workers) -> tuple[Run
     config, changed = fitted(config, dataset, workers.count)
     last = None if workers.rank or run.checkpoints.none_yet else run.checkpoints.find("last").folder
     background = None if last is None else find_background(last, config.model, dataset.vocabulary)
-    trainer = _trainer(config, dataset, run.device, workers, background=background)
+    trainer = new_trainer(config, dataset, run.device, workers, background=background)
     if workers.rank:
         return run, trainer
     if changed:
@@ -321,65 +318,6 @@ def _check_divided(config: Config, dataset: Dataset) -> None:
         part, _ = set_aside(part, len(dataset.vocabulary))
     if not part.characters and (told := undivided(find_files(corpus.path), corpus, len(dataset.starts) - 1)):
         raise CharrnnError(f"{told}; as one long text it can be learnt from: ‹overrides=corpus.mode=stream›")
-
-
-def _training(
-    config: Config, dataset: Dataset, device: torch.device, workers: Workers, beginning: Beginning | None
-) -> Training:
-    """A new training of the config. Raises CharrnnError where the config and the text do not fit together."""
-    if config.model.cell != "ngram":
-        return _trainer(config, dataset, device, workers, beginning)
-    if workers.count > 1:
-        raise CharrnnError(f"{workers.count} workers: an n-gram counts in one process; leave ‹workers› away")
-    part, validation = (dataset.part(name, config.corpus) for name in ("train", "val"))
-    model = NGramModel(len(dataset.vocabulary), config.model.order)
-    keep_frozen(model, config.training.freeze)
-    return NGramTrainer(model, part, validation, config.training, device)
-
-
-def _trainer(
-    config: Config,
-    dataset: Dataset,
-    device: torch.device,
-    workers: Workers,
-    beginning: Beginning | None = None,
-    background: NGramModel | None = None,
-) -> Trainer:
-    training, vocabulary = config.training, dataset.vocabulary
-    part, validation = (dataset.part(name, config.corpus) for name in ("train", "val"))
-    if training.patience is not None and not validation.characters:
-        raise CharrnnError(
-            f"training.patience: {training.patience}: null was expected, because corpus.split holds out nothing to "
-            "evaluate on"
-        )
-    for key in ("forget", "window_deviation"):
-        if part.documents is not None and getattr(training, key):
-            raise CharrnnError(
-                f"training.{key}: 0 was expected, because corpus.mode is documents, and each of them is read on its "
-                "own; it belongs to streams"
-            )
-    model = build_model(config.model, len(vocabulary), training.seed)
-    if beginning is not None:
-        beginning.give(model, vocabulary)
-    keep_frozen(model.learner, training.freeze)
-    mixing = ALONE
-    if config.model.ngram is not None:
-        assert isinstance(model, Mixture)
-        whole, (part, aside) = part, set_aside(part, len(vocabulary))
-        if workers.rank == 0:
-            if beginning is not None:
-                background = beginning.counts(config.model, vocabulary)
-            mixing = Mixing(model, whole, part, aside, background, config.model.ngram.keep)
-    batches = training_batches(
-        part,
-        training.batch_size,
-        training.window,
-        vocabulary.boundary,
-        training.seed,
-        training.window_deviation,
-        workers.share,
-    )
-    return Trainer(model, batches, validation, training, device, workers=workers, mixing=mixing)
 
 
 def _follow(run: Run, training: Training) -> Run:

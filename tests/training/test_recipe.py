@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 from charrnn.config import Config
 from charrnn.errors import CharrnnError
 from charrnn.loading import parse_config
+from charrnn.text.division import FILES, Documents
 from charrnn.text.survey import Survey, survey
 from charrnn.training import recipe as recipes
-from charrnn.training.recipe import FILES, PASSES, Documents, Recipe, find_recipe, is_text, namesake, recipe
+from charrnn.training.recipe import PASSES, Recipe, find_recipe, is_text, namesake, recipe
 from charrnn.training.session import train
 
 POEM = "空山新雨後，天氣晚來秋。\n明月松間照，清泉石上流。\n\n"

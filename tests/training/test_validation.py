@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -11,12 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from charrnn.config import ModelConfig
-from charrnn.evaluation.likelihood import RUN_UP, Likelihood, likelihood, some_characters
-from charrnn.models import LanguageModel, build_model, set_kernels
+from charrnn.evaluation.likelihood import Likelihood, likelihood, some_characters
+from charrnn.evaluation.sampled import sampled, yardstick
+from charrnn.models import LanguageModel, Mixture, NGramModel, build_model, set_kernels
 from charrnn.text.dataset import Part
 from charrnn.training import validation
 from charrnn.training.standing import Standing
-from charrnn.training.validation import LEAST, SHARE, SHORT_RUN_UP, STREAM, Validation, metrics
+from charrnn.training.validation import LEAST, MOST, SHARE, SHORT_RUN_UP, STREAM, Validation, metrics
 
 V = 6
 
@@ -38,14 +40,15 @@ def poems(count: int, length: int) -> Part:
 
 
 class Reading:
-    """Reads in the place of `likelihood`, and remembers what."""
+    """Reads in the place of `likelihood` and `sampled`, and remembers what."""
 
-    def __init__(self) -> None:
+    def __init__(self, error: float | None) -> None:
         self.parts: list[Part] = []
+        self.error = error
 
-    def __call__(self, model: LanguageModel, part: Part, **_: Any) -> Likelihood:
+    def __call__(self, model: LanguageModel, part: Part, *_: Any) -> Likelihood:
         self.parts.append(part)
-        return Likelihood(1.0, part.characters)
+        return Likelihood(float(part.characters), part.characters, self.error)
 
 
 @pytest.mark.parametrize("part", [text(700), poems(20, 30)], ids=["stream", "documents"])
@@ -54,8 +57,11 @@ def test_it_is_the_likelihood_of_as_many_characters_as_are_wanted(part: Part, wa
     own, standing = Validation(part, wanted), Standing(learnt=10**9)
     expected = part if wanted == "all" else some_characters(part, wanted, STREAM)
     assert own.characters == expected.characters
-    run_up = RUN_UP if expected is part else SHORT_RUN_UP
-    assert own.measure(network(), standing) == likelihood(network(), expected, run_up=run_up, of=part.characters)
+    told = own.measure(network(), standing)
+    if expected is part:
+        assert told == replace(likelihood(network(), part), standard_error=0.0)
+    else:
+        assert told == sampled(network(), expected, part, SHORT_RUN_UP, None)
     assert standing == Standing(learnt=10**9)
 
 
@@ -72,17 +78,26 @@ def test_by_itself_it_reads_the_chosen_characters_in_short_streams(part: Part) -
     standing = Standing(learnt=30_000 * SHARE + 1)
     own = Validation(part, "auto").measure(network(), standing)
     some = some_characters(part, 30_000, STREAM)
-    assert own == likelihood(network(), some, run_up=SHORT_RUN_UP, of=40_000)
+    assert own == sampled(network(), some, part, SHORT_RUN_UP, None)
     assert standing.evaluated == 30_000
 
 
-@given(learnt=st.integers(0, 10**7), later=st.integers(0, 10**7), size=st.integers(1, 90_000), whole=st.booleans())
-def test_the_first_evaluation_decides_for_all_later_ones(learnt: int, later: int, size: int, whole: bool) -> None:
+@given(
+    learnt=st.integers(0, 10**7),
+    later=st.integers(0, 10**7),
+    size=st.integers(1, 90_000),
+    whole=st.booleans(),
+    error=st.one_of(st.none(), st.floats(0, 0.1)),
+)
+def test_the_first_evaluation_decides_for_all_later_ones(
+    learnt: int, later: int, size: int, whole: bool, error: float | None
+) -> None:
     """Otherwise their losses could not be compared; and a training that goes on goes on with the same characters."""
     part = text(size) if whole else poems(-(-size // 50), 50)
-    reading, standing = Reading(), Standing(learnt=learnt)
+    reading, standing = Reading(error), Standing(learnt=learnt)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(validation, "likelihood", reading)
+        patch.setattr(validation, "sampled", reading)
         first = Validation(part, "auto")
         first.measure(network(), standing)
         wanted = standing.evaluated
@@ -90,12 +105,45 @@ def test_the_first_evaluation_decides_for_all_later_ones(learnt: int, later: int
         first.measure(network(), standing)
         resumed = Standing.model_validate(standing.model_dump())
         Validation(part, "auto").measure(network(), resumed)
-    assert wanted == standing.evaluated == resumed.evaluated == max(LEAST, learnt // SHARE)
-    for read in reading.parts:
-        assert np.array_equal(read.spans, reading.parts[0].spans)
-    count = reading.parts[0].characters
+    tried, *others = reading.parts
+    assert wanted == standing.evaluated == resumed.evaluated
+    assert max(LEAST, learnt // SHARE) <= wanted <= max(MOST, learnt // SHARE)
+    assert tried is part or tried.characters <= 1.05 * LEAST
+    for read in others:
+        assert np.array_equal(read.spans, others[0].spans)
+    count = others[0].characters
     assert 0 < count <= part.characters
     if part.characters <= wanted:
-        assert reading.parts[0] is part
+        assert others[0] is part
     else:
         assert 0.95 * wanted <= count <= 1.05 * wanted
+
+
+@pytest.mark.parametrize(("error", "expected"), [(None, MOST), (0.0, LEAST), (0.01, LEAST), (0.015, 6750), (0.1, MOST)])
+def test_it_reads_as_much_as_an_error_of_one_percent_needs(error: float | None, expected: int) -> None:
+    """Half of the error needs four times the characters."""
+    standing, reading = Standing(), Reading(error)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(validation, "sampled", reading)
+        Validation(text(90_000), "auto").measure(network(), standing)
+    assert standing.evaluated == expected
+
+
+def test_the_error_is_one_percent_where_that_needs_no_more_than_the_most() -> None:
+    part, standing = text(60_000), Standing()
+    told = Validation(part, "auto").measure(network(), standing)
+    assert LEAST <= standing.evaluated < MOST
+    assert told.standard_error is not None and told.standard_error < 0.013 * told.nats_per_char
+
+
+@pytest.mark.parametrize("part", [text(9_000), poems(300, 30)], ids=["stream", "documents"])
+def test_a_model_with_an_ngram_is_corrected_by_it(part: Part) -> None:
+    mixture = Mixture(network(), NGramModel(V, order=2), recent=0)
+    mixture.ngram.fit(text(500))
+    standing = Standing()
+    own = Validation(part, "auto").measure(mixture, standing)
+    some = some_characters(part, LEAST, STREAM)
+    assert standing.evaluated == LEAST  # before it is fitted, a mixture is its n-gram, so that no error is left
+    assert own == sampled(mixture, some, part, SHORT_RUN_UP, yardstick(mixture, part, SHORT_RUN_UP))
+    assert own.nats_per_char == pytest.approx(likelihood(mixture, part).nats_per_char, rel=1e-6)
+    assert own.standard_error == pytest.approx(0, abs=1e-5)
