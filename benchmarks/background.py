@@ -46,7 +46,7 @@ def main() -> None:
     print(f"{describe()}\n\n| characters | alone | {weights} | found |\n|---:|{'---:|' * (len(WEIGHTS) + 2)}")
     for wanted in sorted({min(wanted, train.characters) for wanted in (*CHARACTERS, train.characters)}):
         part = first(train, wanted)
-        rest, aside = set_aside(part, size)
+        rest, aside = set_aside(part, corpus)
         stand_in = NGramModel(size, 6)
         stand_in.fit(rest)
         found, _ = likeliest_weight(stand_in, background, aside)

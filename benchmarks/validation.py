@@ -68,7 +68,7 @@ def compare(name: str, minutes: float) -> None:
     clock = Clock()
     model, mixing = build_model(whole.model, len(dataset.vocabulary), 0), Alone()
     if isinstance(model, Mixture):
-        rest, aside = set_aside(train, len(dataset.vocabulary))
+        rest, aside = set_aside(train, corpus)
         train, mixing = rest, Mixing(model, train, rest, aside)
     batches = training_batches(train, training.batch_size, training.window, boundary, 0)
     trainer = Trainer(model, batches, validation, training, torch.device("cpu"), clock=clock, mixing=mixing)

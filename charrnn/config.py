@@ -322,7 +322,7 @@ class TrainingConfig(Section):
 
     minutes: Annotated[float, Field(gt=0, le=525_600)] | None = None
     """Length of the training in minutes, over which the learning rate anneals. Default: 5, if neither `steps`
-    nor `epochs` is given."""
+    nor `epochs` is given. Beside one of them, whichever is over first ends the training."""
     steps: Annotated[int, Field(ge=1)] | None = None
     """Length of the training in optimizer steps."""
     epochs: Annotated[float, Field(gt=0)] | None = None
@@ -415,10 +415,9 @@ class TrainingConfig(Section):
 
     @model_validator(mode="after")
     def _one_length(self) -> TrainingConfig:
-        given = [key for key in ("minutes", "steps", "epochs") if getattr(self, key) is not None]
-        if len(given) > 1:
-            raise ValueError(f"one of training.minutes, training.steps and training.epochs, not {' and '.join(given)}")
-        if not given:
+        if self.steps is not None and self.epochs is not None:
+            raise ValueError("training.steps or training.epochs, not both")
+        if (self.minutes, self.steps, self.epochs) == (None, None, None):
             self.minutes = 5.0
         return self
 
@@ -494,4 +493,4 @@ EXCLUSIVE = (
     ("training.minutes", "training.steps", "training.epochs"),
     ("sweep.grid", "sweep.variants"),
 )
-"""Groups of keys of which a config gives one. An override of one key removes the other keys of its group."""
+"""Groups of keys that stand for one another. An override of one key removes the other keys of its group."""

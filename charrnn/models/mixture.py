@@ -17,7 +17,7 @@ STEPS = 20
 """The most steps of Newton's method; some six are needed."""
 NEAR = 1e-4
 """The step of Newton's method that ends it."""
-DAMPING = 5.0
+DAMPING = 20.0
 """The strength with which the weights of each length are held to those of all lengths: that of so many characters."""
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from charrnn.config import CorpusConfig
 from charrnn.device import to_device
 from charrnn.evaluation.likelihood import begin, evaluation_batches, some_characters
 from charrnn.models import LanguageModel, Mixture, NGramModel, State
@@ -22,19 +23,25 @@ from charrnn.training.validation import SHORT_RUN_UP
 
 SHARE = 50
 """One character of so many is set aside."""
-MOST = 10_000
+MOST = 20_000
 """The most characters that are set aside."""
 LOGITS = 2**23
-"""The most logits of a fit: of a text with thousands of characters in its alphabet, less is set aside."""
+"""The most logits of a fit: in a text with thousands of characters in its alphabet, only every k-th place counts."""
 STREAM = 500
-"""The characters of each piece of a stream that is set aside."""
+"""The characters of each piece that is set aside, where pieces from all over a stream are."""
 
 
-def set_aside(part: Part, vocab_size: int) -> tuple[Part, Part]:
-    """A training part as two: what the network learns from, and a small rest to which the mixture is fitted."""
-    wanted = max(1, min(part.characters // SHARE, MOST, LOGITS // vocab_size))
+def set_aside(part: Part, corpus: CorpusConfig) -> tuple[Part, Part]:
+    """A training part as two: what the network learns from, and a small rest to which the mixture is fitted.
+
+    Of a stream it is pieces from all over it, as the held-out part is. Where that is the end of the text, or another
+    text, it is one stretch from the middle: there, too, much is new that short pieces share with what stands beside
+    them, such as the names of a scene.
+    """
+    wanted = max(1, min(part.characters // SHARE, MOST))
     if part.documents is None:
-        aside = some_characters(part, wanted, STREAM)
+        is_new = corpus.holdout == "tail" or corpus.validation is not None
+        aside = some_characters(part, wanted, wanted if is_new else STREAM)
         return Part(part.ids, pieces=_between(part.spans, aside.spans)), aside
     lengths = (part.documents[:, 1] - part.documents[:, 0])[::-1].cumsum()
     cut = len(lengths) - max(1, int((lengths <= wanted).sum()))
@@ -43,12 +50,16 @@ def set_aside(part: Part, vocab_size: int) -> tuple[Part, Part]:
 
 @torch.no_grad()
 def read_apart(mixture: Mixture, part: Part, run_up: int = SHORT_RUN_UP) -> list[Piece]:
-    """What each expert says of each character of a part, after a run-up that is not counted."""
+    """What each expert says of the characters of a part, after a run-up that is not counted."""
     pieces: list[Piece] = []
     state: State = ()
+    apart = max(1, -(-part.characters * mixture.vocab_size // LOGITS))
     for ids, targets, there, fresh in _texts(mixture, part, run_up):
         state = state if fresh is None else fresh
         features, state = mixture.features(ids, state)
+        if apart > 1:  # of each text other places, so that none is without
+            t, b = (torch.arange(count, device=ids.device) for count in ids.shape)
+            there = there & ((t[:, None] + b) % apart == 0)
         rows = max(1, CACHED // mixture.vocab_size)
         for own, came in zip(torch.split(features[there], rows), torch.split(targets[there], rows), strict=True):
             pieces.append((*mixture.experts(own), came))

@@ -65,7 +65,7 @@ def new_trainer(
     mixing = ALONE
     if config.model.ngram is not None:
         assert isinstance(model, Mixture)
-        whole, (part, aside) = part, set_aside(part, len(vocabulary))
+        whole, (part, aside) = part, set_aside(part, config.corpus)
         if workers.rank == 0:
             if beginning is not None:
                 background = beginning.counts(config.model, vocabulary)

@@ -33,7 +33,7 @@ def closing_line(run: Run, standing: Summary) -> str:
     best, last, bits = verdict.best, verdict.last, _bits(verdict.last.nats)
     ended = _ended(run, verdict)
     patience = f"--set training.patience={2 * (run.config.training.patience or 1)} " if ended else ""
-    more = f"{_resume(run)} {patience}{_longer(run)}"
+    more = f"{_resume(run)} {patience}{_longer(run, standing)}"
     if verdict.trend == "falling":
         return "; ".join(
             [f"{ended}{course(verdict)} at {bits} bits/char", *_level(last), f"more time should help: {more}"]
@@ -92,14 +92,15 @@ def _resume(run: Run) -> str:
     return f"charrnn train --resume {shlex.quote(str(run.path))}"
 
 
-def _longer(run: Run) -> str:
-    """The option that makes the training twice as long."""
+def _longer(run: Run, standing: Summary) -> str:
+    """The option that makes the training twice as long, in the unit in which it has ended."""
     training = run.config.training
-    if training.minutes is not None:
-        return f"--minutes {2 * training.minutes:g}"
-    if training.steps is not None:
+    minutes = training.minutes or math.inf
+    if training.steps is not None and standing.seconds < 60 * minutes:
         return f"--set training.steps={2 * training.steps}"
-    return f"--set training.epochs={2 * (training.epochs or 0):g}"
+    if training.epochs is not None and standing.seconds < 60 * minutes:
+        return f"--set training.epochs={2 * training.epochs:g}"
+    return f"--minutes {2 * minutes:g}"
 
 
 def _bits(nats: float) -> str:

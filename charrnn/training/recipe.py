@@ -226,15 +226,14 @@ def recipe(text: Survey, paths: list[str], minutes: float | None = None, process
             "an n-gram, counted in seconds, predicts together with the network",
         ),
     ]
+    lines.append(Line("training.minutes", minutes))
     if possible > PASSES:
         took = minutes * PASSES / possible
         why = f"some {took:.2g} of the {minutes:g} minutes: a network that reads it oftener knows it by heart"
         lines.append(Line("training.epochs", PASSES, why))
-    else:
-        lines.append(Line("training.minutes", minutes))
-        if minutes < LONG and not is_small:
-            every = "50%" if minutes < SHORT else "20%"
-            lines.append(Line("training.evaluate_every", every, "an evaluation takes about a second"))
+    elif minutes < LONG and not is_small:
+        every = "50%" if minutes < SHORT else "20%"
+        lines.append(Line("training.evaluate_every", every, "an evaluation takes about a second"))
     lines += [
         Line("training.batch_size", shape[0]),
         Line("training.window", shape[1]),

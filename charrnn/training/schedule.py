@@ -30,14 +30,9 @@ class Progress:
 
 
 def progress_of(config: TrainingConfig, steps: int, minutes: float, epochs: float) -> Progress:
-    """The progress of a training whose length is given in one of the three units."""
-    if config.steps is not None:
-        fraction = steps / config.steps
-    elif config.epochs is not None:
-        fraction = epochs / config.epochs
-    else:
-        assert config.minutes is not None  # the config's own rule
-        fraction = minutes / config.minutes
+    """The progress of a training whose length is given in one or two of the three units: in the one that ends first."""
+    lengths = (steps, config.steps), (minutes, config.minutes), (epochs, config.epochs)
+    fraction = max(done / whole for done, whole in lengths if whole is not None)
     return Progress(steps, minutes, epochs, min(fraction, 1.0))
 
 

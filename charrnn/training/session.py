@@ -245,15 +245,12 @@ def _restored(run: Run, overrides: Sequence[str], workers: Workers) -> tuple[Run
 
 def _finished(training: TrainingConfig, progress: Progress) -> str:
     """What is said of a training that has its whole length, or more, and how it goes on."""
-    value, key, trained = next(
-        (value, key, trained)
-        for value, key, trained in (
-            (training.minutes, "minutes", progress.minutes),
-            (training.steps, "steps", progress.steps),
-            (training.epochs, "epochs", progress.epochs),
-        )
-        if value is not None
+    lengths = (
+        (training.minutes, "minutes", progress.minutes),
+        (training.steps, "steps", progress.steps),
+        (training.epochs, "epochs", progress.epochs),
     )
+    _, value, key, trained = max((trained / value, value, key, trained) for value, key, trained in lengths if value)
     longer = float(f"{2 * max(value, trained):.2g}")  # more than both, also rounded
     how = "minutes=" if key == "minutes" else f"overrides=training.{key}="
     return (
@@ -315,7 +312,7 @@ def _check_divided(config: Config, dataset: Dataset) -> None:
         return
     part = dataset.part("train", corpus)
     if config.model.ngram:
-        part, _ = set_aside(part, len(dataset.vocabulary))
+        part, _ = set_aside(part, corpus)
     if not part.characters and (told := undivided(find_files(corpus.path), corpus, len(dataset.starts) - 1)):
         raise CharrnnError(f"{told}; as one long text it can be learnt from: ‹overrides=corpus.mode=stream›")
 

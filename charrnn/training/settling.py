@@ -38,7 +38,7 @@ def fitted(config: Config, dataset: Dataset, workers: int = 1) -> tuple[Config, 
         )
     part = dataset.part("train", config.corpus)
     if config.model.ngram:
-        part, _ = set_aside(part, len(dataset.vocabulary))
+        part, _ = set_aside(part, config.corpus)
     wanted = training.batch_size, training.window
     fits = fitting(part, *wanted, workers)
     if fits == wanted:

@@ -85,7 +85,10 @@ def test_what_has_settled_says_by_how_much(run: Run) -> None:
     assert "train 2.990): more time or a larger model should help: " in line(run, [4.0, 3.0, 3.0, 2.99], train=2.99)
 
 
-@pytest.mark.parametrize("length", [{"steps": 4}, {"minutes": 0.01}, {"epochs": 0.5}, {"steps": 4, "patience": 1}])
+@pytest.mark.parametrize(
+    "length",
+    [{"steps": 4}, {"minutes": 0.01}, {"epochs": 0.5}, {"epochs": 0.5, "minutes": 60}, {"steps": 4, "patience": 1}],
+)
 def test_the_command_for_more_time_works(tmp_path: Path, length: dict[str, Any]) -> None:
     run = trained(tmp_path / "a run", **length)
     said = line(run, [4.0, 3.5, 2.99, 3.0])
@@ -96,6 +99,15 @@ def test_the_command_for_more_time_works(tmp_path: Path, length: dict[str, Any])
     assert done.exit_code == 0, done.exception
     with pytest.raises(charrnn.CharrnnError, match="finished"):
         resume(run.path, quiet=True)
+
+
+@pytest.mark.parametrize(("seconds", "more"), [(59.0, "--set training.epochs=6"), (60.0, "--minutes 2")])
+def test_more_time_is_more_of_what_has_ended_the_training(run: Run, seconds: float, more: str) -> None:
+    line(run, [4.0, 3.5, 2.99, 3.0])
+    length = {"minutes": 1.0, "steps": None, "epochs": 3.0}
+    config = run.config.model_copy(update={"training": run.config.training.model_copy(update=length)})
+    ended = Run(run.path, config, run.vocabulary, run.facts, "cpu")
+    assert closing_line(ended, Summary(step=40, seconds=seconds, finished=True)).endswith(more)
 
 
 def test_without_a_trend_it_says_so(run: Run, tmp_path: Path) -> None:

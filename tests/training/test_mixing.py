@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 
 import charrnn
+from charrnn.config import CorpusConfig
 from charrnn.models import Mixture
 from charrnn.text.dataset import Part
 from charrnn.training.aside import set_aside
@@ -24,29 +25,31 @@ TEXT = "The cat sat on the mat.\nA dog sat on the log.\n\nA bird sang in the tre
 @given(
     total=st.integers(1, 40_000),
     cuts=st.lists(st.integers(0, 40_000), max_size=6),
-    vocab_size=st.sampled_from([3, 300, 30_000]),
+    holdout=st.sampled_from(["spread", "tail"]),
 )
 def test_a_stream_is_divided_into_what_is_learnt_and_what_is_set_aside(
-    total: int, cuts: list[int], vocab_size: int
+    total: int, cuts: list[int], holdout: Any
 ) -> None:
     edges = np.unique([0, total, *(cut for cut in cuts if cut < total)])
     spans = np.stack([edges[:-1], edges[1:]], axis=1)[::2]  # every second piece is another part's
     part = Part(np.zeros(total, np.uint8), pieces=spans)
-    rest, aside = set_aside(part, vocab_size)
+    rest, aside = set_aside(part, CorpusConfig(path="a", holdout=holdout))
     owner = np.zeros(total, int)
     for one, number in ((part, 1), (rest, 2), (aside, 4)):
         for begin, end in one.spans:
             owner[begin:end] += number
     assert set(np.unique(owner)) <= {0, 3, 5}  # in the part and in exactly one of both, or in none
     assert rest.characters + aside.characters == part.characters
-    assert aside.characters <= max(1, part.characters // 50)
+    assert aside.characters == max(1, min(part.characters // 50, 20_000))
+    if holdout == "tail":
+        assert len(aside.spans) <= len(spans)
 
 
 @given(lengths=st.lists(st.integers(1, 200), min_size=2, max_size=300))
 def test_documents_are_divided_whole(lengths: list[int]) -> None:
     edges = np.cumsum([0, *lengths])
     part = Part(np.zeros(edges[-1], np.uint8), np.stack([edges[:-1], edges[1:]], axis=1))
-    rest, aside = set_aside(part, 100)
+    rest, aside = set_aside(part, CorpusConfig(path="a"))
     assert rest.documents is not None
     assert aside.documents is not None
     assert part.documents is not None

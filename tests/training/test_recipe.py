@@ -223,8 +223,9 @@ def test_what_the_reasons_say_of_passes_and_minutes_is_what_the_config_has(
     config = parse_config(str(Recipe("a", "a", lines)))
     reasons = {key: reason for key, _, reason in lines}
     passes = float(re.fullmatch("the text is read some (.*) times", reasons["model.dropout"])[1])  # type: ignore[index]
+    assert config.training.minutes == minutes  # a training never takes longer, on the slowest machine
     if config.training.epochs is None:
-        assert config.training.minutes == minutes and passes <= PASSES
+        assert passes <= PASSES
     else:
         took, of = re.match("some (.*) of the (.*) minutes: ", reasons["training.epochs"]).groups()  # type: ignore[union-attr]
         assert config.training.epochs == PASSES == passes

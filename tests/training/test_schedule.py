@@ -93,3 +93,10 @@ def test_the_fraction_follows_the_unit_of_the_length() -> None:
     assert progress_of(training(minutes=10), 99, 5, 99).fraction == 0.5
     assert progress_of(training(epochs=2), 99, 99, 0.5).fraction == 0.25
     assert progress_of(training(steps=10), 15, 0, 0).fraction == 1
+
+
+def test_of_two_lengths_the_first_ends_the_training() -> None:
+    assert progress_of(training(minutes=10, epochs=2), 99, 5, 0.5).fraction == 0.5
+    assert progress_of(training(minutes=10, epochs=2), 99, 5, 1.5).fraction == 0.75
+    assert progress_of(training(minutes=10, steps=20), 20, 5, 99).fraction == 1
+    assert progress_of(training(minutes=10, steps=20), 2, 10, 99).fraction == 1
