@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 
 import charrnn
-from charrnn.config import CorpusConfig
-from charrnn.models import Mixture
+from charrnn.config import CorpusConfig, ModelConfig
+from charrnn.models import Mixture, NGramModel, build_model
 from charrnn.text.dataset import Part
-from charrnn.training.aside import set_aside
+from charrnn.training.aside import read_apart, set_aside
 
 TEXT = "The cat sat on the mat.\nA dog sat on the log.\n\nA bird sang in the tree, and the cat looked up.\n\n" * 60
 
@@ -126,3 +126,20 @@ def test_a_run_with_counts_can_be_replaced() -> None:
     first = train("run", steps=2)
     second = charrnn.train("run.yaml", out="run", overwrite=True, quiet=True, device="cpu")
     assert first.facts.id != second.facts.id
+
+
+def test_a_fit_to_a_large_alphabet_takes_every_kth_place_of_each_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their number is bounded by the logits, and none of them is another than a fit to all would take."""
+    ids = np.random.default_rng(0).integers(0, 9, 3_000).astype(np.uint8)
+    part = Part(ids, pieces=np.arange(0, 3_000, 300)[:, None] + np.array([100, 200]))
+    mixture = Mixture(
+        build_model(ModelConfig(cell="gru", hidden_size=4, embedding_size=4), 11, 0), NGramModel(11, 3), 20
+    )
+    mixture.ngram.fit(Part(ids))
+    x, known, came = (torch.cat(parts) for parts in zip(*read_apart(mixture.eval(), part), strict=True))
+    monkeypatch.setattr("charrnn.training.aside.LOGITS", 11 * 100)
+    some, some_known, some_came = (torch.cat(parts) for parts in zip(*read_apart(mixture, part), strict=True))
+    assert len(came) == 1_000 and 90 <= len(some_came) <= 110
+    rows = [int(((x - one).abs().amax((1, 2)) < 1e-5).nonzero()[0, 0]) for one in some]
+    assert torch.equal(some_came, came[rows]) and torch.equal(some_known, known[rows])
+    assert {row % 10 for row in rows} == {*range(10)}  # the ten texts stand side by side
