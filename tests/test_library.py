@@ -109,7 +109,7 @@ SECTIONS: dict[str, Any] = {"corpus": {"path": "text.txt"}}
         (SECTIONS | {"model": {"hiden_size": 3}}, ["config: model.hiden_size: unknown key (nearest: hidden_size)"]),
         (SECTIONS | {"modell": {}}, ["config: modell: unknown section (nearest: model)"]),
         (SECTIONS | {"model": {"hidden_size": 0}}, ["config: model.hidden_size: expected greater than or equal to 1"]),
-        (SECTIONS | {"training": {"steps": 1, "minutes": 1.0}}, ["training: expected one of"]),
+        (SECTIONS | {"training": {"steps": 1, "epochs": 1.0}}, ["training: expected training.steps or"]),
         (
             SECTIONS | {"model": {"cell": "mlp"}, "training": {"activation_penalty": 1.0}},
             ["config: expected no training.activation_penalty"],
