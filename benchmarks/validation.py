@@ -15,23 +15,18 @@ from __future__ import annotations
 import argparse
 import os
 import time
-from collections.abc import Callable
-from typing import TypeVar
 
 import torch
 from machine import describe
 
 from charrnn.evaluation.likelihood import likelihood, some_characters
 from charrnn.loading import load_config
-from charrnn.models import Mixture, build_model
-from charrnn.text.batches import training_batches
 from charrnn.text.corpora import resolve, settled
 from charrnn.text.dataset import load_dataset
-from charrnn.training.aside import set_aside
-from charrnn.training.mixing import Alone, Mixing
-from charrnn.training.trainer import Trainer
+from charrnn.training.assembly import new_trainer
+from charrnn.training.distributed import Workers
+from charrnn.training.events import Event
 
-T = TypeVar("T")
 SMALL = ["model.hidden_size=96", "model.embedding_size=64", "model.dropout=0"]
 TEXTS = {
     "红楼梦": ["novel", "corpus.name=hongloumeng", *SMALL],
@@ -62,30 +57,19 @@ def compare(name: str, minutes: float) -> None:
     config, *overrides = TEXTS[name]
     whole = load_config(config, [*overrides, f"training.minutes={minutes}", "training.evaluate_every=20%"])
     files, corpus = resolve(settled(whole.corpus))
-    dataset, training = load_dataset(files, corpus, whole.vocab), whole.training
-    train, validation = dataset.part("train", corpus), dataset.part("val", corpus)
-    boundary, count = dataset.vocabulary.boundary, 0
-    clock = Clock()
-    model, mixing = build_model(whole.model, len(dataset.vocabulary), 0), Alone()
-    if isinstance(model, Mixture):
-        rest, aside = set_aside(train, corpus)
-        train, mixing = rest, Mixing(model, train, rest, aside)
-    batches = training_batches(train, training.batch_size, training.window, boundary, 0)
-    trainer = Trainer(model, batches, validation, training, torch.device("cpu"), clock=clock, mixing=mixing)
-    spent = 0.0
+    whole, dataset = whole.model_copy(update={"corpus": corpus}), load_dataset(files, corpus, whole.vocab)
+    validation, clock = dataset.part("val", corpus), Clock()
+    trainer = new_trainer(whole, dataset, torch.device("cpu"), Workers(), clock=clock)
+    evaluate, spent, count = trainer._evaluate, 0.0, 0
 
-    def timed(measure: Callable[..., T]) -> Callable[..., T]:
-        def measured(*arguments: object) -> T:
-            nonlocal spent
-            started = time.perf_counter()
-            result = measure(*arguments)
-            spent += time.perf_counter() - started
-            return result
+    def timed() -> Event:
+        nonlocal spent
+        started = time.perf_counter()
+        event = evaluate()
+        spent += time.perf_counter() - started
+        return event
 
-        return measured
-
-    trainer.validation.measure = timed(trainer.validation.measure)  # type: ignore[method-assign]
-    mixing.fit = timed(mixing.fit)  # type: ignore[method-assign]
+    trainer._evaluate = timed  # type: ignore[method-assign]
     for event in trainer.events():
         if event.kind != "evaluation":
             continue

@@ -32,10 +32,7 @@ def yardstick(model: LanguageModel, whole: Part, run_up: int) -> Likelihood | No
     """The likelihood of a text under the n-gram in a model, which reads it many times as fast; None without one."""
     if model.yardstick is None:
         return None
-    some = some_characters(whole, KNOWN)
-    nats, characters = by_text(model.yardstick, some, run_up=run_up)
-    error = ratio_error(nats, characters, some.characters / whole.characters)
-    return Likelihood(float(nats.sum()), int(characters.sum()), error)
+    return sampled(model.yardstick, some_characters(whole, KNOWN), whole, run_up, known=None)
 
 
 def corrected(nats: Array, others: Array, characters: Array, fraction: float, known: Likelihood) -> tuple[float, float]:

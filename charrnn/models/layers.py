@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Literal
 
 import torch
@@ -91,10 +91,15 @@ def fully_connected(
 
 def cross_entropies(readout: Callable[[Tensor], Tensor], features: Tensor, targets: Tensor, vocab_size: int) -> Tensor:
     """-ln p of targets `[T, B]`, 0 where one is IGNORE, from features `[T, B, D]` and the last layer."""
-    rows = max(1, CACHED // vocab_size)
-    some = zip(torch.split(features.flatten(0, 1), rows), torch.split(targets.flatten(), rows), strict=True)
+    some = in_cache(features.flatten(0, 1), targets.flatten(), vocab_size)
     nats = [F.cross_entropy(readout(x).float(), own, ignore_index=IGNORE, reduction="none") for x, own in some]
     return torch.cat(nats).view_as(targets)
+
+
+def in_cache(features: Tensor, targets: Tensor, vocab_size: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Features `[N, D]` and targets `[N]` in pieces of so many rows that their logits are CACHED."""
+    rows = max(1, CACHED // vocab_size)
+    return zip(torch.split(features, rows), torch.split(targets, rows), strict=True)
 
 
 def normalisation(kind: str, width: int) -> nn.Module:

@@ -15,7 +15,7 @@ from charrnn.device import to_device
 from charrnn.evaluation.likelihood import begin, evaluation_batches, some_characters
 from charrnn.models import LanguageModel, Mixture, NGramModel, State
 from charrnn.models.background import WEIGHTS, with_each_weight
-from charrnn.models.layers import CACHED
+from charrnn.models.layers import in_cache
 from charrnn.models.mixture import Piece
 from charrnn.text.batches import IGNORE
 from charrnn.text.dataset import Array, Part
@@ -57,11 +57,9 @@ def read_apart(mixture: Mixture, part: Part, run_up: int = SHORT_RUN_UP) -> list
     for ids, targets, there, fresh in _texts(mixture, part, run_up):
         state = state if fresh is None else fresh
         features, state = mixture.features(ids, state)
-        if apart > 1:  # of each text other places, so that none is without
-            t, b = (torch.arange(count, device=ids.device) for count in ids.shape)
-            there = there & ((t[:, None] + b) % apart == 0)
-        rows = max(1, CACHED // mixture.vocab_size)
-        for own, came in zip(torch.split(features[there], rows), torch.split(targets[there], rows), strict=True):
+        t, b = (torch.arange(count, device=ids.device) for count in ids.shape)
+        there = there & ((t[:, None] + b) % apart == 0)  # of each text other places, so that none is without
+        for own, came in in_cache(features[there], targets[there], mixture.vocab_size):
             pieces.append((*mixture.experts(own), came))
     return pieces
 

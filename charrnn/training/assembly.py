@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+
 import torch
 
 from charrnn.config import Config
@@ -39,6 +42,7 @@ def new_trainer(
     workers: Workers,
     beginning: Beginning | None = None,
     background: NGramModel | None = None,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> Trainer:
     """A new trainer of a network, which begins with the weights of `beginning`, if there is one.
 
@@ -79,4 +83,4 @@ def new_trainer(
         training.window_deviation,
         workers.share,
     )
-    return Trainer(model, batches, validation, training, device, workers=workers, mixing=mixing)
+    return Trainer(model, batches, validation, training, device, clock, workers, mixing)

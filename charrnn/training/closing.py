@@ -95,12 +95,12 @@ def _resume(run: Run) -> str:
 def _longer(run: Run, standing: Summary) -> str:
     """The option that makes the training twice as long, in the unit in which it has ended."""
     training = run.config.training
-    minutes = training.minutes or math.inf
-    if training.steps is not None and standing.seconds < 60 * minutes:
+    time_was_left = training.minutes is None or standing.seconds < 60 * training.minutes
+    if time_was_left and training.steps is not None:
         return f"--set training.steps={2 * training.steps}"
-    if training.epochs is not None and standing.seconds < 60 * minutes:
+    if time_was_left and training.epochs is not None:
         return f"--set training.epochs={2 * training.epochs:g}"
-    return f"--minutes {2 * minutes:g}"
+    return f"--minutes {2 * (training.minutes or 0):g}"
 
 
 def _bits(nats: float) -> str:

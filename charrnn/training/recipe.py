@@ -225,8 +225,8 @@ def recipe(text: Survey, paths: list[str], minutes: float | None = None, process
             {} if documents.separator else {"order": 8},  # long texts repeat themselves, poems hardly do
             "an n-gram, counted in seconds, predicts together with the network",
         ),
+        Line("training.minutes", minutes),
     ]
-    lines.append(Line("training.minutes", minutes))
     if possible > PASSES:
         took = minutes * PASSES / possible
         why = f"some {took:.2g} of the {minutes:g} minutes: a network that reads it oftener knows it by heart"

@@ -31,9 +31,15 @@ class Progress:
 
 def progress_of(config: TrainingConfig, steps: int, minutes: float, epochs: float) -> Progress:
     """The progress of a training whose length is given in one or two of the three units: in the one that ends first."""
-    lengths = (steps, config.steps), (minutes, config.minutes), (epochs, config.epochs)
-    fraction = max(done / whole for done, whole in lengths if whole is not None)
-    return Progress(steps, minutes, epochs, min(fraction, 1.0))
+    _, done, whole = first_to_end(config, steps, minutes, epochs)
+    return Progress(steps, minutes, epochs, min(done / whole, 1.0))
+
+
+def first_to_end(config: TrainingConfig, steps: int, minutes: float, epochs: float) -> tuple[str, float, float]:
+    """The unit in which a training ends first; how much of it is done, and how much there is."""
+    units = ("minutes", minutes, config.minutes), ("steps", steps, config.steps), ("epochs", epochs, config.epochs)
+    given = [(unit, done, whole) for unit, done, whole in units if whole is not None]
+    return max(given, key=lambda length: length[1] / length[2])
 
 
 def is_due(every: str | None, before: Progress, now: Progress) -> bool:

@@ -38,7 +38,7 @@ from charrnn.training.pace import Pace
 from charrnn.training.recipe import find_recipe, is_text, namesake
 from charrnn.training.restoring import find_background, restore
 from charrnn.training.saver import CheckpointSaver
-from charrnn.training.schedule import Progress
+from charrnn.training.schedule import Progress, first_to_end
 from charrnn.training.settling import fitted, settled
 from charrnn.training.signals import heeded
 from charrnn.training.trackers import check_trackers, trackers
@@ -245,12 +245,7 @@ def _restored(run: Run, overrides: Sequence[str], workers: Workers) -> tuple[Run
 
 def _finished(training: TrainingConfig, progress: Progress) -> str:
     """What is said of a training that has its whole length, or more, and how it goes on."""
-    lengths = (
-        (training.minutes, "minutes", progress.minutes),
-        (training.steps, "steps", progress.steps),
-        (training.epochs, "epochs", progress.epochs),
-    )
-    _, value, key, trained = max((trained / value, value, key, trained) for value, key, trained in lengths if value)
+    key, trained, value = first_to_end(training, progress.steps, progress.minutes, progress.epochs)
     longer = float(f"{2 * max(value, trained):.2g}")  # more than both, also rounded
     how = "minutes=" if key == "minutes" else f"overrides=training.{key}="
     return (
